@@ -1,0 +1,155 @@
+"""Reads the configuration file and refuses what it does not know, with file, line and key."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from bridge.core.settings import NOT_YET, Settings
+
+DEFAULT_PATH = Path("/etc/katabridge/katabridge.yaml")
+ENVIRONMENT = "KATABRIDGE_CONFIG"
+
+Location = tuple[int | str, ...]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the text is for people, one sentence a line."""
+
+
+def find_config(argument: Path | None) -> Path:
+    """The file to read: `--config`, else $KATABRIDGE_CONFIG, else the system's."""
+    if argument is not None:
+        return argument
+    return Path(os.environ.get(ENVIRONMENT) or DEFAULT_PATH)
+
+
+def load_config(path: Path) -> Settings:
+    """Read and check the file; ConfigError names file, line and key of every fault."""
+    root = _compose(path)
+    lines = _Lines(path)
+    try:
+        data = lines.read(root)
+    except (yaml.YAMLError, RecursionError) as error:
+        reason = getattr(error, "problem", None) or "it refers to itself"
+        raise ConfigError(f"{path}: not plain YAML: {reason}.") from None
+    if lines.faults:
+        raise ConfigError("\n".join(lines.faults))
+    try:
+        return Settings.model_validate(data, context={"base": path.parent})
+    except ValidationError as error:
+        faults = [_fault(path, lines, detail) for detail in error.errors()]
+        raise ConfigError("\n".join(text for _, text in sorted(faults))) from None
+
+
+def _compose(path: Path) -> yaml.Node:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigError(
+            f"{path}: the configuration cannot be read: {reason}. "
+            f"Name another with --config or ${ENVIRONMENT}."
+        ) from None
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path}:{line}: not YAML: {error.problem}.") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {error}.") from None
+    if not isinstance(root, yaml.MappingNode):
+        raise ConfigError(f"{path}:1: the file must hold keys, such as `kata:`.")
+    return root
+
+
+class _Lines:
+    """Turns YAML nodes into plain data and remembers the line of every key."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines: dict[Location, int] = {}
+        self.faults: list[str] = []
+
+    def of(self, location: Location) -> int:
+        """The line of a key, or of the nearest one around it."""
+        while location and location not in self._lines:
+            location = location[:-1]
+        return self._lines.get(location, 1)
+
+    def read(self, node: yaml.Node, at: Location = ()) -> Any:
+        """Plain data; a key that stands twice becomes a fault."""
+        self._lines.setdefault(at, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            return dict(self._pairs(node, at))
+        if isinstance(node, yaml.SequenceNode):
+            return [self.read(item, (*at, i)) for i, item in enumerate(node.value)]
+        return yaml.SafeLoader("").construct_object(node)
+
+    def _pairs(self, node: yaml.MappingNode, at: Location) -> Iterator[tuple[str, Any]]:
+        seen: set[str] = set()
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            key = str(key_node.value)
+            here = (*at, key)
+            if key in seen:
+                self.faults.append(f"{self._path}:{line}: {_dotted(here)} stands twice.")
+            seen.add(key)
+            self._lines[here] = line
+            yield key, self.read(value_node, here)
+
+
+def _dotted(location: Location) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _fault(path: Path, lines: _Lines, detail: ErrorDetails) -> tuple[int, str]:
+    # pydantic marks a fault in a mapping's key by a last part that is no key of ours
+    location = tuple(part for part in detail["loc"] if part != "[key]")
+    if detail["type"] == "extra_forbidden":
+        sentence = _unknown(location)
+    elif detail["type"] == "missing":
+        sentence = "this key is missing."
+    else:
+        sentence = detail["msg"].removeprefix("Value error, ") + "."
+    line = lines.of(location)
+    return line, f"{path}:{line}: {_dotted(location) or 'the file'}: {sentence}"
+
+
+def _unknown(location: Location) -> str:
+    if _dotted(location) in NOT_YET:
+        return "this version does not act on this key yet; take it out."
+    known = _keys_beside(location)
+    close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.6)
+    if close:
+        return f"unknown key; did you mean {close[0]}?"
+    return f"unknown key; known here are {', '.join(sorted(known))}."
+
+
+def _keys_beside(location: Location) -> list[str]:
+    """The keys that the settings know in the place of `location`."""
+    model: type[BaseModel] = Settings
+    for part in location[:-1]:
+        if isinstance(part, str) and part in model.model_fields:
+            model = _inner_model(model.model_fields[part].annotation) or model
+    return list(model.model_fields)
+
+
+def _inner_model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _inner_model(argument)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,56 @@
+"""Whether KATA can be asked, and since when: each change is said once, with its duration."""
+
+from __future__ import annotations
+
+import logging
+import time
+from enum import StrEnum
+
+from bridge.core.kata.wire import Answer
+
+_log = logging.getLogger("bridge.core.kata")
+
+
+class KataState(StrEnum):
+    """What stands between us and a verdict."""
+
+    UNKNOWN = "unknown"
+    OK = "ok"
+    NOT_ACCEPTED = "not accepted"
+    UNREACHABLE = "unreachable"
+
+
+class KataHealth:
+    """Keeps the state of KATA as the calls show it."""
+
+    def __init__(self, sensor_id: str) -> None:
+        self._sensor_id = sensor_id
+        self.state = KataState.UNKNOWN
+        self._since = time.monotonic()
+
+    def note(self, answer: Answer, detail: str) -> None:
+        """Take an answer into account; 413 and 429 are answers of a KATA that works."""
+        if answer is Answer.NOT_ACCEPTED:
+            self._change(KataState.NOT_ACCEPTED, detail)
+        elif answer in (Answer.UNREACHABLE, Answer.FAULT):
+            self._change(KataState.UNREACHABLE, detail)
+        else:
+            self._change(KataState.OK, detail)
+
+    def _change(self, state: KataState, detail: str) -> None:
+        if state is self.state:
+            return
+        before, self.state = self.state, state
+        lasted = time.monotonic() - self._since
+        self._since = time.monotonic()
+        if state is KataState.OK:
+            ended = "" if before is KataState.UNKNOWN else f" after {lasted:.0f} s"
+            _log.warning("KATA takes files%s", f" again{ended}" if ended else "")
+        elif state is KataState.NOT_ACCEPTED:
+            _log.error(
+                "KATA has not accepted this system (or no longer does): waiting for the KATA "
+                "administrator to accept sensorId %s under External systems > Server list",
+                self._sensor_id,
+            )
+        else:
+            _log.error("KATA is out of reach: %s", detail)

@@ -1,0 +1,262 @@
+"""The only sockets to KATA: requests over mutual TLS, in threads of its own.
+
+Uploads, the state call and housekeeping have separate threads and sessions, so that none can
+starve another. Every call has a total deadline: when it passes, the socket is shut down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests_toolbelt import MultipartEncoder
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
+
+from bridge.core.kata import wire
+from bridge.core.kata.wire import Answer, CallResult
+from bridge.core.model import Item
+from bridge.core.settings import KataSettings
+
+_CONNECT_SECONDS = 5.0
+_READ_SECONDS = 60.0
+_STATE_SECONDS = 30.0
+_UPLOAD_BASE_SECONDS = 60.0
+_UPLOAD_BYTES_PER_SECOND = 1 << 20  # the slowest line that still makes sense
+_MAX_ANSWER = 64 << 20
+_HOUSEKEEPING_THREADS = 2
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call on its way through a thread."""
+
+    deadline: float
+    connection: HTTPSConnection | None = None
+    aborted: threading.Event = field(default_factory=threading.Event)
+
+    def abort(self) -> None:
+        """End the call from outside: its thread gets an error from the socket."""
+        self.aborted.set()
+        sock = getattr(self.connection, "sock", None)
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                # not SSLSocket.shutdown: that would take the TLS state from under the thread
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+class _Thread(threading.local):
+    session: requests.Session | None = None
+    call: _Call | None = None
+
+
+class _Connection(HTTPSConnection):
+    current: _Thread
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.current.call is not None:
+            self.current.call.connection = self
+        super().request(*args, **kwargs)
+
+
+class _Adapter(HTTPAdapter):
+    def __init__(self, fingerprint: str | None, pool: type[HTTPSConnectionPool]) -> None:
+        self._fingerprint = fingerprint
+        self._pool = pool
+        super().__init__(pool_connections=8, pool_maxsize=1, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        if self._fingerprint is not None:
+            kwargs["assert_fingerprint"] = self._fingerprint
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"https": self._pool}
+
+
+class _Upload:
+    """A file for the multipart encoder that makes the md5 on the way and minds the deadline."""
+
+    def __init__(self, file: BinaryIO, size: int, call: _Call) -> None:
+        self._file = file
+        self._call = call
+        self.len = size
+        self.md5 = hashlib.md5(usedforsecurity=False)
+
+    def read(self, size: int = -1) -> bytes:
+        if self._call.aborted.is_set():
+            raise TimeoutError("the upload took too long")
+        data = self._file.read(size)
+        self.len -= len(data)
+        self.md5.update(data)
+        return data
+
+
+class KataClient:
+    """Calls KATA for one sensor instance. Methods never raise for what KATA or the net does."""
+
+    def __init__(self, settings: KataSettings, instance: str) -> None:
+        self._settings = settings
+        self._instance = instance
+        self._thread = _Thread()
+        current = self._thread
+        connection = type("Connection", (_Connection,), {"current": current})
+        self._pool = type("Pool", (HTTPSConnectionPool,), {"ConnectionCls": connection})
+        self._uploads = ThreadPoolExecutor(settings.connections, thread_name_prefix="kata-upload")
+        self._state = ThreadPoolExecutor(1, thread_name_prefix="kata-state")
+        self._housekeeping = ThreadPoolExecutor(
+            _HOUSEKEEPING_THREADS, thread_name_prefix="kata-housekeeping"
+        )
+        self._sessions: list[requests.Session] = []
+
+    async def submit(self, central_node: str, scan_id: str, item: Item) -> CallResult:
+        """POST one item; OK means accepted, not judged (help page 176838)."""
+        url = wire.submit_url(self._base(central_node), self._instance)
+        seconds = _UPLOAD_BASE_SECONDS + item.size / _UPLOAD_BYTES_PER_SECOND
+        body = item.body.retain()  # the thread reads it even when the caller has gone
+
+        def post(call: _Call) -> CallResult:
+            with body.open() as file:
+                upload = _Upload(file, item.size, call)
+                form = MultipartEncoder(
+                    {
+                        "scanId": scan_id,
+                        "objectType": "file",
+                        "content": (item.name, upload, "application/octet-stream"),
+                    }
+                )
+                headers = {"Content-Type": form.content_type}
+                response = self._request(call, "POST", url, data=form, headers=headers)
+                return CallResult(
+                    wire.classify(response.status_code),
+                    _detail("submit", response),
+                    wire.parse_retry_after(response.headers.get("Retry-After")),
+                    upload.md5.hexdigest(),
+                )
+
+        return await self._run(self._uploads, post, seconds, body.release)
+
+    async def states(self, central_node: str) -> CallResult:
+        """GET the states of all scans of this instance (help page 176830)."""
+        url = wire.state_url(self._base(central_node), self._instance)
+
+        def get(call: _Call) -> CallResult:
+            response = self._request(call, "GET", url)
+            detail = _detail("state", response)
+            if response.status_code in (204, 404):  # no results for this id
+                return CallResult(Answer.OK, detail, states={})
+            answer = wire.classify(response.status_code)
+            if answer is not Answer.OK:
+                return CallResult(answer, detail)
+            try:
+                return CallResult(answer, detail, states=wire.parse_states(response.content))
+            except wire.WireError as error:
+                return CallResult(Answer.FAULT, str(error))
+
+        return await self._run(self._state, get, _STATE_SECONDS)
+
+    async def delete(self, central_node: str, scan_id: str) -> CallResult:
+        """DELETE one scan of ours (help page 176836); 404 means that it is gone already."""
+        url = wire.delete_url(self._base(central_node), scan_id)
+
+        def delete(call: _Call) -> CallResult:
+            response = self._request(call, "DELETE", url)
+            gone = response.status_code == 404
+            answer = Answer.OK if gone else wire.classify(response.status_code)
+            return CallResult(answer, _detail("delete", response))
+
+        return await self._run(self._housekeeping, delete, _STATE_SECONDS)
+
+    async def close(self) -> None:
+        """End the threads; calls under way are cut off."""
+        executors = (self._uploads, self._state, self._housekeeping)
+        for executor in executors:
+            executor.shutdown(wait=False, cancel_futures=True)
+        for session in self._sessions:
+            session.close()
+
+    def _base(self, central_node: str) -> str:
+        return wire.base_url(central_node, str(self._settings.sensor_id))
+
+    async def _run(
+        self,
+        executor: ThreadPoolExecutor,
+        work: Callable[[_Call], CallResult],
+        seconds: float,
+        done: Callable[[], None] | None = None,
+    ) -> CallResult:
+        call = _Call(time.monotonic() + seconds)
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(executor, self._guarded, work, call)
+        if done is not None:
+            future.add_done_callback(lambda _: done())
+        try:
+            finished, _ = await asyncio.wait({future}, timeout=seconds)
+        finally:
+            if not future.done():
+                call.abort()
+        if not finished:
+            return CallResult(Answer.UNREACHABLE, f"no answer within {seconds:.0f} s")
+        return future.result()
+
+    def _guarded(self, work: Callable[[_Call], CallResult], call: _Call) -> CallResult:
+        self._thread.call = call
+        try:
+            if call.aborted.is_set():
+                return CallResult(Answer.UNREACHABLE, "cut off before it began")
+            return work(call)
+        except (requests.RequestException, OSError) as error:
+            return CallResult(Answer.UNREACHABLE, _reason(error))
+        finally:
+            self._thread.call = None
+
+    def _request(self, call: _Call, method: str, url: str, **kwargs: Any) -> requests.Response:
+        session = self._thread.session
+        if session is None:
+            session = self._thread.session = self._new_session()
+        timeout = (_CONNECT_SECONDS, _READ_SECONDS)
+        with session.request(
+            method, url, timeout=timeout, allow_redirects=False, stream=True, **kwargs
+        ) as response:
+            body = bytearray()
+            for piece in response.iter_content(64 * 1024):
+                body += piece
+                if len(body) > _MAX_ANSWER:
+                    raise requests.ConnectionError("the answer is too large")
+            response._content = bytes(body)
+            return response
+
+    def _new_session(self) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = False  # files must not travel through a proxy from the environment
+        session.cert = (str(self._settings.client_cert), str(self._settings.client_key))
+        ca = self._settings.server_ca
+        session.verify = str(ca) if ca is not None else False  # then the fingerprint is the trust
+        session.mount("https://", _Adapter(self._settings.server_fingerprint, self._pool))
+        self._sessions.append(session)
+        return session
+
+
+def _detail(call: str, response: requests.Response) -> str:
+    return f"{call} answered {response.status_code} {response.reason}"
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause, which says more than the wrappings of two libraries."""
+    seen: BaseException = error
+    while True:
+        inner = seen.__cause__ or seen.__context__
+        reason = getattr(seen, "reason", None)
+        if isinstance(reason, BaseException):
+            inner = reason
+        if inner is None:
+            return str(seen) or type(seen).__name__
+        seen = inner

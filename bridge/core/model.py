@@ -1,0 +1,144 @@
+"""The words of katabridge as types: what is judged, what is known of it, what a door does."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bridge.core.spool import Body
+
+
+class Door(StrEnum):
+    """Where an item came from."""
+
+    ICAP = "ICAP"
+    FOLDER = "FOLDER"
+
+
+class Mode(StrEnum):
+    """How a door treats what is not judged yet; the values are the names in the log."""
+
+    MONITOR = "monitor"
+    STANDARD = "blocking_simple"
+    ADVANCED = "blocking_advanced"
+
+
+class OutcomeKind(StrEnum):
+    """What is known of an item. Only `NOT_DETECTED` says clean, and only KATA says it."""
+
+    NOT_DETECTED = "not_detected"
+    DETECT = "detect"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    OVERSIZE = "oversize"
+    EXCLUDED = "excluded"
+    UNAVAILABLE = "unavailable"
+    PENDING = "pending"
+
+
+class Source(StrEnum):
+    """Who says so: KATA now, the verdict store, or a rule of ours."""
+
+    KATA = "kata"
+    KNOWN = "known"
+    RULE = "rule"
+
+
+class Decision(StrEnum):
+    """What a door does with an item."""
+
+    PASS = "pass"  # noqa: S105 - not a password
+    BLOCK = "block"
+    HOLD = "hold"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is known of an item, and from whom.
+
+    `detail` is one sentence for people when the kind alone does not say enough; `rule` names the
+    rule that decided; `scan_id` is KATA's scan; `md5` is known once the content was sent.
+    """
+
+    kind: OutcomeKind
+    source: Source
+    detail: str = ""
+    rule: str | None = None
+    threat: str | None = None
+    technology: str | None = None
+    scan_id: str | None = None
+    md5: str | None = None
+
+    @property
+    def is_verdict(self) -> bool:
+        """Whether KATA judged the bytes: only such outcomes are kept and shared."""
+        return self.kind in (OutcomeKind.NOT_DETECTED, OutcomeKind.DETECT)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more is expected."""
+        return self.kind is not OutcomeKind.PENDING
+
+    def as_known(self) -> Outcome:
+        """The same verdict, told by the store."""
+        return replace(self, source=Source.KNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What is judged: bytes held still in the spool. `size` in bytes, `sha256` in lower hex."""
+
+    name: str
+    body: Body
+
+    @property
+    def sha256(self) -> str:
+        """The key of everything that is known of these bytes."""
+        return self.body.sha256
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.body.size
+
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_TIME_BITS, _RANDOM_BITS = 45, 35
+
+
+def new_case_id() -> str:
+    """16 characters without look-alikes: 45 bits of milliseconds, then 35 random ones.
+
+    Ids sort by time and can be read out over the telephone.
+    """
+    milliseconds = time.time_ns() // 1_000_000 & (1 << _TIME_BITS) - 1
+    random = int.from_bytes(os.urandom(5), "big") & (1 << _RANDOM_BITS) - 1
+    number = milliseconds << _RANDOM_BITS | random
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(75, -1, -5))
+
+
+@dataclass(slots=True)
+class Case:
+    """One request with a body, or one file, through one door; leaves exactly one record.
+
+    `context` holds the door's own keys. `started` is monotonic seconds. `decision` is what the
+    record says, once it is written.
+    """
+
+    door: Door
+    mode: Mode
+    name: str
+    context: dict[str, str | None]
+    id: str = field(default_factory=new_case_id)
+    started: float = field(default_factory=time.monotonic)
+    decision: Decision | None = None
+
+    @property
+    def waited_ms(self) -> int:
+        """Milliseconds since the case began."""
+        return int((time.monotonic() - self.started) * 1000)

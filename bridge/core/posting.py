@@ -1,0 +1,103 @@
+"""Brings one item to KATA: back-off when it is busy, the next Central Node when one fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bridge.core.health import KataHealth
+from bridge.core.kata.poller import Scan
+from bridge.core.kata.wire import Answer, CallResult, new_scan_id
+from bridge.core.model import Item
+
+_log = logging.getLogger(__name__)
+
+ROUNDS = 3  # over all Central Nodes, for faults that may pass
+FIRST_DELAY = 0.5
+MAX_DELAY = 8.0
+
+
+class ScanCalls(Protocol):
+    """What posting needs of the client."""
+
+    async def submit(self, central_node: str, scan_id: str, item: Item) -> CallResult:
+        """POST one item."""
+
+    async def delete(self, central_node: str, scan_id: str) -> CallResult:
+        """DELETE one scan."""
+
+
+@dataclass(eq=False, slots=True)
+class Posting:
+    """What became of an item's way to KATA.
+
+    `sent`: every (central node, scanId) that KATA may hold, accepted or in doubt.
+    """
+
+    scan: Scan | None = None
+    md5: str | None = None
+    sent: list[tuple[str, str]] = field(default_factory=list)
+
+
+def backoff(attempt: int, retry_after: float | None = None) -> float:
+    """Seconds to wait after failure number `attempt` (from 0), jittered by half."""
+    if retry_after is not None:
+        return retry_after
+    delay = min(FIRST_DELAY * 2.0**attempt, MAX_DELAY)
+    return delay * random.uniform(0.5, 1)  # noqa: S311 - spreads load, hides nothing
+
+
+class Poster:
+    """Posts items and forgets scans; notes for `health` what the answers show."""
+
+    def __init__(self, client: ScanCalls, central_nodes: list[str], health: KataHealth) -> None:
+        self._client = client
+        self._nodes = central_nodes
+        self._health = health
+
+    async def post(self, item: Item, posting: Posting) -> CallResult:
+        """Try until KATA takes the item, refuses it, or stays out of reach.
+
+        A busy KATA (429) is asked again for as long as the caller lets it; set `posting.scan` on
+        success.
+        """
+        attempt = faults = 0
+        while True:
+            result = await self._try_nodes(item, posting)
+            if result.answer is Answer.FAULT or result.answer is Answer.UNREACHABLE:
+                faults += 1
+            elif result.answer is not Answer.BUSY:
+                return result
+            if faults >= ROUNDS:
+                return result
+            await asyncio.sleep(backoff(attempt, result.retry_after))
+            attempt += 1
+
+    async def _try_nodes(self, item: Item, posting: Posting) -> CallResult:
+        result = CallResult(Answer.UNREACHABLE, "no Central Node is configured")
+        for node in self._nodes:
+            # Each try has an id of its own: what KATA does with one that it has seen is unknown.
+            scan_id = new_scan_id()
+            posting.sent.append((node, scan_id))
+            result = await self._client.submit(node, scan_id, item)
+            self._health.note(result.answer, f"{node}: {result.detail}")
+            if result.answer is Answer.OK:
+                posting.md5 = result.md5
+                posting.scan = Scan(scan_id, node, asyncio.get_running_loop().time())
+                return result
+            if result.answer not in (Answer.UNREACHABLE, Answer.FAULT):
+                posting.sent.pop()  # KATA said that it did not take it
+            if result.answer in (Answer.TOO_LARGE, Answer.NOT_ACCEPTED):
+                return result
+        return result
+
+    async def forget(self, posting: Posting) -> None:
+        """DELETE whatever KATA may hold of this item."""
+        for node, scan_id in posting.sent:
+            result = await self._client.delete(node, scan_id)
+            if result.answer is not Answer.OK:
+                _log.info("scan %s stays at %s: %s", scan_id, node, result.detail)
+        posting.sent.clear()

@@ -1,0 +1,275 @@
+"""The settings, typed. Names are the keys of the configuration file; times are in seconds,
+sizes in bytes.
+
+A value that belongs to katabridge but that this version does not act on yet is refused
+(`_only`), because a protection that is configured and does not happen is worse than none.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from bridge.core.model import Decision, Mode, OutcomeKind
+from bridge.core.units import (
+    Address,
+    parse_address,
+    parse_central_node,
+    parse_duration,
+    parse_fingerprint,
+    parse_size,
+)
+
+
+def _path(value: object, info: ValidationInfo) -> Path:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{value!r} is not a path")
+    base = (info.context or {}).get("base", Path())
+    return Path(base) / value
+
+
+def _readable_file(path: Path) -> Path:
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _network(value: object) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(str(value))
+    except ValueError as error:
+        raise ValueError(f"not a network: {error}") from None
+
+
+def _only(*supported: object) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if value not in supported:
+            words = " or ".join(str(word).lower() for word in supported)
+            raise ValueError(f"{value!r} is not built yet; this version takes {words} only")
+        return value
+
+    return check
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+Size = Annotated[int, BeforeValidator(parse_size)]
+ListenAddress = Annotated[Address, BeforeValidator(parse_address)]
+PathSetting = Annotated[Path, BeforeValidator(_path)]
+FileSetting = Annotated[PathSetting, AfterValidator(_readable_file)]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+PolicySetting = dict[OutcomeKind, Decision]
+
+
+class _Section(BaseModel):
+    # No defaults are validated: they are written as validated values below.
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KataSettings(_Section):
+    """How KATA is reached, and how much is asked of it."""
+
+    urls: Annotated[list[Annotated[str, BeforeValidator(parse_central_node)]], Field(min_length=1)]
+    sensor_id: UUID
+    node: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$")] = "node"
+    client_cert: FileSetting
+    client_key: FileSetting
+    server_ca: FileSetting | None = None
+    server_fingerprint: Annotated[str, BeforeValidator(parse_fingerprint)] | None = None
+    connections: Count = 16
+    max_in_flight: Count = 200
+    queue: Count = 2000
+    poll_interval: Duration = 60
+    poll_interval_waiting: Duration = 2
+    verdict_timeout: Duration = 600
+    max_object_size: Size = 100 << 20
+
+    @field_validator("client_key")
+    @classmethod
+    def _key_fits(cls, key: Path, info: ValidationInfo) -> Path:
+        certificate = info.data.get("client_cert")
+        if certificate is None:
+            return key
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            context.load_cert_chain(certificate, key, password=lambda: b"")
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            reason = getattr(error, "reason", None) or str(error)
+            raise ValueError(
+                f"{certificate} and {key} are not a certificate and its key in PEM, "
+                f"without passphrase ({reason})"
+            ) from None
+        return key
+
+    @model_validator(mode="after")
+    def _server_is_known(self) -> Self:
+        if self.server_ca is None and self.server_fingerprint is None:
+            raise ValueError(
+                "server_ca or server_fingerprint is needed: files go only to a known server"
+            )
+        return self
+
+
+class SubmitSettings(_Section):
+    """What is sent to KATA at all."""
+
+    types: Annotated[Literal["all"], BeforeValidator(_only("all"))] = "all"
+
+
+class VerdictSettings(_Section):
+    """Where verdicts are kept, and how long (seconds by kind)."""
+
+    store: str = "sqlite:///var/lib/katabridge/verdicts.db"
+    keep: dict[OutcomeKind, Duration] = {
+        OutcomeKind.NOT_DETECTED: 24 * 3600,
+        OutcomeKind.DETECT: 7 * 24 * 3600,
+    }
+
+    @field_validator("store")
+    @classmethod
+    def _sqlite_only(cls, value: str, info: ValidationInfo) -> str:
+        prefix = "sqlite:///"
+        if not value.startswith(prefix) or value == prefix:
+            raise ValueError(f"{value!r} is not built yet; this version takes sqlite:///PATH only")
+        return value
+
+    @field_validator("keep")
+    @classmethod
+    def _verdicts_only(cls, value: dict[OutcomeKind, float]) -> dict[OutcomeKind, float]:
+        verdicts = {OutcomeKind.NOT_DETECTED: 24 * 3600.0, OutcomeKind.DETECT: 7 * 24 * 3600.0}
+        for kind in value:
+            if kind not in verdicts:
+                raise ValueError(f"{kind} is no verdict and is never kept")
+        return verdicts | value
+
+
+class SpoolSettings(_Section):
+    """Where bodies lie while they are judged."""
+
+    dir: PathSetting = Path("/var/lib/katabridge/spool")
+    memory: Size = 256 << 10
+    memory_total: Size = 64 << 20
+    max_bytes: Size = 10 << 30
+    min_free: Size = 1 << 30
+
+
+class ServiceSettings(_Section):
+    """One ICAP service."""
+
+    method: Literal["REQMOD", "RESPMOD"]
+    mode: Annotated[Literal["advanced"], BeforeValidator(_only("advanced"))] = "advanced"
+    hold: Duration = 20
+
+    @property
+    def log_mode(self) -> Mode:
+        """The mode under its name in the log."""
+        return {"advanced": Mode.ADVANCED}[self.mode]
+
+
+def _no_skip(policy: PolicySetting) -> PolicySetting:
+    for kind, decision in policy.items():
+        if decision is Decision.SKIP:
+            raise ValueError(f"{kind}: skip is for folders only; write it under folder_policy")
+    return policy
+
+
+class IcapSettings(_Section):
+    """The ICAP door."""
+
+    listen: Annotated[list[ListenAddress], Field(min_length=1)] = [Address("0.0.0.0", 1344)]  # noqa: S104 - the design's default; allow_from guards it
+    allow_from: list[Network] = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
+    workers: Annotated[Literal[1], BeforeValidator(_only(1))] = 1
+    max_connections: Count = 2000
+    preview: Annotated[int, Field(strict=True, ge=0, le=1 << 20)] = 4096
+    policy: Annotated[PolicySetting, AfterValidator(_no_skip)] = {}
+    on_stall: Annotated[Literal["head"], BeforeValidator(_only("head"))] = "head"
+    services: Annotated[dict[str, ServiceSettings], Field(min_length=1)] = {
+        "av/reqmod": ServiceSettings(method="REQMOD"),
+        "av/respmod": ServiceSettings(method="RESPMOD"),
+    }
+
+
+class FolderSettings(_Section):
+    """One input, output and quarantine triple."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+    input: PathSetting
+    output: PathSetting
+    quarantine: PathSetting
+    recursive: Annotated[Literal[False], BeforeValidator(_only(False))] = False
+    settle: Duration = 2
+    rescan: Duration = 1
+    on_conflict: Annotated[Literal["replace"], BeforeValidator(_only("replace"))] = "replace"
+
+    @model_validator(mode="after")
+    def _three_places(self) -> Self:
+        places = [self.input.resolve(), self.output.resolve(), self.quarantine.resolve()]
+        if len(set(places)) != len(places):
+            raise ValueError("input, output and quarantine must be three different folders")
+        return self
+
+
+class LogSettings(_Section):
+    """Where records and service logs go."""
+
+    dir: PathSetting = Path("/var/log/katabridge")
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    urls: Literal["full", "no_query"] = "full"
+
+
+class Settings(_Section):
+    """The whole configuration file."""
+
+    kata: KataSettings
+    submit: SubmitSettings = SubmitSettings()
+    policy: Annotated[PolicySetting, AfterValidator(_no_skip)] = {}
+    folder_policy: PolicySetting = {}
+    verdicts: VerdictSettings = VerdictSettings()
+    spool: SpoolSettings = SpoolSettings()
+    icap: IcapSettings = IcapSettings()
+    folders: list[FolderSettings] = []
+    logs: LogSettings = LogSettings()
+
+    @field_validator("folders")
+    @classmethod
+    def _names_differ(cls, folders: list[FolderSettings]) -> list[FolderSettings]:
+        names = [folder.name for folder in folders]
+        if len(set(names)) != len(names):
+            raise ValueError("two folders have the same name")
+        inputs = [folder.input.resolve() for folder in folders]
+        if len(set(inputs)) != len(inputs):
+            raise ValueError("two folders have the same input")
+        return folders
+
+
+# Keys of the design that this version refuses, because nothing would act on them.
+NOT_YET = frozenset(
+    {
+        "kata.late_window",
+        "kata.alerts",
+        "exclusions",
+        "icap.tls",
+        "icap.trickle",
+        "logs.keep",
+        "logs.syslog",
+        "status",
+        "notify",
+    }
+)
