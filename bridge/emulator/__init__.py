@@ -1,0 +1,11 @@
+"""A KATA that runs anywhere, for demonstration and tests: the scan API over mutual TLS.
+
+It judges by looking for the EICAR test file and by what content tells it to say. It protects
+nothing.
+"""
+
+from bridge.emulator.memory import Memory
+from bridge.emulator.script import EICAR
+from bridge.emulator.server import Emulator
+
+__all__ = ["EICAR", "Emulator", "Memory"]

@@ -1,0 +1,133 @@
+"""What the emulated KATA remembers: external systems, their scans, and what was asked of it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bridge.emulator.script import Script
+
+MAX_OBJECT_SIZE = 100 << 20
+VERSION = "emulator"
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatedScan:
+    """One accepted scan. `done_at` in monotonic seconds."""
+
+    scan_id: str
+    sensor: str
+    instance: str
+    state: str
+    done_at: float
+    name: str
+    size: int
+    sha256: str
+    md5: str
+
+    def state_now(self) -> str:
+        """`processing` until its time has come."""
+        return self.state if time.monotonic() >= self.done_at else "processing"
+
+
+@dataclass(slots=True)
+class Memory:
+    """The emulator's state. Sensors survive in `sensors.json`; scans do not.
+
+    `calls` counts requests by call, `submitted` names what was accepted, in order.
+    """
+
+    directory: Path
+    accept: str = "auto"
+    delay: float = 0.2
+    max_in_flight: int | None = None
+    max_object_size: int = MAX_OBJECT_SIZE
+    scans: dict[tuple[str, str], EmulatedScan] = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)
+    submitted: list[EmulatedScan] = field(default_factory=list)
+    attempts: Counter[str] = field(default_factory=Counter)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def is_accepted(self, sensor: str, fingerprint: str) -> bool:
+        """Whether this id with this certificate was accepted; a new one is noted (401 until)."""
+        with self.lock:
+            sensors = read_sensors(self.directory)
+            entry = sensors.get(sensor)
+            if entry is None:
+                accepted = self.accept == "auto"
+                sensors[sensor] = {"fingerprint": fingerprint, "accepted": accepted}
+                write_sensors(self.directory, sensors)
+                return accepted
+            return bool(entry["accepted"]) and entry["fingerprint"] == fingerprint
+
+    def is_busy(self) -> bool:
+        """Whether as many scans run as are allowed."""
+        with self.lock:
+            running = sum(scan.state_now() == "processing" for scan in self.scans.values())
+            return self.max_in_flight is not None and running >= self.max_in_flight
+
+    def fault_due(self, sha256: str, script: Script) -> bool:
+        """Whether this submission of the content is one that fails."""
+        with self.lock:
+            self.attempts[sha256] += 1
+            if script.fault is None:
+                return False
+            return script.times is None or self.attempts[sha256] <= script.times
+
+    def add(self, scan: EmulatedScan) -> None:
+        """Accept a scan."""
+        with self.lock:
+            self.scans[scan.sensor, scan.scan_id] = scan
+            self.submitted.append(scan)
+
+    def of_sensor(self, sensor: str, instance: str | None) -> list[EmulatedScan]:
+        """All scans of a sensor, or of one of its instances."""
+        with self.lock:
+            return [
+                scan
+                for scan in self.scans.values()
+                if scan.sensor == sensor and instance in (None, scan.instance)
+            ]
+
+    def forget(self, sensor: str, scan_id: str) -> bool:
+        """Drop one scan; an empty id drops all of the sensor, as KATA does."""
+        with self.lock:
+            if scan_id:
+                return self.scans.pop((sensor, scan_id), None) is not None
+            for scan in self.of_sensor(sensor, None):
+                del self.scans[sensor, scan.scan_id]
+            return True
+
+
+def read_sensors(directory: Path) -> dict[str, dict[str, str | bool]]:
+    """The external systems that were seen, by id."""
+    try:
+        loaded: dict[str, dict[str, str | bool]] = json.loads(_sensors(directory).read_text())
+    except FileNotFoundError:
+        return {}
+    return loaded
+
+
+def write_sensors(directory: Path, sensors: dict[str, dict[str, str | bool]]) -> None:
+    """Replace the list of external systems."""
+    draft = directory / ".sensors.json.new"
+    draft.write_text(json.dumps(sensors, indent=1))
+    draft.replace(_sensors(directory))
+
+
+def accept_sensor(directory: Path, sensor: str) -> bool:
+    """Press Accept for a system that was seen; False where it was not."""
+    sensors = read_sensors(directory)
+    if sensor not in sensors:
+        return False
+    sensors[sensor]["accepted"] = True
+    write_sensors(directory, sensors)
+    return True
+
+
+def _sensors(directory: Path) -> Path:
+    return directory / "sensors.json"
