@@ -1,0 +1,1 @@
+"""The ICAP door: REQMOD and RESPMOD for web proxies (RFC 3507)."""

@@ -1,0 +1,34 @@
+"""ICAP/1.0 (RFC 3507) without I/O: bytes in, events out, and back.
+
+Nothing in this package opens a socket, reads a clock or writes a log. Any exception other than
+`ProtocolError` (the peer's fault) or `LocalProtocolError` (ours) is a bug of this package.
+"""
+
+from icapd.protocol.client import ClientConnection, Response
+from icapd.protocol.encapsulated import BodyKind, Encapsulated
+from icapd.protocol.errors import LocalProtocolError, ProtocolError
+from icapd.protocol.events import BodyEnd, Data, Event, NeedData, PreviewEnd
+from icapd.protocol.grammar import Limits, clean_value
+from icapd.protocol.http import HttpHead
+from icapd.protocol.server import Reading, Request, Sending, ServerConnection
+
+__all__ = [
+    "BodyEnd",
+    "BodyKind",
+    "ClientConnection",
+    "Data",
+    "Encapsulated",
+    "Event",
+    "HttpHead",
+    "Limits",
+    "LocalProtocolError",
+    "NeedData",
+    "PreviewEnd",
+    "ProtocolError",
+    "Reading",
+    "Request",
+    "Response",
+    "Sending",
+    "ServerConnection",
+    "clean_value",
+]

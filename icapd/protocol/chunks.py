@@ -1,0 +1,112 @@
+"""Chunked bodies (RFC 2616 3.6.1 as RFC 3507 4.4 uses it)."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from icapd.protocol.errors import ProtocolError
+from icapd.protocol.events import BodyEnd, Data
+from icapd.protocol.grammar import ChunkLine, Limits, parse_chunk_line, parse_fields
+
+CRLF = b"\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
+LAST_CHUNK_IEOF = b"0; ieof\r\n\r\n"
+
+
+class _State(Enum):
+    SIZE = auto()
+    DATA = auto()
+    DATA_END = auto()
+    TRAILERS = auto()
+
+
+class ChunkReader:
+    """Takes one chunked body off the front of a buffer.
+
+    `read` gives `Data` with all that is buffered of it, then `BodyEnd`, or None when it needs more.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._state = _State.SIZE
+        self._left = 0
+        self._last = ChunkLine(0)
+        self._blank_allowed = True
+
+    def read(self, buffer: bytearray) -> Data | BodyEnd | None:
+        """Consume what can be consumed; raise `ProtocolError` for bad framing."""
+        pieces: list[bytes] = []
+        while self._state is not _State.TRAILERS:
+            if not self._step(buffer, pieces):
+                break
+        if pieces:
+            return Data(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        if self._state is _State.TRAILERS:
+            return self._read_trailers(buffer)
+        return None
+
+    def _step(self, buffer: bytearray, pieces: list[bytes]) -> bool:
+        if self._state is _State.DATA:
+            return self._read_data(buffer, pieces)
+        if self._state is _State.DATA_END:
+            return self._read_data_end(buffer)
+        return self._read_size(buffer)
+
+    def _read_size(self, buffer: bytearray) -> bool:
+        end = buffer.find(CRLF, 0, self._limits.chunk_line + 2)
+        if end < 0:
+            if len(buffer) > self._limits.chunk_line:
+                raise ProtocolError("A chunk line is too long.")
+            return False
+        line = bytes(buffer[:end])
+        del buffer[: end + 2]
+        if not line and self._blank_allowed:
+            self._blank_allowed = False
+            return True
+        self._blank_allowed = False
+        chunk = parse_chunk_line(line)
+        if chunk.size:
+            self._left, self._state = chunk.size, _State.DATA
+        else:
+            self._last, self._state = chunk, _State.TRAILERS
+        return True
+
+    def _read_data(self, buffer: bytearray, pieces: list[bytes]) -> bool:
+        if not buffer:
+            return False
+        piece = bytes(buffer[: self._left])
+        del buffer[: len(piece)]
+        pieces.append(piece)
+        self._left -= len(piece)
+        if not self._left:
+            self._state = _State.DATA_END
+        return True
+
+    def _read_data_end(self, buffer: bytearray) -> bool:
+        if len(buffer) < 2:
+            return False
+        if buffer[:2] != CRLF:
+            raise ProtocolError("A chunk is longer than its size says.")
+        del buffer[:2]
+        self._state = _State.SIZE
+        return True
+
+    def _read_trailers(self, buffer: bytearray) -> BodyEnd | None:
+        if buffer.startswith(CRLF):
+            del buffer[:2]
+        else:
+            end = buffer.find(b"\r\n\r\n", 0, self._limits.trailers)
+            if end < 0:
+                if len(buffer) >= self._limits.trailers:
+                    raise ProtocolError("The trailers are too long.")
+                return None
+            parse_fields(bytes(buffer[: end + 2]))
+            del buffer[: end + 4]
+        return BodyEnd(self._last.ieof, self._last.use_original_body)
+
+
+def format_chunk(data: bytes) -> bytes:
+    """One chunk as bytes; `data` must not be empty (that would end the body)."""
+    if not data:
+        raise ValueError("an empty chunk would end the body")
+    return b"%x\r\n%b\r\n" % (len(data), data)

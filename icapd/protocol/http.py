@@ -1,0 +1,92 @@
+"""Encapsulated HTTP heads: read with tolerance, edited without touching what is not meant.
+
+Clients put odd things here (ownCloud a request line into res-hdr, Nextcloud a false
+Content-Length), so nothing in this module refuses a head: what cannot be read is absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+
+
+class HttpHead:
+    """One HTTP head as it was sent: start line, fields, and the blank line that ends it."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+
+    @cached_property
+    def _lines(self) -> list[bytes]:
+        return self.raw.rstrip(b"\r\n").split(b"\r\n")
+
+    @cached_property
+    def _start(self) -> list[str]:
+        return self._lines[0].decode("latin-1").split(" ", 2)
+
+    @property
+    def method(self) -> str:
+        """The request method, or the empty string."""
+        start = self._start
+        return start[0] if len(start) == 3 and not start[0].startswith("HTTP/") else ""
+
+    @property
+    def target(self) -> str:
+        """The request target as sent, or the empty string."""
+        return self._start[1] if self.method else ""
+
+    @property
+    def status(self) -> int | None:
+        """The response status, or None where this is no response head."""
+        start = self._start
+        if len(start) >= 2 and start[0].startswith("HTTP/") and start[1].isdigit():
+            return int(start[1])
+        return None
+
+    @property
+    def url(self) -> str:
+        """The absolute URL of a request, put together from target and Host."""
+        target = self.target
+        if "://" in target or not target.startswith("/"):
+            return target
+        host = self.field("host")
+        return f"http://{host}{target}" if host else target
+
+    def field(self, name: str) -> str | None:
+        """The first field of that name, or None."""
+        wanted = name.lower().encode("ascii")
+        for line in self._lines[1:]:
+            key, colon, value = line.partition(b":")
+            if colon and key.strip().lower() == wanted:
+                return value.strip(b" \t").decode("latin-1")
+        return None
+
+    @property
+    def content_length(self) -> int | None:
+        """Content-Length in bytes where it is a plain number."""
+        value = self.field("content-length")
+        if value is None or not (value.isascii() and value.isdigit()):
+            return None
+        return int(value)
+
+    @property
+    def announces_body(self) -> bool:
+        """Whether the framing fields say that a body follows (RFC 9112 6)."""
+        return bool(self.content_length) or self.field("transfer-encoding") is not None
+
+    def without(self, names: Iterable[str]) -> bytes:
+        """The head without these fields, everything else as it was sent."""
+        dropped = {name.lower().encode("ascii") for name in names}
+        kept, keep = [self._lines[0]], True
+        for line in self._lines[1:]:
+            if not line.startswith((b" ", b"\t")):  # a folded line shares its field's fate
+                keep = line.partition(b":")[0].strip().lower() not in dropped
+            if keep:
+                kept.append(line)
+        return b"\r\n".join(kept) + b"\r\n\r\n"
+
+
+def format_response(status: int, reason: str, fields: list[tuple[str, str]]) -> bytes:
+    """An HTTP/1.1 response head of our own."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
+    return f"HTTP/1.1 {status} {reason}\r\n{lines}\r\n".encode("latin-1")

@@ -1,0 +1,117 @@
+"""Reads ICAP messages one after another off a byte stream, for both roles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Generic, Protocol, TypeVar
+
+from icapd.protocol.chunks import CRLF, ChunkReader
+from icapd.protocol.encapsulated import Encapsulated
+from icapd.protocol.errors import ProtocolError
+from icapd.protocol.events import BodyEnd, Data
+from icapd.protocol.grammar import Limits
+
+_HEAD_END = b"\r\n\r\n"
+_BLANK_LINES = 2
+
+
+class Head(Protocol):
+    """A parsed ICAP head, to be completed with the HTTP heads it announces."""
+
+    encapsulated: Encapsulated
+    heads: bytes
+
+
+HeadT = TypeVar("HeadT", bound=Head)
+
+
+class _State(Enum):
+    HEAD = auto()
+    ENCAPSULATED = auto()
+    CHUNKS = auto()
+    DONE = auto()
+
+
+class MessageReader(Generic[HeadT]):
+    """Yields a head with its encapsulated HTTP heads, then the pieces of its body.
+
+    What is read ahead of a message's end stays buffered for the next one.
+    """
+
+    def __init__(self, parse_head: Callable[[bytes], HeadT], limits: Limits) -> None:
+        self._parse_head = parse_head
+        self._limits = limits
+        self._buffer = bytearray()
+        self._state = _State.HEAD
+        self._head: HeadT | None = None
+        self._chunks = ChunkReader(limits)
+
+    def feed(self, data: bytes) -> None:
+        """Add bytes from the peer."""
+        self._buffer += data
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait to be read."""
+        return len(self._buffer)
+
+    @property
+    def in_message(self) -> bool:
+        """Whether a message has begun: its end is owed."""
+        return self._state in (_State.ENCAPSULATED, _State.CHUNKS) or bool(
+            self._state is _State.HEAD and self._buffer.strip(CRLF)
+        )
+
+    def next(self) -> HeadT | Data | BodyEnd | None:
+        """The next part of the message, or None when more bytes are needed or it is done."""
+        if self._state is _State.HEAD:
+            self._read_head()
+        if self._state is _State.ENCAPSULATED:
+            return self._read_encapsulated()
+        if self._state is _State.CHUNKS:
+            part = self._chunks.read(self._buffer)
+            if isinstance(part, BodyEnd):
+                self._state = _State.DONE
+            return part
+        return None
+
+    def continue_body(self) -> None:
+        """Expect a second run of chunks: what follows the preview."""
+        self._chunks = ChunkReader(self._limits)
+        self._state = _State.CHUNKS
+
+    def next_message(self) -> None:
+        """Expect a new head."""
+        self._state = _State.HEAD
+
+    def _read_head(self) -> None:
+        buffer = self._buffer
+        for _ in range(_BLANK_LINES):
+            if buffer.startswith(CRLF):
+                del buffer[:2]
+        end = buffer.find(_HEAD_END, 0, self._limits.head + len(_HEAD_END))
+        if end < 0:
+            if len(buffer) > self._limits.head:
+                raise ProtocolError(f"The ICAP head exceeds {self._limits.head} bytes.")
+            return
+        block = bytes(buffer[: end + 2])
+        del buffer[: end + 4]
+        self._head = self._parse_head(block)
+        if self._head.encapsulated.heads_size > self._limits.encapsulated_heads:
+            limit = self._limits.encapsulated_heads
+            raise ProtocolError(f"The encapsulated heads exceed {limit} bytes.")
+        self._state = _State.ENCAPSULATED
+
+    def _read_encapsulated(self) -> HeadT | None:
+        assert self._head is not None  # noqa: S101 - the state says so
+        head, size = self._head, self._head.encapsulated.heads_size
+        if len(self._buffer) < size:
+            return None
+        head.heads = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        if head.encapsulated.has_body:
+            self.continue_body()
+        else:
+            self._state = _State.DONE
+        return head

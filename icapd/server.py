@@ -1,0 +1,114 @@
+"""Listens for proxies, keeps their connections within limits, and ends them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from ipaddress import ip_address
+
+from bridge.core import Address, Core, LineLog, StartError
+from icapd import session
+from icapd.channel import Channel
+from icapd.service import Refusal, Services
+
+_log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1.0
+_STOP_SECONDS = 5.0
+_BACKLOG = 512
+
+
+class _ServedChannel(Channel):
+    def __init__(self, server: IcapServer) -> None:
+        super().__init__()
+        self._server = server
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._server.begin(self)
+
+
+class IcapServer:
+    """The ICAP door of one process: `start`, then `stop`."""
+
+    def __init__(self, core: Core, verdict_log: LineLog) -> None:
+        self._settings = core.settings.icap
+        self._core = core
+        self._services = Services(core, verdict_log)
+        self._servers: list[asyncio.Server] = []
+        self._open: dict[Channel, asyncio.Task[None]] = {}
+        self._look: asyncio.Task[None] | None = None
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where it listens."""
+        sockets = [sock for server in self._servers for sock in server.sockets]
+        return [Address(*sock.getsockname()[:2]) for sock in sockets]
+
+    @property
+    def connections(self) -> int:
+        """How many proxies' connections are open."""
+        return len(self._open)
+
+    async def start(self) -> None:
+        """Listen; StartError where an address cannot be had."""
+        loop = asyncio.get_running_loop()
+        for address in self._settings.listen:
+            try:
+                server = await loop.create_server(
+                    lambda: _ServedChannel(self), address.host, address.port, backlog=_BACKLOG
+                )
+            except OSError as error:
+                await self.stop()
+                reason = "is taken by another program" if error.errno == 98 else error.strerror
+                raise StartError(
+                    f"cannot listen on {address} (icap.listen): it {reason}."
+                ) from None
+            self._servers.append(server)
+        self._look = asyncio.create_task(self._look_for_expired(), name="icap-expiry")
+
+    def begin(self, channel: Channel) -> None:
+        """Serve a new connection."""
+        work = session.serve(channel, self._services, self._refusal(channel))
+        task = asyncio.create_task(work, name="icap-connection")
+        self._open[channel] = task
+        task.add_done_callback(lambda _: self._open.pop(channel, None))
+
+    def _refusal(self, channel: Channel) -> Refusal | None:
+        try:
+            peer = ip_address(channel.peer)
+        except ValueError:
+            return Refusal(403, "the peer's address is unknown")
+        peer = getattr(peer, "ipv4_mapped", None) or peer
+        if not any(peer in network for network in self._settings.allow_from):
+            return Refusal(403, "its address is not in icap.allow_from")
+        if len(self._open) >= self._settings.max_connections:
+            return Refusal(503, "icap.max_connections is reached")
+        return None
+
+    async def _look_for_expired(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            now = loop.time()
+            for channel in list(self._open):
+                if channel.expires is not None and channel.expires < now:
+                    channel.expire()
+
+    async def stop(self) -> None:
+        """Take no new connections, let requests under way end, cut what does not."""
+        for server in self._servers:
+            server.close()
+        if self._look is not None:
+            self._look.cancel()
+        for channel in list(self._open):
+            if not channel.icap.in_request:
+                channel.expire()
+        if self._open:
+            await asyncio.wait(self._open.values(), timeout=_STOP_SECONDS)
+        for channel, task in list(self._open.items()):
+            _log.warning("the connection of %s is cut off by the stop", channel.peer)
+            task.cancel()
+            channel.abort()
+        if self._open:
+            await asyncio.wait(self._open.values(), timeout=_STOP_SECONDS)

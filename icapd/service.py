@@ -1,0 +1,109 @@
+"""What all connections share: services, access, the OPTIONS answer, the verdict log."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import formatdate
+from importlib.metadata import version
+
+from bridge.core import (
+    Case,
+    Core,
+    Decision,
+    IcapSettings,
+    Item,
+    LineLog,
+    Outcome,
+    ServiceSettings,
+    printable,
+)
+from icapd.protocol import Request
+
+VERDICT_LOG = "preprocessor_icap.log"  # the name under which KATA's own users look for it
+_OPTIONS_TTL = 3600
+_INCLUDE = "X-Client-IP, X-Server-IP, X-Client-Username, X-Authenticated-User"
+
+
+class Refusal(Exception):
+    """A request that gets an ICAP error: the status, and a sentence for the log."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One ICAP service: its path and settings."""
+
+    path: str
+    settings: ServiceSettings
+
+
+class Services:
+    """The services of this server by path, and what every answer of theirs carries."""
+
+    def __init__(self, core: Core, verdict_log: LineLog) -> None:
+        self.core = core
+        self._settings: IcapSettings = core.settings.icap
+        self._log = verdict_log
+        self._services = {
+            path.strip("/"): Service(path.strip("/"), settings)
+            for path, settings in self._settings.services.items()
+        }
+        tag = hashlib.sha256(f"{version('katabridge')} {self._settings!r}".encode()).hexdigest()
+        self.fields = [("ISTag", f'"{tag[:24]}"')]
+
+    def find(self, request: Request) -> Service:
+        """The service a request is for; the empty path means the first that fits."""
+        if request.method not in ("OPTIONS", "REQMOD", "RESPMOD"):
+            raise Refusal(501, f"method {request.method} is not known")
+        service = self._services.get(request.path)
+        if service is None and not request.path:
+            service = self._default(request.method)
+        if service is None:
+            known = ", ".join(self._services)
+            raise Refusal(404, f"there is no service {request.path!r} here, only {known}")
+        if request.method not in ("OPTIONS", service.settings.method):
+            raise Refusal(405, f"{service.path} takes {service.settings.method} only")
+        return service
+
+    def _default(self, method: str) -> Service | None:
+        fitting = (s for s in self._services.values() if method in ("OPTIONS", s.settings.method))
+        return next(fitting, None)
+
+    def options(self, service: Service) -> list[tuple[str, str]]:
+        """The fields of an OPTIONS answer (RFC 3507 4.10.2).
+
+        Squid sends previews only for `Transfer-Preview: *`, and takes a Date older than the TTL
+        for a server that is down.
+        """
+        return [
+            ("Methods", service.settings.method),
+            ("Service", f"katabridge {version('katabridge')}"),
+            ("Service-ID", service.path.replace("/", "-")),
+            ("Options-TTL", str(_OPTIONS_TTL)),
+            ("Date", formatdate(usegmt=True)),
+            ("Max-Connections", str(self._settings.max_connections)),
+            ("Preview", str(self._settings.preview)),
+            ("Transfer-Preview", "*"),
+            ("Allow", "204"),
+            ("X-Include", _INCLUDE),
+        ]
+
+    def finish(self, case: Case, item: Item | None, outcome: Outcome, decision: Decision) -> None:
+        """Record a case and log its verdict under the words that KATA's users grep for."""
+        self.core.finish(case, item, outcome, decision)
+        time = datetime.now().astimezone().isoformat(timespec="milliseconds")
+        context = case.context
+        text = (
+            f"{time} info {case.mode} mode: verdict {outcome.kind} ({outcome.source}), "
+            f"{decision}, case {case.id}, ICAP {context['service']}, "
+            f"proxy {context['proxy']}, client {context['client_ip'] or '-'}, "
+            f"user {context['user'] or '-'}, {context['method'] or '-'} {context['url'] or '-'}"
+        )
+        if outcome.detail:
+            text += f", {outcome.detail}"
+        self._log.write(printable(text).encode("utf-8"))

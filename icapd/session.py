@@ -1,0 +1,92 @@
+"""The requests of one connection, one after another."""
+
+from __future__ import annotations
+
+import logging
+
+from bridge.core import printable
+from icapd.answer import Answer
+from icapd.channel import Channel, Disconnected, Expired
+from icapd.protocol import Encapsulated, ProtocolError, Reading, Request, Sending
+from icapd.service import Refusal, Services
+from icapd.transaction import BODY_PATIENCE, Transaction
+
+_log = logging.getLogger(__name__)
+
+IDLE_PATIENCE = 600.0  # Squid keeps connections for minutes; closing them is silent
+DRAIN_SECONDS = 60.0
+
+
+async def serve(channel: Channel, services: Services, refusal: Refusal | None = None) -> None:
+    """Serve a connection until it ends; `refusal` is what a peer gets that is not served."""
+    try:
+        while await _serve_one(channel, services, refusal):
+            pass
+    except Disconnected:
+        pass
+    except Expired:
+        _expired(channel, services)
+    except ProtocolError as error:
+        _log.warning("proxy %s: %s", channel.peer, error.sentence)
+        _error(channel, services, error.status)
+    except Exception:
+        _log.exception("a fault of katabridge itself on a connection of %s", channel.peer)
+        _error(channel, services, 500)
+    finally:
+        await channel.finish()
+
+
+async def _serve_one(channel: Channel, services: Services, refusal: Refusal | None) -> bool:
+    """One request; False where the connection must end after it."""
+    request = await channel.next_event(IDLE_PATIENCE)
+    if not isinstance(request, Request):
+        raise TypeError(f"{request!r} where a request was due")
+    if refusal is not None:
+        _refuse(channel, services, request, refusal)
+        return False
+    try:
+        service = services.find(request)
+    except Refusal as error:
+        _refuse(channel, services, request, error)
+        return False
+    if request.method == "OPTIONS":
+        Answer(channel, request, services.fields).empty(200, services.options(service))
+    else:
+        await Transaction(channel, request, services, service).run()
+    await _drain(channel)
+    channel.icap.next_request()
+    return not request.wants_close
+
+
+def _refuse(channel: Channel, services: Services, request: Request, refusal: Refusal) -> None:
+    _log.warning(
+        "proxy %s: %s %s gets %d: %s",
+        channel.peer,
+        request.method,
+        printable(request.uri),
+        refusal.status,
+        refusal,
+    )
+    _error(channel, services, refusal.status)
+
+
+def _error(channel: Channel, services: Services, status: int) -> None:
+    """An ICAP error, where no answer has begun; else the answer is cut."""
+    if channel.icap.sending is not Sending.IDLE:
+        channel.abort()
+        return
+    fields = [*services.fields, ("Connection", "close")]
+    channel.write(channel.icap.send_head(status, fields, Encapsulated()))
+
+
+def _expired(channel: Channel, services: Services) -> None:
+    # An idle connection is closed in silence: Squid would read 408 as its next answer.
+    if channel.icap.in_request:
+        _log.warning("proxy %s: a request was not complete in time", channel.peer)
+        _error(channel, services, 408)
+
+
+async def _drain(channel: Channel) -> None:
+    """Read what is left of a request that was answered early."""
+    while channel.icap.reading is not Reading.COMPLETE:
+        await channel.next_event(BODY_PATIENCE)
