@@ -1,0 +1,97 @@
+"""An HTTP origin behind the proxy: bytes of any size, fast or slow, and what was uploaded."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+_PIECE = 16 * 1024
+_SLOW_PIECES = 8
+
+
+def content(size: int, seed: int = 0) -> bytes:
+    """Bytes that are the same for the same size and seed, and for no other."""
+    return random.Random(f"{size}-{seed}").randbytes(size)
+
+
+class Origin:
+    """Serves `/plain/SIZE/SEED`, `/chunked/…`, `/slow/…`, `/slow-chunked/…` and `served` paths."""
+
+    def __init__(self) -> None:
+        self.uploads: list[bytes] = []
+        self.served: dict[str, bytes] = {}
+        self.heads: dict[str, list[tuple[str, str]]] = {}
+        origin = self
+
+        class Handler(_Handler):
+            def __init__(self, *args: Any) -> None:
+                self.origin = origin
+                super().__init__(*args)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self.port = int(self._server.server_address[1])
+
+    def url(self, path: str) -> str:
+        """The absolute address of a path."""
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def __enter__(self) -> Origin:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    origin: Origin
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path in self.origin.served:
+            self._answer(self.origin.served[path], "plain", self.origin.heads.get(path, []))
+            return
+        kind, size, seed = [*path.strip("/").split("/"), "0"][:3]
+        self._answer(content(int(size), int(seed)), kind, [])
+
+    def _answer(self, body: bytes, kind: str, fields: list[tuple[str, str]]) -> None:
+        self.send_response(200)
+        for name, value in [("Content-Type", "application/octet-stream"), *fields]:
+            self.send_header(name, value)
+        chunked = kind.endswith("chunked")
+        if chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self._send(body, chunked=chunked, slow=kind.startswith("slow"))
+
+    def _send(self, body: bytes, *, chunked: bool, slow: bool) -> None:
+        piece = max(len(body) // _SLOW_PIECES, 1) if slow else _PIECE
+        for start in range(0, len(body), piece if slow or chunked else max(len(body), 1)):
+            data = body[start : start + piece] if slow or chunked else body
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
+            if slow:
+                time.sleep(0.15)
+        if chunked:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def do_POST(self) -> None:
+        length = int(self.headers.get("Content-Length", "0"))
+        self.origin.uploads.append(self.rfile.read(length))
+        self.send_response(201)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_PUT = do_POST
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+        del format, args
