@@ -74,6 +74,7 @@ class Transaction:
         is_response = request.method == "RESPMOD"
         self._carrying = HttpHead(request.response_head) if is_response else self._http_request
         self._case = self._new_case()
+        self._case.size = self._carrying.content_length
         self._writer: BodyWriter = self._core.spool.writer()
         self._fits_preview = False
         self._closed = False

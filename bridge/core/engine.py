@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Self
 
-from bridge.core.health import KataHealth
+from bridge.core.health import KataHealth, KataState
 from bridge.core.kata.client import KataClient
 from bridge.core.kata.poller import Intervals, Poller
 from bridge.core.model import Case, Decision, Door, Item, Outcome
@@ -56,6 +56,11 @@ class Core:
         for node in self.settings.kata.urls:
             result = await self._client.states(node)
             self.health.note(result.answer, f"{node}: {result.detail}")
+
+    @property
+    def kata_works(self) -> bool:
+        """Whether KATA took or judged something when it was last asked."""
+        return self.health.state in (KataState.OK, KataState.UNKNOWN)
 
     def known(self, item: Item) -> Outcome | None:
         """What can be said of these bytes without waiting."""

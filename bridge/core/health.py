@@ -53,4 +53,4 @@ class KataHealth:
                 self._sensor_id,
             )
         else:
-            _log.error("KATA is out of reach: %s", detail)
+            _log.error("KATA takes no files: %s", detail)

@@ -126,7 +126,8 @@ def new_case_id() -> str:
 class Case:
     """One request with a body, or one file, through one door; leaves exactly one record.
 
-    `context` holds the door's own keys. `started` is monotonic seconds. `decision` is what the
+    `context` holds the door's own keys. `size` in bytes is what was announced, for a case whose
+    bytes never become an item. `started` is monotonic seconds. `decision` is what the
     record says, once it is written.
     """
 
@@ -137,6 +138,7 @@ class Case:
     id: str = field(default_factory=new_case_id)
     started: float = field(default_factory=time.monotonic)
     decision: Decision | None = None
+    size: int | None = None
 
     @property
     def waited_ms(self) -> int:

@@ -28,7 +28,7 @@ def format_record(
         "case": case.id,
         "door": case.door,
         "name": case.name,
-        "size": item.size if item else None,
+        "size": item.size if item else case.size,
         "sha256": item.sha256 if item else None,
         "md5": outcome.md5,
         "outcome": outcome.kind,

@@ -84,6 +84,11 @@ class _Storage:
         self.on_disk = 0
         self._holders = 1
 
+    @property
+    def is_free(self) -> bool:
+        """Whether the last holder has let go."""
+        return not self._holders
+
     def retain(self) -> None:
         """One holder more."""
         self._holders += 1
@@ -227,6 +232,8 @@ class Body:
 
     def open(self) -> BinaryIO:
         """The bytes as a file of their own, to be closed by the caller. Blocks: disk."""
+        if self._storage.is_free:
+            raise RuntimeError("a body was opened after its last holder let go of it")
         if self._storage.path is not None:
             return self._storage.path.open("rb")
         return io.BytesIO(self._storage.memory)

@@ -109,7 +109,7 @@ class Submitter:
                 job.recorded.set()
 
     async def close(self) -> None:
-        """Stop all work: who still waits gets `error`, and KATA is told to forget our scans."""
+        """Stop all work: who still waits gets `unavailable`; KATA is told to forget our scans."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -149,7 +149,7 @@ class Submitter:
             self._poller.waiters_changed()
 
     async def _run(self, job: _Job) -> None:
-        outcome = Outcome(OutcomeKind.ERROR, Source.RULE, "katabridge was stopped")
+        outcome = unavailable("katabridge was stopped")
         try:
             outcome = await self._judge(job)
             if outcome.is_verdict:

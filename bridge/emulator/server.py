@@ -70,7 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_DELETE = _answer  # noqa: N815 - the base looks for these names
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
+    def log_message(self, format: str, *args: Any) -> None:
         del format, args
 
 
@@ -94,7 +94,7 @@ class Emulator:
             "context": server_context(self.certificate, key),
             "application": Application(memory),
         }
-        self._server = _Server(tuple(listen), type("Handler", (_Handler,), members))
+        self._server = _Server((listen.host, listen.port), type("Handler", (_Handler,), members))
         host, port = self._server.server_address[:2]
         self.address = Address(str(host), int(port))
         self._thread = threading.Thread(

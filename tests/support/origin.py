@@ -93,5 +93,5 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_PUT = do_POST
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+    def log_message(self, format: str, *args: object) -> None:
         del format, args

@@ -40,7 +40,7 @@ def accepts(port: int) -> bool:
 class Program:
     """A started program. Its output goes to `log`, which failures quote."""
 
-    def __init__(self, command: Sequence[str | Path], log: Path) -> None:
+    def __init__(self, command: Sequence[object], log: Path) -> None:
         self.log = log
         with log.open("ab") as output:
             self.process = subprocess.Popen(
@@ -65,7 +65,7 @@ class Program:
 
     def descriptors(self) -> int:
         """How many descriptors it holds."""
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def stop(self) -> int:
         """End it as a service manager would; its exit code."""

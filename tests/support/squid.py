@@ -46,9 +46,7 @@ class Squid:
         self.directory = Path(tempfile.mkdtemp(prefix="katabridge-squid-"))
         config = self.directory / "squid.conf"
         config.write_text(
-            _CONFIG.format(
-                port=self.port, directory=self.directory, icap=icap_port, extra=extra
-            )
+            _CONFIG.format(port=self.port, directory=self.directory, icap=icap_port, extra=extra)
         )
         if os.geteuid() == 0:
             shutil.chown(self.directory, "proxy", "proxy")

@@ -130,7 +130,7 @@ class KataClient:
                     {
                         "scanId": scan_id,
                         "objectType": "file",
-                        "content": (item.name, upload, "application/octet-stream"),
+                        "content": (_part_name(item.name), upload, "application/octet-stream"),
                     }
                 )
                 headers = {"Content-Type": form.content_type}
@@ -247,6 +247,11 @@ class KataClient:
 
 def _detail(call: str, response: requests.Response) -> str:
     return f"{call} answered {response.status_code} {response.reason}"
+
+
+def _part_name(name: str) -> str:
+    """A file name that can be encoded: names on disk need not be UTF-8."""
+    return name.encode("utf-8", "replace").decode("utf-8")
 
 
 def _reason(error: BaseException) -> str:

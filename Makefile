@@ -1,0 +1,57 @@
+# make run, make test: everything they need is installed by them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PEERS := squid-openssl c-icap tshark curl
+
+.PHONY: help run test test-long lint bench peers clean
+
+help:
+	@echo "make run        emulated KATA, both doors, four cases; stays up until Ctrl-C"
+	@echo "make test       linters and tests, with the real peers (at most 10 minutes)"
+	@echo "make test-long  the tests that take longer"
+	@echo "make lint       ruff and mypy alone"
+	@echo "make bench      icapd and pyicap side by side"
+	@echo "make clean      remove .venv, caches and var"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12 …" >&2; exit 1; }
+	@echo "* A virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "make: $(PYTHON) has no venv; on Debian: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/.run: pyproject.toml | $(BIN)/python
+	@echo "* Installing katabridge and its packages"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[emulator]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	@echo "* Installing katabridge, its packages and the test tools"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ $(VENV)/.run
+
+run: $(VENV)/.run
+	@exec $(BIN)/python -m examples.demo
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint peers
+	$(BIN)/pytest -m "not long"
+
+test-long: lint peers
+	$(BIN)/pytest -m long
+
+bench: $(VENV)/.test
+	$(BIN)/python -m tests.bench
+
+# The programs the tests talk to. Without root what is missing is named, and its tests are skipped.
+peers:
+	@sh tests/support/peers.sh $(PEERS)
+
+clean:
+	rm -rf $(VENV) var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

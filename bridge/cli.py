@@ -1,0 +1,105 @@
+"""The command `kata-bridge`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from bridge.core import (
+    EXIT_CONFIG,
+    ConfigError,
+    find_config,
+    load_config,
+    parse_address,
+    run_daemon,
+)
+from bridge.folder.service import serve
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; the exit code is 0, 1 (cannot start) or 2 (configuration, usage)."""
+    options = _parser().parse_args(arguments)
+    result: int = options.run(options)
+    return result
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kata-bridge", description="Folders whose files are judged by Kaspersky KATA."
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    watch = commands.add_parser("watch", help="watch the configured folders")
+    watch.add_argument("--config", type=Path, metavar="FILE", help="the configuration file")
+    watch.add_argument(
+        "--check-config", action="store_true", help="check the configuration, and end"
+    )
+    watch.set_defaults(run=_watch)
+    emulate = commands.add_parser("emulate", help="run a KATA for demonstration and tests")
+    emulate.add_argument("--state", type=Path, required=True, metavar="DIR")
+    emulate.add_argument("--listen", default="127.0.0.1:9443", metavar="HOST:PORT")
+    emulate.add_argument("--delay", type=float, default=0.2, metavar="SECONDS")
+    emulate.add_argument("--accept", choices=("auto", "manual"), default="auto")
+    emulate.add_argument("--max-in-flight", type=int, metavar="N")
+    emulate.add_argument("--accept-sensor", metavar="ID", help="press Accept for ID, and end")
+    emulate.set_defaults(run=_emulate)
+    return parser
+
+
+def _watch(options: argparse.Namespace) -> int:
+    path = find_config(options.config)
+    try:
+        settings = load_config(path)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_CONFIG
+    if options.check_config:
+        sys.stdout.write(f"{path}: the configuration is good\n")
+        return 0
+    return run_daemon("kata-bridge watch", lambda stop: serve(settings, stop))
+
+
+def _emulate(options: argparse.Namespace) -> int:
+    try:
+        from bridge.emulator import Emulator, Memory, accept_sensor  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        return _fail(f"{error}; install katabridge[emulator].")
+    if options.accept_sensor is not None:
+        if accept_sensor(options.state, options.accept_sensor):
+            sys.stdout.write(f"{options.accept_sensor} is accepted\n")
+            return 0
+        return _fail(f"{options.accept_sensor} has not knocked at the KATA in {options.state} yet.")
+    try:
+        listen = parse_address(options.listen)
+        memory = Memory(
+            options.state,
+            accept=options.accept,
+            delay=options.delay,
+            max_in_flight=options.max_in_flight,
+        )
+        emulator = Emulator(memory, listen)
+    except (OSError, ValueError) as error:
+        reason = f"cannot listen on {options.listen} with its state in {options.state}"
+        return _fail(f"{reason}: {getattr(error, 'strerror', None) or error}.")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with emulator:
+        sys.stdout.write(
+            f"An emulated KATA answers on {emulator.url}. It is for demonstration and tests: it "
+            f"knows EICAR and nothing else.\nIts certificate: {emulator.certificate}\n"
+        )
+        sys.stdout.flush()
+        stop.wait()
+    return 0
+
+
+def _fail(sentence: str) -> int:
+    sys.stderr.write(f"kata-bridge emulate: {sentence}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

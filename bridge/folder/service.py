@@ -1,0 +1,54 @@
+"""The folder daemon: one watcher for each configured folder."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+from bridge.core import Core, Door, LineLog, Settings, StartError, set_up_logging
+from bridge.folder.watch import FolderWatcher
+
+_log = logging.getLogger(__name__)
+LOG = "kata-bridge-watch.log"
+_FILE_THREADS = 8
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Watch all folders until `stop`; StartError where that cannot begin."""
+    if not settings.folders:
+        raise StartError("no folder is configured (folders).")
+    path = settings.logs.dir / LOG
+    try:
+        log = LineLog(path)
+    except OSError as error:
+        raise StartError(f"{path}: {error.strerror} (logs.dir).") from None
+    set_up_logging(settings.logs.level, log)
+    with ThreadPoolExecutor(_FILE_THREADS, thread_name_prefix="folder") as threads:
+        async with Core(settings, Door.FOLDER) as core:
+            slots = asyncio.Semaphore(settings.kata.max_in_flight)
+            watchers = [FolderWatcher(core, each, threads, slots) for each in settings.folders]
+            for watcher in watchers:
+                watcher.prepare()
+            await _watch(core, watchers, settings, stop)
+    _log.warning("kata-bridge watch has stopped")
+    log.close()
+
+
+async def _watch(
+    core: Core, watchers: list[FolderWatcher], settings: Settings, stop: asyncio.Event
+) -> None:
+    tasks = [asyncio.create_task(core.greet())]
+    tasks += [asyncio.create_task(watcher.run()) for watcher in watchers]
+    for folder in settings.folders:
+        _log.warning("watches %s as folder %s", folder.input, folder.name)
+    try:
+        await stop.wait()
+        _log.warning("kata-bridge watch stops; files under way stay in input")
+    finally:
+        # before the core ends: a verdict that is cut off must not move a file
+        for task in tasks:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,110 @@
+"""`make run`: an emulated KATA, both doors, and four cases through them.
+
+Everything lies under var/demo. Ends with Ctrl-C, and takes all it started with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+from examples.demo.cases import Result, through_folder, through_icap
+from examples.demo.programs import DemoError, listens, started
+from examples.demo.site import Site
+
+_TRY = """
+Everything runs. In another terminal, from this folder, try:
+
+  a file            cp {home}/eicar.com {home}/in/dropped.com; sleep 4; ls {home}/quarantine
+  an ICAP client    c-icap-client -i 127.0.0.1 -p {port} -s av/respmod -f {home}/eicar.com
+  a proxy           squid -N -f examples/squid/try.conf &
+                    python3 -m http.server 8000 --bind 127.0.0.1 --directory {home} &
+                    curl --noproxy '' -x http://127.0.0.1:3128 http://127.0.0.1:8000/eicar.com
+  the log           tail -f {home}/log/log-history.log
+
+(c-icap-client and squid: apt-get install c-icap squid-openssl)
+Ctrl-C ends everything."""
+
+
+def main() -> int:
+    """Run the demonstration; the exit code is 0 after Ctrl-C, 1 where it cannot go on."""
+    parser = argparse.ArgumentParser(prog="make run")
+    parser.add_argument("--home", type=Path, default=Path("var/demo"))
+    parser.add_argument("--kata-port", type=int, default=9443)
+    parser.add_argument("--icap-port", type=int, default=1344)
+    options = parser.parse_args()
+    site = Site(options.home, options.kata_port, options.icap_port)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with contextlib.ExitStack() as programs:
+            _run(site, programs)
+    except DemoError as error:
+        sys.stderr.write(f"make run: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        print("\nEverything has ended.")
+    return 0
+
+
+def _run(site: Site, programs: contextlib.ExitStack) -> None:
+    for port, what in ((site.kata_port, "emulated KATA"), (site.icap_port, "ICAP door")):
+        if listens(port):
+            raise DemoError(
+                f"127.0.0.1:{port}, where the {what} would listen, is taken by another program."
+            )
+    site.prepare()
+    commands = Path(sys.executable).parent
+    icapd, bridge = commands / "icapd", commands / "kata-bridge"
+    _step(f"An emulated KATA on 127.0.0.1:{site.kata_port}")
+    emulate: list[object] = [bridge, "emulate", "--state", site.home / "kata"]
+    emulate += ["--listen", f"127.0.0.1:{site.kata_port}"]
+    running = [
+        programs.enter_context(
+            started(emulate, site.output("emulator"), lambda: listens(site.kata_port))
+        )
+    ]
+    _step(f"The ICAP door on 127.0.0.1:{site.icap_port}")
+    serve: list[object] = [icapd, "--config", site.config]
+    running.append(
+        programs.enter_context(
+            started(serve, site.output("icapd"), lambda: listens(site.icap_port))
+        )
+    )
+    _step(f"The folder door on {site.home}/in")
+    watch: list[object] = [bridge, "watch", "--config", site.config]
+    log = site.output("watch")
+    running.append(
+        programs.enter_context(started(watch, log, lambda: "watches" in log.read_text()))
+    )
+    _step("A clean object and the EICAR test file through both")
+    _show(site, [*through_icap(site), *through_folder(site)])
+    print(_TRY.format(home=site.home, port=site.icap_port), flush=True)
+    while all(process.poll() is None for process in running):
+        time.sleep(0.2)
+    raise DemoError(f"one of the programs has ended; {site.home}/log says why.")
+
+
+def _step(text: str) -> None:
+    print(f"* {text}", flush=True)
+
+
+def _show(site: Site, results: list[Result]) -> None:
+    print(f"\n{'door':8}{'object':12}{'outcome':14}{'source':8}{'decision':10}what happened")
+    for result in results:
+        record = result.record
+        print(
+            f"{result.door:8}{result.name:12}{record['outcome']:14}{record['source']:8}"
+            f"{record['decision']:10}{result.got}"
+        )
+    print(f"\nThe lines they left in {site.home}/log/log-history.log:")
+    for result in results:
+        print(json.dumps(result.record, separators=(",", ":")))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""Where the demonstration lives: folders, certificates, configuration, records."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bridge.core import make_certificate
+from bridge.emulator import EICAR
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The demonstration's folder and ports."""
+
+    home: Path
+    kata_port: int
+    icap_port: int
+
+    @property
+    def config(self) -> Path:
+        """The configuration file of both doors."""
+        return self.home / "katabridge.yaml"
+
+    def output(self, program: str) -> Path:
+        """Where a program's output goes."""
+        return self.home / "log" / f"{program}.out"
+
+    def prepare(self) -> None:
+        """Make what the programs need; ids and certificates stay the same from run to run."""
+        for name in ("in", "out", "quarantine", "log"):
+            (self.home / name).mkdir(parents=True, exist_ok=True)
+        if not (self.home / "client.pem").exists():
+            make_certificate(self.home / "client.pem", self.home / "client.key", "katabridge-demo")
+        if not (self.home / "sensor-id").exists():
+            (self.home / "sensor-id").write_text(str(uuid.uuid4()))
+        text = f"A harmless text, new in every run: {uuid.uuid4()}\n"
+        (self.home / "clean.txt").write_text(text)
+        (self.home / "eicar.com").write_bytes(EICAR)
+        self.config.write_text(yaml.safe_dump(self._settings(), sort_keys=False))
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "kata": {
+                "urls": [f"https://127.0.0.1:{self.kata_port}"],
+                "sensor_id": (self.home / "sensor-id").read_text(),
+                "node": "demo",
+                "client_cert": "client.pem",
+                "client_key": "client.key",
+                "server_ca": "kata/server.pem",
+            },
+            "verdicts": {"store": f"sqlite://{self.home.resolve()}/verdicts.db"},
+            "spool": {"dir": "spool", "min_free": "64MiB"},
+            "icap": {"listen": [f"127.0.0.1:{self.icap_port}"]},
+            "folders": [
+                {
+                    "name": "demo",
+                    "input": "in",
+                    "output": "out",
+                    "quarantine": "quarantine",
+                    "settle": "1s",
+                }
+            ],
+            "logs": {"dir": "log"},
+        }
+
+    def records(self) -> list[dict[str, Any]]:
+        """What log-history.log holds."""
+        path = self.home / "log" / "log-history.log"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines]
