@@ -39,7 +39,8 @@ def main() -> int:
     parser.add_argument("--icap-port", type=int, default=1344)
     options = parser.parse_args()
     site = Site(options.home, options.kata_port, options.icap_port)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores SIGINT
+        signal.signal(number, signal.default_int_handler)
     try:
         with contextlib.ExitStack() as programs:
             _run(site, programs)

@@ -132,6 +132,6 @@ def format_fields(fields: list[tuple[str, str]]) -> bytes:
     """Header fields as bytes, each line ended by CRLF; values must be clean."""
     text = "".join(f"{name}: {value}\r\n" for name, value in fields)
     block = text.encode("latin-1")
-    if _FIELDS.fullmatch(block) is None:
+    if _FIELDS.fullmatch(block) is None or block.count(b"\r\n") != len(fields):
         raise ValueError("a header field of ours holds a line break or NUL")
     return block

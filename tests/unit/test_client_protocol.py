@@ -1,0 +1,75 @@
+"""Conversations as the client sees them."""
+
+from __future__ import annotations
+
+import pytest
+
+from icapd.protocol import (
+    BodyEnd,
+    BodyKind,
+    ClientConnection,
+    Data,
+    Encapsulated,
+    NeedData,
+    ProtocolError,
+    Response,
+)
+
+PAGE = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\n"
+
+
+def test_100_then_a_page_then_the_next_answer() -> None:
+    connection = ClientConnection()
+    connection.receive_data(b"ICAP/1.0 100 Continue\r\n\r\n")
+    connection.receive_data(
+        b"ICAP/1.0 200 OK\r\nEncapsulated: res-hdr=0, res-body=%d\r\n\r\n%b2\r\nno\r\n0\r\n\r\n"
+        % (len(PAGE), PAGE)
+    )
+    first, second = connection.next_event(), connection.next_event()
+    assert isinstance(first, Response)
+    assert isinstance(second, Response)
+    assert (first.status, second.status) == (100, 200)
+    assert second.http_head == PAGE
+    assert connection.next_event() == Data(b"no")
+    assert connection.next_event() == BodyEnd()
+    connection.next_response()
+    connection.receive_data(b"ICAP/1.0 204 No Content\r\n\r\n")
+    third = connection.next_event()
+    assert isinstance(third, Response)
+    assert third.status == 204
+
+
+def test_206_names_the_offset_of_the_clients_own_copy() -> None:
+    connection = ClientConnection()
+    connection.receive_data(
+        b"ICAP/1.0 206 Partial Content\r\nEncapsulated: res-body=0\r\n\r\n"
+        b"1\r\nx\r\n0; use-original-body=7\r\n\r\n"
+    )
+    assert isinstance(connection.next_event(), Response)
+    assert connection.next_event() == Data(b"x")
+    assert connection.next_event() == BodyEnd(use_original_body=7)
+
+
+def test_a_200_without_encapsulated_is_refused() -> None:
+    connection = ClientConnection()
+    connection.receive_data(b"ICAP/1.0 200 OK\r\n\r\n")
+    with pytest.raises(ProtocolError, match="without an Encapsulated"):
+        connection.next_event()
+
+
+def test_half_an_answer_is_waited_for() -> None:
+    connection = ClientConnection()
+    connection.receive_data(b"ICAP/1.0 200 O")
+    assert isinstance(connection.next_event(), NeedData)
+
+
+def test_requests_are_framed_right() -> None:
+    connection = ClientConnection()
+    head = b"GET / HTTP/1.1\r\n\r\n"
+    what = Encapsulated(len(head), None, BodyKind.REQUEST)
+    assert connection.send_request("REQMOD", "icap://h/r", [("Host", "h")], what, head) == (
+        b"REQMOD icap://h/r ICAP/1.0\r\nHost: h\r\nEncapsulated: req-hdr=0, req-body=18\r\n\r\n"
+        + head
+    )
+    assert connection.send_data(b"ab") + connection.send_end() == b"2\r\nab\r\n0\r\n\r\n"
+    assert connection.send_end(ieof=True) == b"0; ieof\r\n\r\n"

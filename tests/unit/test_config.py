@@ -1,0 +1,174 @@
+"""A wrong configuration ends with exit code 2 and a sentence that names file, line and key."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.core import ConfigError, Decision, OutcomeKind, load_config, make_certificate
+from tests.support.processes import module
+
+GOOD = """\
+kata:
+  urls: [https://cn.example]
+  sensor_id: 4f6dbb4e-76ae-4b7d-9b0d-1a2b3c4d5e6f
+  client_cert: client.pem
+  client_key: client.key
+  server_fingerprint: "sha256:{digits}"
+""".format(digits="ab" * 32)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    make_certificate(tmp_path / "client.pem", tmp_path / "client.key", "test")
+    make_certificate(tmp_path / "other.pem", tmp_path / "other.key", "other")
+    return tmp_path
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "katabridge.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_good_file_with_the_shipped_defaults(folder: Path) -> None:
+    settings = load_config(write(folder, GOOD))
+    assert settings.kata.client_cert == folder / "client.pem"
+    assert settings.kata.poll_interval == 60
+    assert settings.kata.max_object_size == 100 << 20
+    assert settings.icap.services["av/respmod"].hold == 20
+    assert [str(network) for network in settings.icap.allow_from] == ["127.0.0.0/8", "::1/128"]
+    assert settings.verdicts.keep[OutcomeKind.DETECT] == 7 * 86400
+
+
+def test_a_policy_is_read_as_words(folder: Path) -> None:
+    settings = load_config(write(folder, GOOD + "folder_policy: {oversize: block}\n"))
+    assert settings.folder_policy == {OutcomeKind.OVERSIZE: Decision.BLOCK}
+
+
+def test_one_kept_life_leaves_the_other_as_shipped(folder: Path) -> None:
+    settings = load_config(write(folder, GOOD + "verdicts: {keep: {detect: 1d}}\n"))
+    assert settings.verdicts.keep[OutcomeKind.NOT_DETECTED] == 86400
+    assert settings.verdicts.keep[OutcomeKind.DETECT] == 86400
+
+
+WRONG = {
+    "unknown key": ("icap:\n  previw: 1\n", ":8: icap.previw: unknown key; did you mean preview?"),
+    "unknown section": ("floders: []\n", ":7: floders: unknown key; did you mean folders?"),
+    "wrong unit": (
+        "spool: {memory: 256KB}\n",
+        ":7: spool.memory: '256KB' is not a size with a unit; "
+        "write a whole number and B, KiB, MiB, GiB or TiB (as in 100MiB).",
+    ),
+    "no unit": ("icap:\n  services:\n    a: {method: REQMOD, hold: 20}\n",
+                ":9: icap.services.a.hold: 20 is not a time with a unit"),
+    "wrong type": ("icap: {preview: many}\n", ":7: icap.preview: Input should be a valid integer"),
+    "a key twice": ("logs: {}\nlogs: {}\n", ":8: logs stands twice."),
+    "not YAML": ("icap: [\n", "not YAML"),
+    "missing key": (
+        "icap:\n  services:\n    a: {hold: 20s}\n",
+        ":9: icap.services.a.method: this key is missing.",
+    ),
+    "unknown outcome": ("policy: {perhaps: block}\n", ":7: policy.perhaps: "),
+    "unknown decision": ("policy: {detect: maybe}\n", ":7: policy.detect: "),
+    "skip in ICAP": (
+        "icap: {policy: {oversize: skip}}\n", ":7: icap.policy: oversize: skip is for folders"
+    ),
+    "keep of a failure": ("verdicts: {keep: {error: 1h}}\n", "error is no verdict"),
+    "not built yet, a key": (
+        "exclusions: []\n", ":7: exclusions: this version does not act on this key yet"
+    ),
+    "not built yet, a value": (
+        "icap: {workers: 4}\n", ":7: icap.workers: 4 is not built yet; this version takes 1 only"
+    ),
+    "not built yet, a mode": (
+        "icap:\n  services:\n    a: {method: REQMOD, mode: monitor}\n",
+        ":9: icap.services.a.mode: 'monitor' is not built yet; this version takes advanced only.",
+    ),
+    "redis": ("verdicts: {store: 'redis://x'}\n", ":7: verdicts.store: 'redis://x' is not built"),
+    "no network": ("icap: {allow_from: [10.0.0.300]}\n", ":7: icap.allow_from[0]: not a network"),
+    "one folder for two": (
+        "folders:\n  - {name: a, input: x, output: x, quarantine: y}\n",
+        ":8: folders[0]: input, output and quarantine must be three different folders.",
+    ),
+    "refers to itself": ("icap: &a {services: *a}\n", "refers to itself"),
+    "a tag": ("logs: !!python/name:os.system x\n", "not plain YAML"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), WRONG.values(), ids=WRONG.keys())
+def test_a_fault_names_file_line_and_key(folder: Path, text: str, expected: str) -> None:
+    path = write(folder, GOOD + text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert str(caught.value).startswith(str(path))
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("client.pem", "gone.pem", ":4: kata.client_cert: cannot read {folder}/gone.pem: No such"),
+        ("client.key", "other.key", ":5: kata.client_key: "),
+        ("client.pem", "katabridge.yaml", ":5: kata.client_key: "),
+        ("https://cn.example", "http://cn.example", ":2: kata.urls[0]: "),
+        ("  server_fingerprint", "  # server_fingerprint", ":1: kata: server_ca or server_finger"),
+        ("  sensor_id", "  # sensor_id", ":1: kata.sensor_id: this key is missing."),
+        ("4f6dbb4e", "zzz", ":3: kata.sensor_id: "),
+    ],
+)
+def test_a_fault_in_what_is_needed(folder: Path, old: str, new: str, expected: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(folder, GOOD.replace(old, new)))
+    assert expected.format(folder=folder) in str(caught.value)
+
+
+def test_every_fault_is_said_in_the_order_of_the_file(folder: Path) -> None:
+    text = GOOD.replace("cn.example]", "cn.example, ftp://x]") + "icap: {preview: x, prevew: 1}\n"
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(folder, text))
+    lines = [int(line.split(":")[1]) for line in str(caught.value).splitlines()]
+    assert lines == [2, 7, 7]
+
+
+def test_a_key_with_a_passphrase_is_refused_without_asking_for_it(folder: Path) -> None:
+    subprocess.run(
+        ["openssl", "rsa", "-aes128", "-passout", "pass:secret", "-in", folder / "client.key",
+         "-out", folder / "locked.key"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match="without passphrase"):
+        load_config(write(folder, GOOD.replace("client.key", "locked.key")))
+
+
+@pytest.mark.parametrize("command", [["icapd.cli"], ["bridge.cli", "watch"]])
+@pytest.mark.parametrize("more", [[], ["--check-config"]])
+def test_the_programs_end_with_code_2(folder: Path, command: list[str], more: list[str]) -> None:
+    path = write(folder, GOOD + "icap: {workers: x}\n")
+    done = run([*module(command[0]), *command[1:], "--config", path, *more])
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{path}:7: icap.workers: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("command", [["icapd.cli"], ["bridge.cli", "watch"]])
+def test_check_config_says_that_a_good_file_is_good(folder: Path, command: list[str]) -> None:
+    path = write(folder, GOOD)
+    done = run([*module(command[0]), *command[1:], "--config", path, "--check-config"])
+    assert done.returncode == 0
+    assert done.stdout == f"{path}: the configuration is good\n"
+
+
+def test_a_missing_file_says_how_to_name_another(tmp_path: Path) -> None:
+    done = run([*module("icapd.cli"), "--config", tmp_path / "none.yaml"])
+    assert done.returncode == 2
+    assert "none.yaml: the configuration cannot be read: No such file" in done.stderr
+    assert "--config" in done.stderr
+
+
+def run(command: list[Any]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)

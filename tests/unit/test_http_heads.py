@@ -1,0 +1,162 @@
+"""Encapsulated HTTP heads, user, client and name: read with tolerance."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.core import Case, Decision, Door, Mode, Outcome, OutcomeKind, Source
+from icapd.context import client_ip, log_url, object_name, user_name
+from icapd.pages import make_page
+from icapd.protocol import Encapsulated, HttpHead, Request
+
+
+def head(text: str) -> HttpHead:
+    return HttpHead(text.replace("\n", "\r\n").encode("latin-1") + b"\r\n\r\n")
+
+
+def test_a_request_head() -> None:
+    get = head("GET /a/b?c=d HTTP/1.1\nHost: h.example:8080\nX: 1")
+    assert (get.method, get.target, get.status) == ("GET", "/a/b?c=d", None)
+    assert get.url == "http://h.example:8080/a/b?c=d"
+    assert get.field("x") == "1"
+    assert get.field("y") is None
+
+
+def test_a_response_head() -> None:
+    ok = head("HTTP/1.1 206 Partial Content\nContent-Length: 10\nETag: x")
+    assert (ok.method, ok.status, ok.content_length) == ("", 206, 10)
+    assert ok.announces_body
+
+
+@pytest.mark.parametrize(
+    ("text", "announces"),
+    [
+        ("HTTP/1.1 200 OK\nContent-Length: 0", False),
+        ("HTTP/1.1 200 OK", False),
+        ("HTTP/1.1 200 OK\nTransfer-Encoding: chunked", True),
+        ("HTTP/1.1 200 OK\nContent-Length: many", False),
+    ],
+)
+def test_whether_a_body_is_announced(text: str, announces: bool) -> None:
+    assert head(text).announces_body is announces
+
+
+def test_fields_go_with_their_folded_lines_and_nothing_else_changes() -> None:
+    raw = head("HTTP/1.1 200 OK\nETag: a\n b\nX-odd :  y \nLast-Modified: m\nZ: 1")
+    assert raw.without(("etag", "LAST-MODIFIED")) == (
+        b"HTTP/1.1 200 OK\r\nX-odd :  y \r\nZ: 1\r\n\r\n"
+    )
+
+
+@given(st.binary(max_size=200))
+def test_no_head_is_too_odd(raw: bytes) -> None:
+    odd = HttpHead(raw)
+    assert isinstance((odd.method, odd.url, odd.status, odd.content_length), tuple)
+    assert odd.field("host") is None or isinstance(odd.field("host"), str)
+    assert odd.without(("host",)).endswith(b"\r\n\r\n")
+    assert object_name(odd, odd)
+
+
+def request(**fields: str) -> Request:
+    lower = {name.replace("_", "-"): value for name, value in fields.items()}
+    return Request("RESPMOD", "icap://h/", lower, Encapsulated())
+
+
+def b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("value", "user"),
+    [
+        ("ivanov", "ivanov"),
+        (b64("ivanov"), "ivanov"),
+        (b64("иванов"), "иванов"),
+        (b64("WinNT://CORP/ivanov"), "CORP/ivanov"),
+        ("Local://ivanov", "ivanov"),
+        ("anna", "anna"),  # valid Base64 of bytes that are no text
+        ("john.smith@corp.example", "john.smith@corp.example"),
+    ],
+)
+def test_users_plain_and_base64(value: str, user: str) -> None:
+    assert user_name(request(x_client_username=value)) == user
+    assert user_name(request(x_authenticated_user=value)) == user
+
+
+def test_who_is_not_named_is_none() -> None:
+    assert user_name(request()) is None
+    assert client_ip(request()) is None
+
+
+def test_a_client_address_is_an_address_or_none() -> None:
+    assert client_ip(request(x_client_ip="10.1.2.3")) == "10.1.2.3"
+    assert client_ip(request(x_client_ip="<script>")) is None
+
+
+@pytest.mark.parametrize(
+    ("target", "disposition", "name"),
+    [
+        ("/a/report.pdf?x=/y.exe", None, "report.pdf"),
+        ("/a/%D1%84%D0%B0%D0%B9%D0%BB.zip", None, "файл.zip"),
+        ("/", None, "unnamed"),
+        ("/a", 'attachment; filename="b.exe"', "b.exe"),
+        ("/a", "attachment; filename*=UTF-8''%D1%84.txt", "ф.txt"),
+        ("/a", 'attachment; filename="../../etc/passwd"', "passwd"),
+        ("/a", 'attachment; filename="C:\\\\x\\\\y.doc"', "y.doc"),
+        ("/a", "attachment", "a"),
+    ],
+)
+def test_names(target: str, disposition: str | None, name: str) -> None:
+    fields = f"\nContent-Disposition: {disposition}" if disposition else ""
+    carrying = head(f"HTTP/1.1 200 OK{fields}")
+    assert object_name(head(f"GET {target} HTTP/1.1\nHost: h"), carrying) == name
+
+
+def test_urls_for_the_log() -> None:
+    assert log_url("http://u:secret@h/p?q=1#f", True) == "http://h/p?q=1"
+    assert log_url("http://h/p?q=1", False) == "http://h/p"
+    assert log_url("http://[bad", True) == "http://[bad"
+
+
+BAD = Outcome(OutcomeKind.DETECT, Source.KATA, threat='x";\r\n<b>')
+
+
+def test_a_block_page_names_reason_and_case_and_escapes_the_rest() -> None:
+    case = Case(Door.ICAP, Mode.ADVANCED, "<script>alert(1)</script>", {})
+    page = make_page(case, None, BAD, Decision.BLOCK)
+    text = page.body.decode()
+    assert HttpHead(page.head).status == 403
+    assert HttpHead(page.head).content_length == len(page.body)
+    assert "Kaspersky KATA found a threat" in text
+    assert case.id in text
+    assert "<script>" not in text
+    assert "<b>" not in text
+
+
+def test_what_clients_act_on() -> None:
+    case = Case(Door.ICAP, Mode.ADVANCED, "a", {})
+    fields = dict(make_page(case, None, BAD, Decision.BLOCK).icap_fields)
+    assert fields["X-Infection-Found"] == 'Type=0; Resolution=2; Threat=x",??<b>;'
+    assert fields["X-Virus-ID"] == 'x",??<b>'
+    assert fields["X-Response-Info"] == "blocked"
+
+
+def test_a_block_without_a_detection_claims_no_virus() -> None:
+    case = Case(Door.ICAP, Mode.ADVANCED, "a", {})
+    error = Outcome(OutcomeKind.ERROR, Source.KATA)
+    fields = dict(make_page(case, None, error, Decision.BLOCK).icap_fields)
+    assert "X-Infection-Found" not in fields
+    assert "X-Virus-ID" not in fields
+
+
+def test_a_held_object_gets_503_with_retry_after() -> None:
+    case = Case(Door.ICAP, Mode.ADVANCED, "a", {})
+    pending = Outcome(OutcomeKind.PENDING, Source.KATA)
+    page = HttpHead(make_page(case, None, pending, Decision.HOLD).head)
+    assert page.status == 503
+    assert page.field("retry-after") == "10"
+    assert page.field("cache-control") == "no-store"

@@ -1,0 +1,138 @@
+"""What is left of a case, and that no line of it is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.core import Case, Decision, Door, Mode, Outcome, OutcomeKind, Source, printable
+from bridge.core.linelog import LineLog
+from bridge.core.model import new_case_id
+from bridge.core.records import Records, format_record
+
+KEYS = [
+    *("time", "case", "door", "name", "size", "sha256", "md5", "outcome", "source", "decision"),
+    *("late", "mode", "rule", "threat", "technology", "scan_id", "waited_ms", "context"),
+]
+CLEAN = Outcome(OutcomeKind.NOT_DETECTED, Source.KATA, md5="m", scan_id="s")
+BAD = Outcome(OutcomeKind.DETECT, Source.KNOWN, threat="EICAR", technology="am")
+
+
+def case(name: str = "a.bin") -> Case:
+    return Case(Door.ICAP, Mode.ADVANCED, name, {"url": "http://x/"})
+
+
+def test_the_keys_are_the_public_ones_in_their_order() -> None:
+    record = json.loads(format_record(case(), None, BAD, Decision.BLOCK))
+    assert list(record) == KEYS
+    assert record["outcome"] == "detect"
+    assert record["source"] == "known"
+    assert record["decision"] == "block"
+    assert record["mode"] == "blocking_advanced"
+    assert record["late"] is False
+    assert record["time"][-6] in "+-"
+
+
+@given(st.text())
+def test_no_name_breaks_a_line_or_a_terminal(name: str) -> None:
+    line = format_record(case(name), None, CLEAN, Decision.PASS)
+    assert all(0x20 <= byte < 0x7F for byte in line)
+    assert json.loads(line)["name"] == name
+
+
+def test_a_name_that_is_not_utf8_is_recorded(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    assert json.loads(format_record(case(name), None, CLEAN, Decision.PASS))["name"] == name
+    assert tmp_path.exists()
+
+
+def test_every_case_goes_to_history_and_detections_to_both(tmp_path: Path) -> None:
+    records = Records(tmp_path)
+    records.write(case(), None, CLEAN, Decision.PASS)
+    records.write(case(), None, BAD, Decision.BLOCK)
+    records.write_late(case(), None, BAD, Decision.HOLD)  # type: ignore[arg-type]
+    records.close()
+    history = (tmp_path / "log-history.log").read_text().splitlines()
+    detects = (tmp_path / "log-detects.log").read_text().splitlines()
+    assert [json.loads(line)["outcome"] for line in history] == ["not_detected", "detect"]
+    assert [json.loads(line)["late"] for line in detects] == [False, True]
+
+
+def test_case_ids_differ_and_sort_by_time() -> None:
+    ids = [new_case_id() for _ in range(1000)]
+    assert len(set(ids)) == 1000
+    assert all(len(each) == 16 for each in ids)
+    assert ids[0][:9] <= ids[-1][:9]
+
+
+def test_lines_wait_in_memory_while_the_disk_is_full_and_keep_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = LineLog(tmp_path / "x.log")
+    full = os.open("/dev/full", os.O_WRONLY)
+    write, fail = os.write, True
+
+    def maybe_full(descriptor: int, data: bytes) -> int:
+        return write(full if fail else descriptor, data)
+
+    monkeypatch.setattr(os, "write", maybe_full)
+    for number in range(3):
+        log.write(b"%d" % number)
+    fail = False
+    log.write(b"3")
+    monkeypatch.undo()
+    log.close()
+    os.close(full)
+    assert (tmp_path / "x.log").read_text().splitlines() == ["0", "1", "2", "3"]
+    said = capsys.readouterr().err
+    assert said.count("cannot be written: No space left on device") == 1
+    assert "can be written again; nothing is missing" in said
+
+
+def test_a_write_that_was_cut_short_does_not_spoil_the_next_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = LineLog(tmp_path / "x.log")
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:3]))
+    log.write(b"first line")
+    monkeypatch.undo()
+    log.write(b"second line")
+    log.close()
+    lines = (tmp_path / "x.log").read_text().splitlines()
+    assert lines == ["fir", "first line", "second line"]
+
+
+def test_what_cannot_be_written_at_the_end_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = LineLog(tmp_path / "x.log")
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    log.write(b"1")
+    log.write(b"2")
+    log.close()
+    assert "2 lines are lost" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain name.txt", "plain name.txt"),
+        ("имя.txt", "имя.txt"),
+        ("a\nb", "a\\nb"),
+        ("\x1b[31m", "\\x1b[31m"),
+        ("a\u202eb", "a\\u202eb"),
+        ("a\udce9", "a\\udce9"),
+    ],
+)
+def test_printable(text: str, shown: str) -> None:
+    assert printable(text) == shown

@@ -1,0 +1,270 @@
+"""Conversations as the server sees them, whole, byte by byte, and one after another."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from icapd.protocol import (
+    BodyEnd,
+    BodyKind,
+    Data,
+    Encapsulated,
+    Event,
+    Limits,
+    LocalProtocolError,
+    NeedData,
+    PreviewEnd,
+    ProtocolError,
+    Reading,
+    Request,
+    ServerConnection,
+)
+
+GET = b"GET http://a/b HTTP/1.1\r\nHost: a\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+BODY = Encapsulated(None, len(OK), BodyKind.RESPONSE)
+
+
+def respmod(body: bytes, *fields: bytes, preview: int | None = None) -> bytes:
+    lines = [b"RESPMOD icap://h:1344/av/respmod ICAP/1.0", b"Host: h", *fields]
+    if preview is not None:
+        lines.append(b"Preview: %d" % preview)
+    offsets = (len(GET), len(GET) + len(OK))
+    lines.append(b"Encapsulated: req-hdr=0, res-hdr=%d, res-body=%d" % offsets)
+    return b"\r\n".join(lines) + b"\r\n\r\n" + GET + OK + body
+
+
+def events(connection: ServerConnection) -> list[Request | Event]:
+    found: list[Request | Event] = []
+    while not isinstance(event := connection.next_event(), NeedData):
+        found.append(event)
+    return found
+
+
+def body_of(found: list[Request | Event]) -> bytes:
+    return b"".join(event.data for event in found if isinstance(event, Data))
+
+
+CONVERSATION = [
+    respmod(b"3\r\nabc\r\n0\r\n\r\n", preview=3),
+    b"2\r\nde\r\n0\r\n\r\n",
+    b"OPTIONS icap://h/av/respmod ICAP/1.0\r\nHost: h\r\n\r\n",
+]
+
+
+def converse(pieces: list[bytes]) -> list[object]:
+    """The first conversation: a preview, 100, the rest, and an OPTIONS behind it."""
+    connection = ServerConnection()
+    seen: list[object] = []
+    for piece in pieces:
+        connection.receive_data(piece)
+        while not isinstance(event := connection.next_event(), NeedData):
+            if isinstance(event, Data) and seen and isinstance(seen[-1], bytes):
+                seen[-1] += event.data
+            elif isinstance(event, Data):
+                seen.append(event.data)
+            elif isinstance(event, Request):
+                seen.append((event.method, event.path, event.request_head, event.response_head))
+            else:
+                seen.append(event)
+            if isinstance(event, PreviewEnd):
+                assert connection.send_continue() == b"ICAP/1.0 100 Continue\r\n\r\n"
+            if isinstance(event, BodyEnd):
+                connection.send_head(204, [], Encapsulated())
+                connection.next_request()
+    return seen
+
+
+EXPECTED = [
+    ("RESPMOD", "av/respmod", GET, OK),
+    b"abc",
+    PreviewEnd(),
+    b"de",
+    BodyEnd(),
+    ("OPTIONS", "av/respmod", b"", b""),
+]
+
+
+def test_a_conversation_in_whole_messages() -> None:
+    assert converse(CONVERSATION) == EXPECTED
+
+
+def test_a_conversation_byte_by_byte() -> None:
+    assert converse([bytes([byte]) for message in CONVERSATION for byte in message]) == EXPECTED
+
+
+@given(st.lists(st.integers(1, 60), min_size=1))
+def test_a_conversation_in_any_pieces(sizes: list[int]) -> None:
+    stream, pieces = b"".join(CONVERSATION), []
+    while stream:
+        for size in sizes:
+            pieces.append(stream[:size])
+            stream = stream[size:]
+    assert converse([piece for piece in pieces if piece]) == EXPECTED
+
+
+def test_bytes_read_ahead_belong_to_the_next_request() -> None:
+    connection = ServerConnection()
+    connection.receive_data(respmod(b"0\r\n\r\n") + respmod(b"1\r\nx\r\n0\r\n\r\n"))
+    assert len(events(connection)) == 2
+    connection.send_head(204, [], Encapsulated())
+    connection.next_request()
+    assert body_of(events(connection)) == b"x"
+
+
+@pytest.mark.parametrize("last", [b"0; ieof", b"0;ieof"])
+def test_ieof_ends_body_and_preview(last: bytes) -> None:
+    connection = ServerConnection()
+    connection.receive_data(respmod(b"2\r\nab\r\n" + last + b"\r\n\r\n", preview=10))
+    found = events(connection)
+    assert found[1:] == [Data(b"ab"), BodyEnd(ieof=True)]
+    with pytest.raises(LocalProtocolError, match="100 Continue"):
+        connection.send_continue()
+
+
+def test_a_null_body_with_preview_is_complete_at_once() -> None:
+    connection = ServerConnection()
+    head = b"REQMOD icap://h/r ICAP/1.0\r\nPreview: 0\r\nEncapsulated: req-hdr=0, null-body=%d\r\n"
+    connection.receive_data(head % len(GET) + b"\r\n" + GET)
+    assert len(events(connection)) == 1
+    assert connection.reading is Reading.COMPLETE
+
+
+def test_traffic_servers_blank_line_before_the_first_chunk_and_ieof_without_preview() -> None:
+    connection = ServerConnection()
+    connection.receive_data(respmod(b"\r\n2\r\nab\r\n0; ieof\r\n\r\n"))
+    assert body_of(events(connection)) == b"ab"
+    assert connection.reading is Reading.COMPLETE
+
+
+def test_a_second_blank_line_is_refused() -> None:
+    connection = ServerConnection()
+    connection.receive_data(respmod(b"\r\n\r\n2\r\nab\r\n0\r\n\r\n"))
+    with pytest.raises(ProtocolError, match="chunk size"):
+        events(connection)
+
+
+def test_trailers_are_read_and_dropped() -> None:
+    connection = ServerConnection()
+    connection.receive_data(respmod(b"1\r\nx\r\n0\r\nX-A: 1\r\nX-B: 2\r\n\r\n"))
+    assert events(connection)[1:] == [Data(b"x"), BodyEnd()]
+
+
+def test_an_answer_instead_of_100_ends_the_request() -> None:
+    connection = ServerConnection()
+    connection.receive_data(respmod(b"1\r\nx\r\n0\r\n\r\n", preview=1))
+    events(connection)
+    connection.send_head(204, [], Encapsulated())
+    connection.next_request()
+    assert connection.reading is Reading.HEAD
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("icap://h:1344/av/respmod", "av/respmod"),
+        ("icap://h/av/respmod?allow204=on&mode=simple", "av/respmod"),
+        ("icap://h:1344/", ""),
+        ("icap://h:1344", ""),
+        ("/av/respmod", "av/respmod"),
+        ("av/respmod", "av/respmod"),
+        ("icap://h/av/respmod/", "av/respmod"),
+    ],
+)
+def test_only_the_path_counts(uri: str, path: str) -> None:
+    assert Request("OPTIONS", uri, {}, Encapsulated()).path == path
+
+
+def test_what_a_client_allows() -> None:
+    assert Request("X", "", {"allow": "206, 204"}, Encapsulated()).allows_204
+    assert not Request("X", "", {"allow": "2040"}, Encapsulated()).allows_204
+    assert Request("X", "", {"connection": "Keep, Close"}, Encapsulated()).wants_close
+
+
+@pytest.mark.parametrize(
+    ("message", "sentence"),
+    [
+        (b"RESPMOD icap://h/ ICAP/1.0\r\nHost: h\r\n\r\n", "without an Encapsulated"),
+        (
+            b"REQMOD icap://h/ ICAP/1.0\r\nEncapsulated: req-hdr=0, res-body=9\r\n\r\n",
+            "REQMOD cannot carry a res-body",
+        ),
+        (
+            b"REQMOD icap://h/ ICAP/1.0\r\nEncapsulated: res-hdr=0, req-body=9\r\n\r\n",
+            "REQMOD cannot carry a res-hdr",
+        ),
+        (
+            b"RESPMOD icap://h/ ICAP/1.0\r\nEncapsulated: req-hdr=0, req-body=9\r\n\r\n",
+            "RESPMOD cannot carry a req-body",
+        ),
+        (
+            b"RESPMOD icap://h/ ICAP/1.0\r\nTransfer-Encoding: gzip\r\n"
+            b"Encapsulated: null-body=0\r\n\r\n",
+            "chunked, nothing else",
+        ),
+        (b"OPTIONS icap://h/ ICAP/1.0\r\nX: " + b"a" * 70000, "head exceeds"),
+        (
+            b"RESPMOD icap://h/ ICAP/1.0\r\nEncapsulated: res-hdr=0, res-body=900000\r\n\r\n",
+            "heads exceed",
+        ),
+        (respmod(b"5\r\nabcdefg\r\n"), "longer than its size"),
+        (respmod(b"5" * 5000), "chunk line is too long"),
+        (respmod(b"0\r\nX: " + b"a" * 20000), "trailers are too long"),
+        (respmod(b"0\r\nX : y\r\n\r\n"), "malformed"),
+    ],
+)
+def test_what_is_refused(message: bytes, sentence: str) -> None:
+    connection = ServerConnection()
+    connection.receive_data(message)
+    with pytest.raises(ProtocolError, match=sentence):
+        events(connection)
+
+
+def test_limits_are_settings() -> None:
+    connection = ServerConnection(Limits(head=50))
+    connection.receive_data(b"OPTIONS icap://h/ ICAP/1.0\r\nX: " + b"a" * 50)
+    with pytest.raises(ProtocolError, match="exceeds 50 bytes"):
+        connection.next_event()
+
+
+def test_the_answer_is_framed_right() -> None:
+    connection = ServerConnection()
+    connection.receive_data(respmod(b"0\r\n\r\n"))
+    events(connection)
+    head = connection.send_head(200, [("ISTag", '"x"')], BODY, OK)
+    assert head == (
+        b'ICAP/1.0 200 OK\r\nISTag: "x"\r\nEncapsulated: res-hdr=0, res-body=%d\r\n\r\n%b'
+        % (len(OK), OK)
+    )
+    assert connection.send_data(b"hello") == b"5\r\nhello\r\n"
+    assert connection.send_data(b"") == b""
+    assert connection.send_end() == b"0\r\n\r\n"
+
+
+def test_our_own_mistakes_are_found() -> None:
+    connection = ServerConnection()
+    connection.receive_data(respmod(b"0\r\n\r\n"))
+    events(connection)
+    with pytest.raises(LocalProtocolError, match="does not match"):
+        connection.send_head(200, [], BODY, b"x")
+    with pytest.raises(LocalProtocolError, match="outside a body"):
+        connection.send_data(b"x")
+    with pytest.raises(LocalProtocolError, match="not begun"):
+        connection.send_end()
+    with pytest.raises(LocalProtocolError, match="before the end"):
+        connection.next_request()
+    connection.send_head(200, [], BODY, OK)
+    with pytest.raises(LocalProtocolError, match="second answer"):
+        connection.send_head(200, [], BODY, OK)
+
+
+@given(st.binary(max_size=300), st.booleans())
+def test_garbage_is_waited_for_or_refused_and_nothing_else(data: bytes, after_head: bool) -> None:
+    connection = ServerConnection()
+    connection.receive_data(respmod(data) if after_head else data)
+    try:
+        events(connection)
+    except ProtocolError as error:
+        assert error.status in (400, 505)

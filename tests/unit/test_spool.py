@@ -1,0 +1,181 @@
+"""Bodies are held still, within limits, and freed exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import stat
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.core.settings import SpoolSettings
+from bridge.core.spool import Body, BodyWriter, Spool, SpoolError
+
+Check = Callable[[Spool], Coroutine[Any, Any, None]]
+
+
+def run(directory: Path, check: Check, **settings: Any) -> Spool:
+    values = {"memory": 1000, "memory_total": 3000, "min_free": 0, **settings}
+    spool = Spool(SpoolSettings.model_construct(**{**_defaults(directory), **values}), "test")
+
+    async def main() -> None:
+        await check(spool)
+        async with asyncio.timeout(10):
+            while spool.memory_used:  # noqa: ASYNC110 - freed by a thread that tells nobody
+                await asyncio.sleep(0.01)
+
+    try:
+        asyncio.run(main())
+    finally:
+        spool.close()
+    return spool
+
+
+def _defaults(directory: Path) -> dict[str, Any]:
+    return {"dir": directory, "max_bytes": 1 << 30}
+
+
+async def write(writer: BodyWriter, data: bytes, piece: int = 300) -> Body:
+    for start in range(0, len(data), piece):
+        await writer.write(data[start : start + piece])
+    return await writer.finish()
+
+
+async def read(body: Body, offset: int = 0) -> bytes:
+    return b"".join([piece async for piece in body.chunks(offset)])
+
+
+@pytest.mark.parametrize("size", [0, 1, 999, 1000, 1001, 300_000, 900_001])
+def test_what_goes_in_comes_out_with_its_hash(tmp_path: Path, size: int) -> None:
+    data = bytes(n % 251 for n in range(size))
+
+    async def check(spool: Spool) -> None:
+        body = await write(spool.writer(), data, 70_000)
+        assert body.size == size
+        assert body.sha256 == hashlib.sha256(data).hexdigest()
+        assert await read(body) == data
+        assert await read(body, size // 2) == data[size // 2 :]
+        with body.open() as file:
+            assert file.read() == data
+        body.release()
+
+    spool = run(tmp_path, check)
+    assert (spool.memory_used, spool.disk_used) == (0, 0)
+    assert list(spool.dir.iterdir()) == []
+
+
+def test_small_bodies_stay_in_memory_and_large_ones_go_to_private_files(tmp_path: Path) -> None:
+    async def check(spool: Spool) -> None:
+        small = await write(spool.writer(), b"x" * 1000)
+        assert list(spool.dir.iterdir()) == []
+        assert spool.memory_used == 1000
+        large = await write(spool.writer(), b"x" * 1001)
+        (file,) = spool.dir.iterdir()
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert file.stat().st_size == 1001
+        assert (spool.memory_used, spool.disk_used) == (1000, 1001)
+        small.release()
+        large.release()
+
+    run(tmp_path, check)
+
+
+def test_memory_of_all_bodies_is_bounded(tmp_path: Path) -> None:
+    async def check(spool: Spool) -> None:
+        bodies = [await write(spool.writer(), b"x" * 900) for _ in range(10)]
+        assert spool.memory_used <= 3000
+        assert spool.disk_used == 9000 - spool.memory_used
+        for body in bodies:
+            body.release()
+
+    run(tmp_path, check)
+
+
+def test_past_max_bytes_a_body_is_refused_and_what_came_stays_readable(tmp_path: Path) -> None:
+    async def check(spool: Spool) -> None:
+        writer = spool.writer()
+        await writer.write(b"a" * 900)
+        with pytest.raises(SpoolError, match=r"spool\.max_bytes"):
+            await writer.write(b"b" * 1200)
+        assert b"".join([piece async for piece in writer.chunks()]) == b"a" * 900 + b"b" * 1200
+        writer.discard()
+
+    spool = run(tmp_path, check, max_bytes=2000)
+    assert (spool.memory_used, spool.disk_used) == (0, 0)
+
+
+def test_a_disk_with_too_little_room_is_left_alone(tmp_path: Path) -> None:
+    async def check(spool: Spool) -> None:
+        writer = spool.writer()
+        with pytest.raises(SpoolError, match=r"spool\.min_free"):
+            await writer.write(b"x" * 5000)
+        assert list(spool.dir.iterdir()) == []
+        writer.discard()
+
+    run(tmp_path, check, min_free=1 << 60)
+
+
+def test_a_failing_disk_is_a_sentence(tmp_path: Path) -> None:
+    async def check(spool: Spool) -> None:
+        spool.dir.rmdir()
+        spool.dir.parent.joinpath("test").write_text("in the way")
+        writer = spool.writer()
+        with pytest.raises(SpoolError, match="fails: Not a directory"):
+            await writer.write(b"x" * 5000)
+        writer.discard()
+
+    run(tmp_path, check)
+
+
+def test_the_last_holder_frees_a_body(tmp_path: Path) -> None:
+    async def check(spool: Spool) -> None:
+        body = await write(spool.writer(), b"x" * 5000)
+        body.retain()
+        body.release()
+        assert await read(body) == b"x" * 5000
+        body.release()
+        assert list(spool.dir.iterdir()) == []
+        with pytest.raises(RuntimeError, match="after its last holder"):
+            body.open()
+
+    run(tmp_path, check)
+
+
+def test_a_freed_body_in_memory_is_not_read_as_an_empty_file(tmp_path: Path) -> None:
+    async def check(spool: Spool) -> None:
+        body = await write(spool.writer(), b"secret")
+        body.release()
+        with pytest.raises(RuntimeError, match="after its last holder"):
+            body.open()
+
+    run(tmp_path, check)
+
+
+def test_a_cancelled_write_does_not_free_the_file_under_its_thread(tmp_path: Path) -> None:
+    async def check(spool: Spool) -> None:
+        writer = spool.writer()
+        task = asyncio.create_task(writer.write(b"x" * 5_000_000))
+        await asyncio.sleep(0)  # the thread has the block now
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        writer.discard()
+        assert spool.memory_used, "freed while the thread still wrote"
+
+    spool = run(tmp_path, check)
+    assert (spool.memory_used, spool.disk_used) == (0, 0)
+    assert list(spool.dir.iterdir()) == []
+
+
+def test_files_of_a_process_that_died_are_removed_at_start(tmp_path: Path) -> None:
+    leftover = tmp_path / "test" / "old"
+    leftover.parent.mkdir()
+    leftover.write_bytes(b"x")
+
+    async def check(spool: Spool) -> None:
+        assert list(spool.dir.iterdir()) == []
+
+    run(tmp_path, check)
