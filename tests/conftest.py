@@ -11,6 +11,7 @@ import pytest
 
 from bridge.emulator import Emulator, Memory
 from icapd.client import IcapClient
+from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site
 from tests.support.origin import Origin
 from tests.support.processes import Program
@@ -51,6 +52,7 @@ def need(program: str) -> str:
 @pytest.fixture
 def kata(tmp_path: Path) -> Iterator[Emulator]:
     """An emulated KATA that serves; `kata.memory` is what it knows."""
+    put_certificate(tmp_path / "kata" / "server.pem", tmp_path / "kata" / "server.key", "kata")
     with Emulator(Memory(tmp_path / "kata")) as emulator:
         yield emulator
 

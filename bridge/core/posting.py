@@ -96,8 +96,8 @@ class Poster:
 
     async def forget(self, posting: Posting) -> None:
         """DELETE whatever KATA may hold of this item."""
-        for node, scan_id in posting.sent:
+        while posting.sent:
+            node, scan_id = posting.sent.pop()
             result = await self._client.delete(node, scan_id)
             if result.answer is not Answer.OK:
                 _log.info("scan %s stays at %s: %s", scan_id, node, result.detail)
-        posting.sent.clear()

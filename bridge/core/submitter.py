@@ -42,6 +42,7 @@ class _Job:
     late_cases: list[Case] = field(default_factory=list)
     recorded: asyncio.Event = field(default_factory=asyncio.Event)
     waiters: int = 0
+    task: asyncio.Task[None] | None = None
 
 
 class Submitter:
@@ -66,8 +67,7 @@ class Submitter:
         self._on_late = on_late
         self._jobs: dict[str, _Job] = {}
         self._by_case: dict[str, _Job] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._postings: list[Posting] = []
+        self._unfinished: set[_Job] = set()  # judged or not: KATA may still hold their scans
         self._slots = asyncio.Semaphore(settings.max_in_flight)
 
     @property
@@ -110,22 +110,25 @@ class Submitter:
 
     async def close(self) -> None:
         """Stop all work: who still waits gets `unavailable`; KATA is told to forget our scans."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await asyncio.gather(*(self._poster.forget(each) for each in self._postings))
+        for job in self._unfinished:
+            job.recorded.set()
+            if job.task is not None and not job.outcome.done():
+                job.task.cancel()
+        tasks = [job.task for job in self._unfinished if job.task is not None]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=_CLOSE_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     def _start(self, item: Item) -> _Job:
         loop = asyncio.get_running_loop()
         item.body.retain()
         job = _Job(item, loop.time(), loop.create_future())
         self._jobs[item.sha256] = job
-        self._postings.append(job.posting)
-        task = asyncio.create_task(self._run(job), name=f"scan-{item.sha256[:12]}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._unfinished.add(job)
+        job.task = asyncio.create_task(self._run(job), name=f"scan-{item.sha256[:12]}")
+        job.task.add_done_callback(lambda _: self._unfinished.discard(job))
         return job
 
     async def _wait(self, job: _Job, case: Case, deadline: float | None) -> Outcome:
@@ -149,19 +152,19 @@ class Submitter:
             self._poller.waiters_changed()
 
     async def _run(self, job: _Job) -> None:
-        outcome = unavailable("katabridge was stopped")
         try:
             outcome = await self._judge(job)
             if outcome.is_verdict:
                 await self._verdicts.put(job.item.sha256, outcome)
+        except asyncio.CancelledError:  # by `close`, which still waits for the clean-up
+            outcome = unavailable("katabridge was stopped")
         except Exception:
             _log.exception("a fault of katabridge itself; the item counts as `error`")
             outcome = Outcome(OutcomeKind.ERROR, Source.RULE, "a fault inside katabridge")
-        finally:
-            del self._jobs[job.item.sha256]
-            job.outcome.set_result(outcome)
-            self._tell_late(job, outcome)
-            job.item.body.release()
+        del self._jobs[job.item.sha256]
+        job.outcome.set_result(outcome)
+        self._tell_late(job, outcome)
+        job.item.body.release()
         await self._clean_up(job)
 
     async def _judge(self, job: _Job) -> Outcome:
@@ -219,7 +222,6 @@ class Submitter:
                 async with asyncio.timeout(_RECORD_SECONDS):
                     await job.recorded.wait()
         await self._poster.forget(job.posting)
-        self._postings.remove(job.posting)
 
 
 def oversize(limit: int | None) -> Outcome:

@@ -10,8 +10,9 @@ from typing import Any
 
 import yaml
 
-from bridge.core import Settings, fingerprint, load_config, make_certificate
+from bridge.core import Settings, fingerprint, load_config
 from bridge.emulator import Emulator, Memory
+from tests.support.certificates import put_certificate
 from tests.support.processes import Program, accepts, free_port, module
 
 Records = list[dict[str, Any]]
@@ -41,9 +42,7 @@ class Site:
         self.sensor_id = str(uuid.uuid4())
         for name in ("in", "out", "quarantine"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
-        make_certificate(
-            self.directory / "client.pem", self.directory / "client.key", "katabridge-test"
-        )
+        put_certificate(self.directory / "client.pem", self.directory / "client.key")
 
     @property
     def config(self) -> Path:

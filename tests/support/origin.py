@@ -23,7 +23,7 @@ class Origin:
     def __init__(self) -> None:
         self.uploads: list[bytes] = []
         self.served: dict[str, bytes] = {}
-        self.heads: dict[str, list[tuple[str, str]]] = {}
+        self.chunked: set[str] = set()
         origin = self
 
         class Handler(_Handler):
@@ -57,15 +57,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         if path in self.origin.served:
-            self._answer(self.origin.served[path], "plain", self.origin.heads.get(path, []))
+            kind = "chunked" if path in self.origin.chunked else "plain"
+            self._answer(self.origin.served[path], kind)
             return
         kind, size, seed = [*path.strip("/").split("/"), "0"][:3]
-        self._answer(content(int(size), int(seed)), kind, [])
+        self._answer(content(int(size), int(seed)), kind)
 
-    def _answer(self, body: bytes, kind: str, fields: list[tuple[str, str]]) -> None:
+    def _answer(self, body: bytes, kind: str) -> None:
         self.send_response(200)
-        for name, value in [("Content-Type", "application/octet-stream"), *fields]:
-            self.send_header(name, value)
+        self.send_header("Content-Type", "application/octet-stream")
         chunked = kind.endswith("chunked")
         if chunked:
             self.send_header("Transfer-Encoding", "chunked")

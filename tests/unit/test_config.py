@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from bridge.core import ConfigError, Decision, OutcomeKind, load_config, make_certificate
+from bridge.core import ConfigError, Decision, OutcomeKind, load_config
+from tests.support.certificates import put_certificate
 from tests.support.processes import module
 
 GOOD = """\
@@ -23,8 +24,8 @@ kata:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    make_certificate(tmp_path / "client.pem", tmp_path / "client.key", "test")
-    make_certificate(tmp_path / "other.pem", tmp_path / "other.key", "other")
+    put_certificate(tmp_path / "client.pem", tmp_path / "client.key")
+    put_certificate(tmp_path / "other.pem", tmp_path / "other.key", "other")
     return tmp_path
 
 

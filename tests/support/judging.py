@@ -1,0 +1,46 @@
+"""The core alone, without a door, as the contract tests use it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from bridge.core import Case, Core, Decision, Door, Item, Mode, Outcome
+from tests.support.katabridge import Site
+
+T = TypeVar("T")
+
+
+async def make_item(core: Core, data: bytes, name: str = "a.bin") -> Item:
+    """Bytes in the core's spool; the caller releases `item.body`."""
+    writer = core.spool.writer()
+    await writer.write(data)
+    return Item(name, await writer.finish())
+
+
+async def judge(
+    core: Core, data: bytes, *, door: Door = Door.ICAP, wait: float | None = None
+) -> tuple[Outcome, Decision]:
+    """One case from its bytes to its record."""
+    item = await make_item(core, data)
+    case = Case(door, Mode.ADVANCED, item.name, {})
+    try:
+        outcome = await core.judge(case, item, wait=wait)
+        decision = core.decide(case, outcome)
+        core.finish(case, item, outcome, decision)
+        return outcome, decision
+    finally:
+        item.body.release()
+
+
+def with_core(
+    site: Site, work: Callable[[Core], Coroutine[Any, Any, T]], door: Door = Door.ICAP
+) -> T:
+    """Open a core, do the work, close it."""
+
+    async def main() -> T:
+        async with Core(site.settings(), door) as core:
+            return await asyncio.wait_for(work(core), 60)
+
+    return asyncio.run(main())

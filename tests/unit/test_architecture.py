@@ -1,0 +1,121 @@
+"""Who may import whom. Each rule is shown to fail on a planted violation."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NON_IO_STDLIB = {
+    *("__future__", "collections", "dataclasses", "enum", "functools", "re", "typing"),
+}
+
+
+def imports(root: Path, package: str) -> Iterator[tuple[str, str]]:
+    """(module, what it imports) for every import in a package, inner ones and TYPE_CHECKING's too.
+
+    `from a import b` counts as `a` and as `a.b`, since b may be a module.
+    """
+    for path in sorted((root / package.replace(".", "/")).rglob("*.py")):
+        module = ".".join(path.relative_to(root).with_suffix("").parts)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                yield from ((module, alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                base = node.module or ""
+                if node.level:
+                    parent = module.split(".")[: -node.level]
+                    base = ".".join([*parent, base]).rstrip(".")
+                yield module, base
+                yield from ((module, f"{base}.{alias.name}") for alias in node.names)
+
+
+def within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def violations(root: Path) -> list[str]:
+    """Every import that breaks a rule, as `rule: module imports name`."""
+    found = []
+    for package in ("bridge", "icapd"):
+        for module, name in imports(root, package):
+            found += [f"{rule}: {module} imports {name}" for rule in broken(module, name)]
+    return found
+
+
+def broken(module: str, name: str) -> Iterator[str]:
+    if within(module, "icapd") and within(name, "bridge") and not is_core_name(name):
+        yield "the ICAP door takes from bridge only bridge.core, by that name"
+    if within(module, "bridge") and within(name, "icapd"):
+        yield "nothing in bridge imports the ICAP door"
+    if within(module, "bridge.core") and (
+        within(name, "bridge.folder") or within(name, "bridge.emulator")
+    ):
+        yield "the core imports no door and no emulator"
+    if within(module, "bridge.folder") and within(name, "bridge.core") and not is_core_name(name):
+        yield "the folder door takes from the core only bridge.core, by that name"
+    if within(module, "icapd.protocol") and not within(name, "icapd.protocol"):
+        top = name.split(".", maxsplit=1)[0]
+        if top not in NON_IO_STDLIB:
+            yield "icapd.protocol imports nothing but itself and what does no I/O"
+    network = ("requests", "urllib3", "requests_toolbelt", "http.client", "aiohttp", "httpx")
+    if module != "bridge.core.kata.client" and not within(module, "bridge.emulator"):
+        for library in network:
+            if within(name, library):
+                yield "only the KATA client speaks HTTP"
+
+
+def is_core_name(name: str) -> bool:
+    """`bridge.core`, or a name that its __init__ gives (`from bridge.core import X`)."""
+    import bridge.core
+
+    if name == "bridge.core":
+        return True
+    head, _, last = name.rpartition(".")
+    return head == "bridge.core" and last in bridge.core.__all__
+
+
+def test_the_rules_hold() -> None:
+    assert violations(ROOT) == []
+
+
+PLANTED = [
+    ("icapd/server.py", "import bridge.folder", "the ICAP door takes"),
+    ("icapd/session.py", "from bridge.core.model import Case", "the ICAP door takes"),
+    ("icapd/session.py", "from bridge import folder", "the ICAP door takes"),
+    ("bridge/folder/watch.py", "from icapd import server", "nothing in bridge imports"),
+    ("bridge/folder/watch.py", "import bridge.core.spool", "the folder door takes"),
+    ("bridge/core/policy.py", "from bridge.folder import watch", "the core imports no door"),
+    ("bridge/core/policy.py", "from ..folder import watch", "the core imports no door"),
+    ("bridge/core/policy.py", "def f():\n    import icapd", "nothing in bridge imports"),
+    ("icapd/protocol/server.py", "import socket", "icapd.protocol imports"),
+    ("icapd/protocol/chunks.py", "import time", "icapd.protocol imports"),
+    ("icapd/protocol/http.py", "from asyncio import Event", "icapd.protocol imports"),
+    ("icapd/protocol/http.py", "import logging, ssl", "icapd.protocol imports"),
+    ("icapd/protocol/http.py", "from icapd import channel", "icapd.protocol imports"),
+    ("bridge/core/submitter.py", "import requests", "only the KATA client"),
+    ("icapd/service.py", "from requests import get", "only the KATA client"),
+    ("bridge/core/kata/poller.py", "import http.client", "only the KATA client"),
+]
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "rule"), PLANTED, ids=[f"{p[0]}: {p[1]}" for p in PLANTED]
+)
+def test_a_planted_violation_is_found(tmp_path: Path, file: str, line: str, rule: str) -> None:
+    for package in ("bridge", "icapd"):
+        shutil.copytree(ROOT / package, tmp_path / package)
+    with (tmp_path / file).open("a") as source:
+        source.write(f"\n{line}\n")
+    found = violations(tmp_path)
+    assert found
+    assert all(rule in each and file[:-3].replace("/", ".") in each for each in found), found
+
+
+def test_what_counts_as_non_io_is_of_the_standard_library() -> None:
+    assert sys.stdlib_module_names >= NON_IO_STDLIB
