@@ -11,6 +11,7 @@ from icapd.protocol import BodyKind, Encapsulated, HttpHead, Request, Sending
 # A body that may be cut must not be resumed or taken for the whole later.
 _NOT_RESUMABLE = ("ETag", "Last-Modified", "Accept-Ranges")
 _PATIENCE = 120.0
+CLOSE = ("Connection", "close")
 
 
 class Answer:
@@ -19,8 +20,12 @@ class Answer:
     def __init__(self, channel: Channel, request: Request, fields: list[tuple[str, str]]) -> None:
         self._channel = channel
         self._request = request
-        self._fields = fields
+        self._own_fields = fields
         self.sent_bytes = 0
+
+    @property
+    def _fields(self) -> list[tuple[str, str]]:
+        return [*self._own_fields, CLOSE] if self._channel.closing else self._own_fields
 
     @property
     def begun(self) -> bool:

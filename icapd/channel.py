@@ -36,12 +36,14 @@ class Channel(asyncio.Protocol):
     """A connection with its protocol state in `icap`.
 
     One task reads and writes; `expires` (loop seconds, None: never) is looked at by the server.
+    `closing`: the connection ends after the request under way.
     """
 
     def __init__(self) -> None:
         self.icap = ServerConnection()
         self.peer = "unknown"
         self.expires: float | None = None
+        self.closing = False
         self.lost = False
         self._eof = False
         self._expired = False

@@ -102,6 +102,7 @@ class IcapServer:
         if self._look is not None:
             self._look.cancel()
         for channel in list(self._open):
+            channel.closing = True
             if not channel.icap.in_request:
                 channel.expire()
         if self._open:

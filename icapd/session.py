@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from bridge.core import printable
-from icapd.answer import Answer
+from icapd.answer import CLOSE, Answer
 from icapd.channel import Channel, Disconnected, Expired
 from icapd.protocol import Encapsulated, ProtocolError, Reading, Request, Sending
 from icapd.service import Refusal, Services
@@ -49,13 +49,14 @@ async def _serve_one(channel: Channel, services: Services, refusal: Refusal | No
     except Refusal as error:
         _refuse(channel, services, request, error)
         return False
+    channel.closing |= request.wants_close
     if request.method == "OPTIONS":
         Answer(channel, request, services.fields).empty(200, services.options(service))
     else:
         await Transaction(channel, request, services, service).run()
     await _drain(channel)
     channel.icap.next_request()
-    return not request.wants_close
+    return not channel.closing
 
 
 def _refuse(channel: Channel, services: Services, request: Request, refusal: Refusal) -> None:
@@ -75,7 +76,7 @@ def _error(channel: Channel, services: Services, status: int) -> None:
     if channel.icap.sending is not Sending.IDLE:
         channel.abort()
         return
-    fields = [*services.fields, ("Connection", "close")]
+    fields = [*services.fields, CLOSE]
     channel.write(channel.icap.send_head(status, fields, Encapsulated()))
 
 

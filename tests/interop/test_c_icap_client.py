@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from bridge.emulator import EICAR
+from bridge.emulator import EICAR, Emulator, Memory
 from tests.conftest import need
+from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site
 from tests.support.origin import content
-from tests.support.processes import Program
 
 WAYS = [
     [],
@@ -46,11 +47,17 @@ def ask(site: Site, service: str, *options: object) -> Said:
     return Said(text, out.read_bytes() if out.exists() else None)
 
 
-@pytest.fixture
-def running(site: Site, icapd: Program) -> Site:
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     need("c-icap-client")
-    del icapd
-    return site
+    folder = tmp_path_factory.mktemp("c-icap")
+    put_certificate(folder / "kata" / "server.pem", folder / "kata" / "server.key", "kata")
+    with Emulator(Memory(folder / "kata")) as kata:
+        site = Site(folder / "site", kata.url, kata.certificate)
+        icapd = site.start_icapd()
+        yield site
+        assert icapd.stop() == 0
+    assert "Traceback" not in icapd.output()
 
 
 def sent_as(service: str) -> list[str]:

@@ -1,0 +1,478 @@
+"""The ICAP door as a program: who is served, what is refused, what a broken peer leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bridge.emulator import EICAR, Emulator
+from icapd.client import Answer, IcapClient
+from icapd.protocol import HttpHead
+from tests.support.katabridge import Site
+from tests.support.origin import content
+from tests.support.processes import Program, module, wait_until
+
+Keep = Callable[[Program], Program]
+GET = b"GET http://files.example/a.bin HTTP/1.1\r\nHost: files.example\r\n\r\n"
+PUT = b"PUT http://files.example/a.bin HTTP/1.1\r\nHost: files.example\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nX-Origin: yes\r\nETag: e\r\n\r\n"
+
+
+def ok(length: int) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length
+
+
+def connect(site: Site) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", site.icap_port), 20)
+
+
+def read_all(sock: socket.socket) -> bytes:
+    """Everything until the server closes."""
+    data = b""
+    while piece := sock.recv(65536):
+        data += piece
+    return data
+
+
+def respmod_head(*fields: bytes, head: bytes = OK) -> bytes:
+    lines = [b"RESPMOD icap://h/av/respmod ICAP/1.0", b"Host: h", *fields]
+    lines.append(b"Encapsulated: req-hdr=0, res-hdr=%d, res-body=%d" % (len(GET), len(GET + head)))
+    return b"\r\n".join(lines) + b"\r\n\r\n" + GET + head
+
+
+# -- what is said ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("service", "method"), [("av/reqmod", "REQMOD"), ("av/respmod", "RESPMOD")]
+)
+def test_options(icap_client: IcapClient, service: str, method: str) -> None:
+    answer = icap_client.options(service)
+    assert answer.status == 200
+    assert answer.fields["methods"] == method
+    assert answer.fields["preview"] == "4096"
+    assert answer.fields["transfer-preview"] == "*"
+    assert answer.fields["allow"] == "204"
+    assert answer.fields["max-connections"] == "2000"
+    assert answer.fields["encapsulated"] == "null-body=0"
+    assert len(answer.fields["istag"].strip('"')) <= 32
+    assert "opt-body-type" not in answer.fields
+
+
+def test_every_answer_has_the_same_istag(icap_client: IcapClient) -> None:
+    answers: list[Answer] = [icap_client.options(s) for s in ("av/reqmod", "av/respmod", "")]
+    answers.append(icap_client.respmod("av/respmod", GET, ok(1), b"x"))
+    answers.append(icap_client.respmod("av/respmod", GET, ok(1), b"x", allow_204=False))
+    answers.append(icap_client.respmod("av/respmod", GET, ok(68), EICAR))
+    answers.append(icap_client.reqmod("av/reqmod", GET, None))
+    assert [answer.status for answer in answers] == [200, 200, 200, 204, 200, 200, 204]
+    assert len({answer.fields["istag"] for answer in answers}) == 1
+
+
+def test_an_empty_path_is_the_default_service(icap_client: IcapClient) -> None:
+    assert icap_client.respmod("", GET, ok(1), b"x").status == 204
+    assert icap_client.reqmod("?mode=simple", PUT, b"x").status == 204
+    assert icap_client.respmod("av/respmod?allow204=on", GET, ok(1), b"x").status == 204
+
+
+@pytest.mark.parametrize("preview", [None, 0, 1, 10, 4096])
+@pytest.mark.parametrize("allow_204", [True, False])
+@pytest.mark.parametrize("size", [1, 10, 11, 5000, 400_000])
+def test_204_only_where_it_is_legal(
+    icap_client: IcapClient, preview: int | None, allow_204: bool, size: int
+) -> None:
+    body = content(size, 1)
+    answer = icap_client.respmod("av/respmod", GET, OK, body, preview=preview, allow_204=allow_204)
+    fits = preview is not None and size <= preview
+    if allow_204 or fits:
+        assert answer.status == 204
+        assert answer.body == b""
+    else:
+        assert answer.status == 200
+        assert answer.body == body
+        assert answer.http_head.raw == OK
+    assert answer.continued is (preview is not None and not fits)
+
+
+def test_a_request_without_a_body_makes_no_case(site: Site, icap_client: IcapClient) -> None:
+    assert icap_client.reqmod("av/reqmod", GET, None, preview=0).status == 204
+    answer = icap_client.reqmod("av/reqmod", GET, None, allow_204=False)
+    assert (answer.status, answer.http_head.raw) == (200, GET)
+    assert icap_client.respmod("av/respmod", GET, OK, b"", preview=1024).status == 204
+    assert site.records() == []
+
+
+def test_who_the_user_is(site: Site, icap_client: IcapClient) -> None:
+    who = {"X-Client-IP": "10.1.2.3", "X-Client-Username": "aXZhbm92"}
+    icap_client.respmod("av/respmod", GET, ok(1), b"x", fields=who)
+    (record,) = site.records()
+    assert record["context"]["client_ip"] == "10.1.2.3"
+    assert record["context"]["user"] == "ivanov"
+    assert record["name"] == "a.bin"
+
+
+def test_urls_can_lose_their_query_in_the_log(site: Site, started: Keep) -> None:
+    site.changes = {"logs": {"urls": "no_query"}}
+    started(site.start_icapd())
+    get = b"GET http://u:pw@h.example/a?token=secret HTTP/1.1\r\n\r\n"
+    with IcapClient("127.0.0.1", site.icap_port) as client:
+        client.respmod("av/respmod", get, ok(1), b"x")
+    (record,) = site.records()
+    assert record["context"]["url"] == "http://h.example/a"
+    logs = "".join(path.read_text() for path in (site.directory / "log").iterdir())
+    assert "secret" not in logs
+    assert "pw@" not in logs
+
+
+# -- what is refused ------------------------------------------------------------------------------
+
+ODD = {
+    "no request line": (b"hello\r\n\r\n", 400),
+    "HTTP": (b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+    "another version": (b"OPTIONS icap://h/ ICAP/2.0\r\n\r\n", 505),
+    "an unknown method": (b"DELETE icap://h/av/respmod ICAP/1.0\r\n\r\n", 501),
+    "an unknown service": (b"OPTIONS icap://h/nothing ICAP/1.0\r\n\r\n", 404),
+    "a method not offered": (
+        b"REQMOD icap://h/av/respmod ICAP/1.0\r\nEncapsulated: null-body=0\r\n\r\n",
+        405,
+    ),
+    "no Encapsulated": (b"RESPMOD icap://h/av/respmod ICAP/1.0\r\n\r\n", 400),
+    "a bad chunk": (respmod_head() + b"-1\r\n", 400),
+    "a bad preview": (respmod_head(b"Preview: x"), 400),
+    "too long a head": (b"OPTIONS icap://h/ ICAP/1.0\r\nX: " + b"a" * 70_000, 400),
+}
+
+
+@pytest.mark.parametrize(("message", "status"), ODD.values(), ids=ODD.keys())
+def test_odd_requests_get_their_status_and_the_connection_ends(
+    site: Site, icapd: Program, message: bytes, status: int
+) -> None:
+    with connect(site) as sock:
+        sock.sendall(message)
+        answer = read_all(sock)
+    assert answer.startswith(b"ICAP/1.0 %d " % status)
+    assert b"\r\nISTag: " in answer
+    assert b"\r\nConnection: close\r\n" in answer
+    assert answer.count(b"ICAP/1.0") == 1
+    wait_until(lambda: "proxy 127.0.0.1" in icapd.output(), "the log says why")
+
+
+def test_who_is_not_allowed_gets_403_and_is_logged(site: Site, started: Keep) -> None:
+    site.changes = {"icap": {"allow_from": ["10.0.0.0/8"]}}
+    icapd = started(site.start_icapd())
+    with IcapClient("127.0.0.1", site.icap_port) as client:
+        answer = client.respmod("av/respmod", GET, ok(68), EICAR)
+    assert answer.status == 403
+    assert site.records() == []
+    assert "proxy 127.0.0.1: RESPMOD" in icapd.output()
+    assert "icap.allow_from" in icapd.output()
+
+
+def test_past_max_connections_503(site: Site, started: Keep) -> None:
+    site.changes = {"icap": {"max_connections": 2}}
+    icapd = started(site.start_icapd())
+    wait_until(lambda: _options(site) == 200, "the first look at the port has gone")
+    first, second = (IcapClient("127.0.0.1", site.icap_port) for _ in range(2))
+    assert [first.options("").status, second.options("").status] == [200, 200]
+    assert _options(site) == 503
+    first.close()
+    wait_until(lambda: _options(site) == 200, "a place is free again")
+    second.close()
+    assert "icap.max_connections" in icapd.output()
+
+
+def _options(site: Site) -> int:
+    with IcapClient("127.0.0.1", site.icap_port) as client:
+        return client.options("").status
+
+
+# -- bodies that cannot be judged -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("decision", "status"), [("pass", None), ("block", 403)], ids=["pass", "block"]
+)
+@pytest.mark.parametrize("preview", [None, 1024])
+@pytest.mark.parametrize("announced", [True, False])
+def test_oversize(  # noqa: PLR0917 - a table
+    kata: Emulator,
+    site: Site,
+    started: Keep,
+    decision: str,
+    status: int | None,
+    preview: int | None,
+    announced: bool,
+) -> None:
+    site.changes = {
+        "kata": {"max_object_size": "1MiB"},
+        "icap": {"policy": {"oversize": decision}},
+    }
+    started(site.start_icapd())
+    body = content(3_000_000, 5)
+    head = ok(len(body)) if announced else OK
+    with IcapClient("127.0.0.1", site.icap_port) as client:
+        answer = client.respmod("av/respmod", GET, head, body, preview=preview, allow_204=False)
+        again = client.options("av/respmod")
+    if status is not None:
+        assert answer.http_head.status == status
+    elif preview is not None and announced:
+        assert answer.status == 204, "it is known from the preview on"
+    else:
+        assert answer.body == body
+    assert again.status == 200, "the connection goes on"
+    (record,) = site.records()
+    assert (record["outcome"], record["decision"]) == ("oversize", decision)
+    assert kata.memory.calls["submit"] == 0
+
+
+def test_a_full_spool_blocks_and_says_so(site: Site, started: Keep) -> None:
+    site.changes = {"spool": {"memory": "1KiB", "max_bytes": "100KiB"}}
+    icapd = started(site.start_icapd())
+    with IcapClient("127.0.0.1", site.icap_port) as client:
+        answer = client.respmod("av/respmod", GET, OK, content(500_000, 6))
+        small = client.respmod("av/respmod", GET, OK, content(50_000, 6))
+    assert answer.http_head.status == 403
+    assert small.status == 204
+    assert [record["outcome"] for record in site.records()] == ["unavailable", "not_detected"]
+    assert "spool.max_bytes" in icapd.output()
+
+
+def test_a_full_spool_passes_the_whole_body_where_policy_says_so(site: Site, started: Keep) -> None:
+    site.changes = {
+        "spool": {"memory": "1KiB", "max_bytes": "100KiB"},
+        "icap": {"policy": {"unavailable": "pass"}},
+    }
+    started(site.start_icapd())
+    body = content(500_000, 6)
+    with IcapClient("127.0.0.1", site.icap_port) as client:
+        answer = client.respmod("av/respmod", GET, OK, body, allow_204=False)
+    assert answer.body == body
+
+
+@pytest.mark.parametrize(
+    ("request_head", "response_head", "withheld"),
+    [
+        (GET, ok(5), True),
+        (GET, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", True),
+        (GET, ok(0), False),
+        (GET, OK, False),
+        (GET.replace(b"GET", b"HEAD"), ok(5), False),
+        (GET, ok(5).replace(b"200 OK", b"304 Not Modified"), False),
+        (GET, ok(5).replace(b"200 OK", b"204 No Content"), False),
+    ],
+)
+def test_a_body_that_the_proxy_withholds_is_unavailable(
+    site: Site, icapd: Program, request_head: bytes, response_head: bytes, withheld: bool
+) -> None:
+    offsets = (len(request_head), len(request_head + response_head))
+    with connect(site) as sock:
+        sock.sendall(
+            b"RESPMOD icap://h/av/respmod ICAP/1.0\r\nAllow: 204\r\nConnection: close\r\n"
+            b"Encapsulated: req-hdr=0, res-hdr=%d, null-body=%d\r\n\r\n"
+            % offsets
+            + request_head
+            + response_head
+        )
+        answer = read_all(sock)
+    assert (b"HTTP/1.1 403" in answer) is withheld
+    assert answer.startswith(b"ICAP/1.0 200" if withheld else b"ICAP/1.0 204")
+    outcomes = [(record["outcome"], record["rule"]) for record in site.records()]
+    assert outcomes == ([("unavailable", "withheld")] if withheld else [])
+    if withheld:
+        assert "withholds the body" in icapd.output()
+
+
+def test_an_upload_whose_body_is_withheld_is_blocked(site: Site, icap_client: IcapClient) -> None:
+    put = PUT[:-2] + b"Content-Length: 68\r\n\r\n"
+    answer = icap_client.reqmod("av/reqmod", put, None)
+    assert answer.http_head.status == 403
+    assert [record["outcome"] for record in site.records()] == ["unavailable"]
+
+
+def test_a_verdict_on_a_part_is_said(site: Site, icap_client: IcapClient) -> None:
+    icap_client.respmod("av/respmod", GET, ok(1000), b"only this")
+    (record,) = site.records()
+    assert record["context"]["note"] == "judged on a part: 9 of 1000 bytes arrived"
+
+
+def test_an_upload_without_a_verdict_in_time_is_a_page(site: Site, started: Keep) -> None:
+    service = {"method": "REQMOD", "mode": "advanced", "hold": "300ms"}
+    site.changes = {
+        "icap": {"services": {"av/reqmod": service}},
+        "kata": {"poll_interval": "300ms"},
+    }
+    started(site.start_icapd())
+    data = b"#kata state=detect delay=1\n"
+    with IcapClient("127.0.0.1", site.icap_port) as client:
+        first = client.reqmod("av/reqmod", PUT, data)
+        assert first.http_head.status == 503
+        assert first.http_head.field("retry-after") == "10"
+        wait_until(lambda: site.records("log-detects.log"), "the late detection")
+        second = client.reqmod("av/reqmod", PUT, data)
+    assert second.http_head.status == 403
+    one, two = site.records()
+    assert (one["outcome"], one["decision"]) == ("pending", "hold")
+    assert (two["outcome"], two["source"]) == ("detect", "known")
+    late = site.records("log-detects.log")[0]
+    assert (late["late"], late["case"]) == (True, one["case"])
+
+
+# -- a stalled body -------------------------------------------------------------------------------
+
+
+def stalling(site: Site, total: int, first: int) -> tuple[socket.socket, bytes]:
+    """A proxy that stops after `first` of `total` bytes until it is sent something."""
+    body = content(total, 9)
+    sock = connect(site)
+    sock.sendall(respmod_head(head=OK) + b"%x\r\n%b\r\n" % (first, body[:first]))
+    return sock, body
+
+
+def test_a_stalled_body_is_freed_by_the_head_and_then_a_byte_each_time(
+    site: Site, icapd: Program
+) -> None:
+    del icapd
+    sock, body = stalling(site, 200_000, 70_000)
+    with sock:
+        got = sock.recv(65536)
+        assert got.startswith(b"ICAP/1.0 200 OK\r\n")
+        head = HttpHead(got.partition(b"\r\n\r\n")[2])
+        assert head.field("x-origin") == "yes"
+        assert head.field("etag") is None, "a cut download could be resumed"
+        for n in range(3):
+            assert sock.recv(65536) == b"1\r\n%b\r\n" % body[n : n + 1]
+        rest = body[70_000:]
+        sock.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(rest), rest))
+        sock.shutdown(socket.SHUT_WR)
+        answer = read_all(sock)
+    assert _dechunk(answer) == body[3:]
+    assert [record["outcome"] for record in site.records()] == ["not_detected"]
+
+
+def test_a_stalled_body_that_turns_out_bad_is_cut(site: Site, icapd: Program) -> None:
+    sock, body = stalling(site, 70_000, 70_000)
+    with sock:
+        got = sock.recv(65536)
+        assert got.startswith(b"ICAP/1.0 200 OK\r\n")
+        sock.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(EICAR), EICAR))
+        with contextlib.suppress(ConnectionResetError):
+            got += read_all(sock)
+    assert not got.endswith(b"0\r\n\r\n")
+    assert len(got) < 1000
+    assert body[:100] not in got
+    assert [record["decision"] for record in site.records()] == ["block"]
+    assert "its download is cut" in icapd.output()
+
+
+def test_an_upload_is_never_begun_before_its_verdict(site: Site, icapd: Program) -> None:
+    del icapd
+    with connect(site) as sock:
+        head = b"REQMOD icap://h/av/reqmod ICAP/1.0\r\nEncapsulated: req-hdr=0, req-body=%d\r\n\r\n"
+        sock.sendall(head % len(PUT) + PUT + b"%x\r\n%b\r\n" % (70_000, b"x" * 70_000))
+        sock.settimeout(1.0)
+        with pytest.raises(TimeoutError):
+            sock.recv(1)
+
+
+def _dechunk(data: bytes) -> bytes:
+    body = b""
+    while True:
+        line, _, data = data.partition(b"\r\n")
+        size = int(line, 16)
+        if not size:
+            return body
+        body, data = body + data[:size], data[size + 2 :]
+
+
+# -- peers that go away ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1000, 1_000_000])
+def test_a_proxy_that_leaves_in_mid_body_leaves_a_record_and_nothing_else(
+    kata: Emulator, site: Site, icapd: Program, size: int
+) -> None:
+    before = icapd.descriptors()
+    with connect(site) as sock:
+        sock.sendall(respmod_head() + b"%x\r\n" % (size * 2) + b"x" * size)
+    wait_until(site.records, "the record")
+    (record,) = site.records()
+    assert (record["outcome"], record["decision"]) == ("error", "block")
+    assert kata.memory.calls["submit"] == 0
+    spool = site.directory / "spool" / "test.icap.0"
+    wait_until(lambda: not list(spool.iterdir()), "the spool file is gone", 2)
+    wait_until(lambda: icapd.descriptors() <= before, "the descriptors are given back", 2)
+
+
+def test_a_proxy_that_leaves_while_its_body_is_judged(site: Site, icapd: Program) -> None:
+    del icapd
+    with connect(site) as sock:
+        sock.sendall(respmod_head() + b"1d\r\n#kata state=detect delay=0.5\n\r\n0\r\n\r\n")
+        time.sleep(0.2)
+    wait_until(site.records, "the record")
+    assert [record["outcome"] for record in site.records()] == ["detect"]
+
+
+def test_a_stop_lets_a_held_request_end(site: Site, started: Keep) -> None:
+    icapd = started(site.start_icapd())
+    with connect(site) as sock:
+        sock.sendall(respmod_head() + b"1d\r\n#kata state=detect delay=0.9\n\r\n0\r\n\r\n")
+        time.sleep(0.3)
+        icapd.process.terminate()
+        assert b"HTTP/1.1 403" in read_all(sock)
+    assert icapd.stop() == 0
+    assert [record["outcome"] for record in site.records()] == ["detect"]
+
+
+def test_a_stop_does_not_wait_for_a_slow_kata(kata: Emulator, site: Site, started: Keep) -> None:
+    icapd = started(site.start_icapd())
+    with connect(site) as sock:
+        sock.sendall(respmod_head() + b"0f\r\n#kata delay=60\n\r\n0\r\n\r\n")
+        wait_until(lambda: kata.memory.scans, "it is at KATA")
+        assert icapd.stop() == 0
+    (record,) = site.records()
+    assert record["decision"] == "block"
+    assert not kata.memory.scans
+
+
+def test_an_idle_connection_is_closed_in_silence_by_a_stop(site: Site, started: Keep) -> None:
+    icapd = started(site.start_icapd())
+    with connect(site) as sock:
+        wait_until(lambda: icapd.process.poll() is None, "it runs")
+        sock.sendall(b"OPTIONS icap://h/ ICAP/1.0\r\n\r\n")
+        assert sock.recv(65536).startswith(b"ICAP/1.0 200")
+        icapd.process.terminate()
+        assert read_all(sock) == b""
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"logs": {"dir": "client.pem/log"}}, "Not a directory (logs.dir)."),
+        ({"spool": {"dir": "client.pem"}}, "(spool.dir)."),
+    ],
+)
+def test_what_cannot_start_is_one_sentence(
+    site: Site, change: dict[str, Any], sentence: str
+) -> None:
+    site.changes = change
+    program = Program([*module("icapd.cli"), "--config", site.config], site.directory / "out.txt")
+    assert program.process.wait(20) == 1
+    (line,) = program.output().splitlines()
+    assert line.startswith("icapd: ")
+    assert line.endswith(sentence)
+
+
+def test_a_taken_port_is_one_sentence(site: Site) -> None:
+    with socket.create_server(("127.0.0.1", site.icap_port)):
+        command = [*module("icapd.cli"), "--config", site.config]
+        program = Program(command, site.directory / "out.txt")
+        assert program.process.wait(20) == 1
+    assert program.output() == (
+        f"icapd: cannot listen on 127.0.0.1:{site.icap_port} (icap.listen): "
+        "it is taken by another program.\n"
+    )
