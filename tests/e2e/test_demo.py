@@ -1,0 +1,63 @@
+"""`make run`, on other ports: four cases, then it stays up, and Ctrl-C ends everything."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+from tests.support.processes import Program, accepts, free_port, module, wait_until
+
+
+def start(home: Path, kata_port: int, icap_port: int) -> Program:
+    ports = ["--kata-port", kata_port, "--icap-port", icap_port]
+    command = [*module("examples.demo"), "--home", home, *ports]
+    return Program(command, home.with_suffix(".out"))
+
+
+def children(pid: int) -> list[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text().split()]
+
+
+def test_four_cases_then_it_stays_up_and_ctrl_c_ends_everything(tmp_path: Path) -> None:
+    kata_port, icap_port = free_port(), free_port()
+    demo = start(tmp_path / "demo", kata_port, icap_port)
+    wait_until(lambda: "Ctrl-C ends everything." in demo.output(), "the demonstration is up", 60)
+    rows = [line.split() for line in demo.output().splitlines() if line[:6] in ("ICAP  ", "FOLDER")]
+    assert [row[:5] for row in rows] == [
+        ["ICAP", "clean.txt", "not_detected", "kata", "pass"],
+        ["ICAP", "eicar.com", "detect", "kata", "block"],
+        ["FOLDER", "clean.txt", "not_detected", "known", "pass"],
+        ["FOLDER", "eicar.com", "detect", "known", "block"],
+    ]
+    assert demo.output().count('"case":"') == 4
+    assert (tmp_path / "demo" / "quarantine" / "eicar.com").exists()
+    programs = children(demo.process.pid)
+    assert len(programs) == 3
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.process.wait(30) == 0
+    assert "Everything has ended." in demo.output()
+    assert not [pid for pid in programs if os.path.exists(f"/proc/{pid}")]  # noqa: PTH110
+    assert not accepts(kata_port)
+    assert not accepts(icap_port)
+
+
+def test_a_taken_port_is_one_clear_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        demo = start(tmp_path / "demo", free_port(), port)
+        assert demo.process.wait(30) == 1
+    assert demo.output() == (
+        f"make run: 127.0.0.1:{port}, where the ICAP door would listen, "
+        "is taken by another program.\n"
+    )
+
+
+def test_a_program_that_ends_by_itself_ends_the_demonstration(tmp_path: Path) -> None:
+    demo = start(tmp_path / "demo", free_port(), free_port())
+    wait_until(lambda: "Ctrl-C ends everything." in demo.output(), "the demonstration is up", 60)
+    os.kill(children(demo.process.pid)[1], signal.SIGKILL)
+    assert demo.process.wait(30) == 1
+    assert "one of the programs has ended" in demo.output()

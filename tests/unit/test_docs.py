@@ -1,0 +1,90 @@
+"""The documentation says what is so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from bridge.core import Door, load_config
+from bridge.core.model import OutcomeKind
+from bridge.core.policy import door_policy
+from bridge.core.settings import NOT_YET, Settings
+from tests.support.certificates import put_certificate
+
+ROOT = Path(__file__).parents[2]
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
+
+
+def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every key of the settings as the documentation writes it."""
+    for name, field in model.model_fields.items():
+        inner, mark = section(field.annotation)
+        if inner is not None:
+            yield from keys(inner, f"{prefix}{name}{mark}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def section(annotation: Any) -> tuple[type[BaseModel] | None, str]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation, ""
+    for argument in getattr(annotation, "__args__", ()):
+        inner, _ = section(argument)
+        if inner is not None:
+            return inner, {"list": "[]", "dict": ".*"}[annotation.__origin__.__name__]
+    return None, ""
+
+
+@pytest.mark.parametrize("key", [k for k in keys(Settings) if not k.endswith(".method")])
+def test_every_key_is_documented(key: str) -> None:
+    assert f"`{key}`" in CONFIGURATION
+
+
+def test_no_other_key_is_documented() -> None:
+    documented = set(
+        re.findall(r"`((?:kata|submit|spool|icap|verdicts|logs)\.[\w.*]+)`", CONFIGURATION)
+    )
+    assert documented <= set(keys(Settings)) | {"verdicts.db"}
+    assert not documented & NOT_YET
+
+
+def test_the_policy_table_is_the_shipped_policy() -> None:
+    icap, folder = (door_policy(door, {}, {}) for door in (Door.ICAP, Door.FOLDER))
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (\S+) \| (\S+) \|$", CONFIGURATION, re.MULTILINE)
+    written = {kind: (one.strip("*"), two) for kind, one, two in rows if kind in set(OutcomeKind)}
+    assert written == {kind: (icap[kind], folder[kind]) for kind in OutcomeKind}
+
+
+def test_the_file_to_start_from_is_good(tmp_path: Path) -> None:
+    path = tmp_path / "katabridge.yaml"
+    path.write_text((ROOT / "conf" / "katabridge.yaml").read_text())
+    put_certificate(tmp_path / "client.pem", tmp_path / "client.key")
+    assert load_config(path).folders[0].name == "share"
+
+
+def test_every_link_leads_somewhere() -> None:
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md")]
+    assert len(pages) >= 5
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_readmes_commands_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"\bmake ([a-z-]+)\b", (ROOT / "README.md").read_text())):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_dependencies_have_a_range_and_a_reason() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    runtime = text.partition("dependencies = [")[2].partition("]\n")[0].strip().splitlines()
+    assert len(runtime) >= 6
+    for line in runtime:
+        assert re.search(r">=[\d.]+,<\d", line), line
+        assert "#" in line, line
