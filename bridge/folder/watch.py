@@ -26,8 +26,13 @@ _DELIVERY = "delivery"
 
 @dataclass(frozen=True, slots=True)
 class _Retry:
-    failures: int
-    at: float  # loop seconds
+    failures: int = 0
+    at: float = 0.0  # loop seconds
+
+    def again(self, now: float) -> _Retry:
+        """One failure more: the next try comes later."""
+        delay = min(RETRY_SECONDS * 2.0 ** min(self.failures, 10), MAX_RETRY_SECONDS)
+        return _Retry(self.failures + 1, now + delay)
 
 
 class FolderWatcher:
@@ -51,6 +56,7 @@ class FolderWatcher:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._held: dict[Look, Case] = {}
         self._retries: dict[str, _Retry] = {}
+        self._probe = _Retry()
         self._troubles: dict[str, str] = {}
 
     def prepare(self) -> None:
@@ -104,8 +110,8 @@ class FolderWatcher:
             return False
         if look.name in self._retries and self._retries[look.name].at > now:
             return False
-        # While KATA is away one file at a time asks for all.
-        return self._core.kata_works or not self._tasks
+        # While KATA is away one file now and then asks for all.
+        return self._core.kata_works or (not self._tasks and now >= self._probe.at)
 
     def _begin(self, look: Look) -> None:
         task = asyncio.create_task(self._handle(look), name=f"file-{self._folder.name}")
@@ -131,6 +137,7 @@ class FolderWatcher:
             self._hold(look, case)
             return
         self._retries.pop(look.name, None)
+        self._probe = _Retry()
         self._ends(look.name)
         if decision is Decision.SKIP:
             self._left.add(look)
@@ -139,10 +146,12 @@ class FolderWatcher:
 
     def _hold(self, look: Look, case: Case) -> None:
         """The file stays, its case stays open, and it is tried again after a while."""
-        failures = self._retries[look.name].failures + 1 if look.name in self._retries else 1
-        delay = min(RETRY_SECONDS * 2.0 ** min(failures - 1, 10), MAX_RETRY_SECONDS)
-        self._retries[look.name] = _Retry(failures, asyncio.get_running_loop().time() + delay)
+        now = asyncio.get_running_loop().time()
         self._held[look] = case
+        if self._core.kata_works:
+            self._retries[look.name] = self._retries.get(look.name, _Retry()).again(now)
+        elif now >= self._probe.at:  # all that were under way failed with it: one failure
+            self._probe = self._probe.again(now)
 
     def _fails(self, look: Look, error: OSError) -> None:
         source = str(self._folder.input / look.name)
