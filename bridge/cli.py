@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import threading
 from pathlib import Path
 
 from bridge.core import (
@@ -83,16 +82,15 @@ def _emulate(options: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         reason = f"cannot listen on {options.listen} with its state in {options.state}"
         return _fail(f"{reason}: {getattr(error, 'strerror', None) or error}.")
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    ends = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before there are threads: `sigwait` takes them
     with emulator:
         sys.stdout.write(
             f"An emulated KATA answers on {emulator.url}. It is for demonstration and tests: it "
             f"knows EICAR and nothing else.\nIts certificate: {emulator.certificate}\n"
         )
         sys.stdout.flush()
-        stop.wait()
+        signal.sigwait(ends)
     return 0
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 from icapd.channel import Channel
 from icapd.pages import Page
 from icapd.protocol import BodyKind, Encapsulated, HttpHead, Request, Sending
 
 # A body that may be cut must not be resumed or taken for the whole later.
 _NOT_RESUMABLE = ("ETag", "Last-Modified", "Accept-Ranges")
-_PATIENCE = 120.0
 CLOSE = ("Connection", "close")
 
 
@@ -62,16 +59,10 @@ class Answer:
             what = Encapsulated(response_head=length, body=request.encapsulated.body)
         self._channel.write(self._channel.icap.send_head(200, self._fields, what, head))
 
-    async def data(self, piece: bytes) -> None:
-        """Give back body bytes; waits while the proxy is slow."""
+    def data(self, piece: bytes) -> None:
+        """Give back body bytes."""
         self._channel.write(self._channel.icap.send_data(piece))
         self.sent_bytes += len(piece)
-        await self._channel.drain(_PATIENCE)
-
-    async def rest(self, chunks: AsyncIterator[bytes]) -> None:
-        """Give back all of `chunks`."""
-        async for piece in chunks:
-            await self.data(piece)
 
     def end(self) -> None:
         """End the body that was begun."""

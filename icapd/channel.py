@@ -13,6 +13,7 @@ from icapd.protocol import Event, NeedData, Request, ServerConnection
 
 _UNREAD_MAX = 1 << 20
 _LINGER_SECONDS = 2.0
+_FLUSH_SECONDS = 30.0
 
 
 class Disconnected(Exception):
@@ -24,7 +25,7 @@ class Expired(Exception):
 
 
 class Silence:
-    """Nothing came for the time that was asked."""
+    """Nothing came for the time that was asked, or the proxy takes bytes again."""
 
 
 SILENCE: Final = Silence()
@@ -48,8 +49,11 @@ class Channel(asyncio.Protocol):
         self._eof = False
         self._expired = False
         self._paused = False
+        self._discarding = False
+        self._wakes_for_writing = False
         self._can_write = asyncio.Event()
         self._can_write.set()
+        self._gone = asyncio.Event()
         self._waiter: asyncio.Future[bool] | None = None
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
@@ -64,6 +68,8 @@ class Channel(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
+        if self._discarding:
+            return
         self.icap.receive_data(data)
         if self.icap.buffered > _UNREAD_MAX and not self._paused:
             self._transport.pause_reading()
@@ -81,6 +87,7 @@ class Channel(asyncio.Protocol):
         del exc
         self.lost = self._eof = True
         self._can_write.set()
+        self._gone.set()
         self._wake()
 
     def pause_writing(self) -> None:
@@ -90,16 +97,23 @@ class Channel(asyncio.Protocol):
     def resume_writing(self) -> None:
         """See asyncio.Protocol."""
         self._can_write.set()
+        if self._wakes_for_writing:
+            self._wake(False)
 
     # -- reading -------------------------------------------------------------------------------
 
     async def next_event(
-        self, patience: float | None = None, silence: float | None = None
+        self,
+        patience: float | None = None,
+        silence: float | None = None,
+        *,
+        or_writable: bool = False,
     ) -> Incoming:
         """What the proxy says next.
 
         Expired after `patience` seconds without a byte, `SILENCE` after `silence` seconds without
-        one, Disconnected where nothing can come any more, ProtocolError for what is malformed.
+        one or, with `or_writable`, when the proxy takes bytes again. Disconnected where nothing
+        can come any more, ProtocolError for what is malformed.
         """
         while True:
             event = self.icap.next_event()
@@ -108,10 +122,11 @@ class Channel(asyncio.Protocol):
                 return event
             if self._eof:
                 raise Disconnected
-            if self._paused:
-                self._transport.resume_reading()
-                self._paused = False
+            if or_writable and self.writable:
+                return SILENCE
+            self._resume_reading()
             self.expires = None if patience is None else self._loop.time() + patience
+            self._wakes_for_writing = or_writable
             if not await self._bytes_came(silence):
                 return SILENCE
 
@@ -137,6 +152,11 @@ class Channel(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(came)
 
+    def _resume_reading(self) -> None:
+        if self._paused:
+            self._transport.resume_reading()
+            self._paused = False
+
     def expire(self) -> None:
         """The server's word that `expires` has passed."""
         self.expires = None
@@ -146,6 +166,11 @@ class Channel(asyncio.Protocol):
             self.abort()
 
     # -- writing -------------------------------------------------------------------------------
+
+    @property
+    def writable(self) -> bool:
+        """Whether the proxy takes what it is sent."""
+        return self._can_write.is_set()
 
     def write(self, data: bytes) -> None:
         """Send; what a lost connection cannot take is dropped."""
@@ -166,18 +191,28 @@ class Channel(asyncio.Protocol):
         self._transport.abort()
 
     async def finish(self) -> None:
-        """Close without a reset eating the end of the answer: half-close, read on, close."""
-        if self.lost:
-            return
-        if not self._eof and self._transport.can_write_eof():
-            self._transport.write_eof()
-            if self._paused:
-                self._transport.resume_reading()
-            try:
-                async with asyncio.timeout(_LINGER_SECONDS):
-                    while not self._eof:
-                        await self._bytes_came(None)
-                        self.icap = ServerConnection()  # whatever comes now is thrown away
-            except (TimeoutError, Expired):
-                pass
+        """Close without a reset eating the end of the answer: half-close, read on, close.
+
+        Returns when the connection is gone; a proxy that does not take the rest is cut.
+        """
+        self.expires = None
+        self._discarding = True
+        try:
+            async with asyncio.timeout(_LINGER_SECONDS):
+                await self._linger()
+        except (TimeoutError, Expired):
+            pass
         self._transport.close()
+        try:
+            async with asyncio.timeout(_FLUSH_SECONDS):
+                await self._gone.wait()
+        except TimeoutError:
+            self.abort()
+
+    async def _linger(self) -> None:
+        if self._eof or not self._transport.can_write_eof():
+            return
+        self._transport.write_eof()
+        self._resume_reading()
+        while not self._eof:
+            await self._bytes_came(None)

@@ -81,5 +81,5 @@ def _disposition_name(value: str) -> str:
     try:
         message["content-disposition"] = value
         return message.get_filename() or ""
-    except (ValueError, LookupError, UnicodeError):
+    except Exception:
         return ""

@@ -9,13 +9,16 @@ from ipaddress import ip_address
 from bridge.core import Address, Core, LineLog, StartError
 from icapd import session
 from icapd.channel import Channel
+from icapd.protocol import Reading
 from icapd.service import Refusal, Services
 
 _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
 _STOP_SECONDS = 5.0
+_LAST_WORDS_SECONDS = 1.0
 _BACKLOG = 512
+_MAX_REFUSED = 100  # who is told why; more are cut without a word
 
 
 class _ServedChannel(Channel):
@@ -37,6 +40,7 @@ class IcapServer:
         self._services = Services(core, verdict_log)
         self._servers: list[asyncio.Server] = []
         self._open: dict[Channel, asyncio.Task[None]] = {}
+        self._refused: set[Channel] = set()
         self._look: asyncio.Task[None] | None = None
 
     @property
@@ -69,10 +73,20 @@ class IcapServer:
 
     def begin(self, channel: Channel) -> None:
         """Serve a new connection."""
-        work = session.serve(channel, self._services, self._refusal(channel))
+        refusal = self._refusal(channel)
+        if refusal is not None:
+            if len(self._refused) >= _MAX_REFUSED:
+                channel.abort()
+                return
+            self._refused.add(channel)
+        work = session.serve(channel, self._services, refusal)
         task = asyncio.create_task(work, name="icap-connection")
         self._open[channel] = task
-        task.add_done_callback(lambda _: self._open.pop(channel, None))
+        task.add_done_callback(lambda _: self._end(channel))
+
+    def _end(self, channel: Channel) -> None:
+        self._open.pop(channel, None)
+        self._refused.discard(channel)
 
     def _refusal(self, channel: Channel) -> Refusal | None:
         try:
@@ -82,7 +96,7 @@ class IcapServer:
         peer = getattr(peer, "ipv4_mapped", None) or peer
         if not any(peer in network for network in self._settings.allow_from):
             return Refusal(403, "its address is not in icap.allow_from")
-        if len(self._open) >= self._settings.max_connections:
+        if len(self._open) - len(self._refused) >= self._settings.max_connections:
             return Refusal(503, "icap.max_connections is reached")
         return None
 
@@ -96,17 +110,23 @@ class IcapServer:
                     channel.expire()
 
     async def stop(self) -> None:
-        """Take no new connections, let requests under way end, cut what does not."""
+        """Take no new connections, let requests under way end, cut what does not.
+
+        Who still waits for a verdict after a while gets `unavailable`: the core is told to stop.
+        """
         for server in self._servers:
             server.close()
         if self._look is not None:
             self._look.cancel()
         for channel in list(self._open):
             channel.closing = True
-            if not channel.icap.in_request:
+            if channel.icap.reading is Reading.HEAD:
                 channel.expire()
         if self._open:
             await asyncio.wait(self._open.values(), timeout=_STOP_SECONDS)
+        if self._open:
+            await self._core.stop_judging()
+            await asyncio.wait(self._open.values(), timeout=_LAST_WORDS_SECONDS)
         for channel, task in list(self._open.items()):
             _log.warning("the connection of %s is cut off by the stop", channel.peer)
             task.cancel()

@@ -53,7 +53,8 @@ class Services:
             path.strip("/"): Service(path.strip("/"), settings)
             for path, settings in self._settings.services.items()
         }
-        tag = hashlib.sha256(f"{version('katabridge')} {self._settings!r}".encode()).hexdigest()
+        self._version = version("katabridge")
+        tag = hashlib.sha256(f"{self._version} {self._settings!r}".encode()).hexdigest()
         self.fields = [("ISTag", f'"{tag[:24]}"')]
 
     def find(self, request: Request) -> Service:
@@ -82,7 +83,7 @@ class Services:
         """
         return [
             ("Methods", service.settings.method),
-            ("Service", f"katabridge {version('katabridge')}"),
+            ("Service", f"katabridge {self._version}"),
             ("Service-ID", service.path.replace("/", "-")),
             ("Options-TTL", str(_OPTIONS_TTL)),
             ("Date", formatdate(usegmt=True)),
@@ -98,11 +99,11 @@ class Services:
         self.core.finish(case, item, outcome, decision)
         time = datetime.now().astimezone().isoformat(timespec="milliseconds")
         context = case.context
+        who = [context.get(key) or "-" for key in ("client_ip", "user", "method", "url")]
         text = (
             f"{time} info {case.mode} mode: verdict {outcome.kind} ({outcome.source}), "
             f"{decision}, case {case.id}, ICAP {context['service']}, "
-            f"proxy {context['proxy']}, client {context['client_ip'] or '-'}, "
-            f"user {context['user'] or '-'}, {context['method'] or '-'} {context['url'] or '-'}"
+            f"proxy {context['proxy']}, client {who[0]}, user {who[1]}, {who[2]} {who[3]}"
         )
         if outcome.detail:
             text += f", {outcome.detail}"

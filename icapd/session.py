@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from bridge.core import printable
 from icapd.answer import CLOSE, Answer
 from icapd.channel import Channel, Disconnected, Expired
+from icapd.intake import BODY_PATIENCE
 from icapd.protocol import Encapsulated, ProtocolError, Reading, Request, Sending
+from icapd.relay import PATIENCE
 from icapd.service import Refusal, Services
-from icapd.transaction import BODY_PATIENCE, Transaction
+from icapd.transaction import Transaction
 
 _log = logging.getLogger(__name__)
 
 IDLE_PATIENCE = 600.0  # Squid keeps connections for minutes; closing them is silent
+REFUSED_PATIENCE = 2.0  # whoever is not served does not hold a connection for long
 DRAIN_SECONDS = 60.0
 
 
@@ -38,7 +42,8 @@ async def serve(channel: Channel, services: Services, refusal: Refusal | None = 
 
 async def _serve_one(channel: Channel, services: Services, refusal: Refusal | None) -> bool:
     """One request; False where the connection must end after it."""
-    request = await channel.next_event(IDLE_PATIENCE)
+    patience = IDLE_PATIENCE if refusal is None else REFUSED_PATIENCE
+    request = await channel.next_event(patience)
     if not isinstance(request, Request):
         raise TypeError(f"{request!r} where a request was due")
     if refusal is not None:
@@ -54,8 +59,11 @@ async def _serve_one(channel: Channel, services: Services, refusal: Refusal | No
         Answer(channel, request, services.fields).empty(200, services.options(service))
     else:
         await Transaction(channel, request, services, service).run()
-    await _drain(channel)
+    await channel.drain(PATIENCE)
+    await _drop_rest(channel)
     channel.icap.next_request()
+    if channel.icap.buffered:
+        await asyncio.sleep(0)  # who sends many at once does not keep the others waiting
     return not channel.closing
 
 
@@ -87,7 +95,11 @@ def _expired(channel: Channel, services: Services) -> None:
         _error(channel, services, 408)
 
 
-async def _drain(channel: Channel) -> None:
-    """Read what is left of a request that was answered early."""
-    while channel.icap.reading is not Reading.COMPLETE:
-        await channel.next_event(BODY_PATIENCE)
+async def _drop_rest(channel: Channel) -> None:
+    """Read what is left of a request that was answered early; Disconnected where it never ends."""
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while channel.icap.reading is not Reading.COMPLETE:
+                await channel.next_event(BODY_PATIENCE)
+    except TimeoutError:
+        raise Disconnected from None

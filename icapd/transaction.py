@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bridge.core import (
     BodyWriter,
@@ -15,47 +15,26 @@ from bridge.core import (
     Outcome,
     OutcomeKind,
     Source,
-    SpoolError,
-    oversize,
     unavailable,
 )
 from icapd.answer import Answer
-from icapd.channel import SILENCE, Channel, Disconnected, Expired
+from icapd.channel import Channel, Disconnected, Expired
 from icapd.context import client_ip, log_url, object_name, user_name
+from icapd.intake import Intake, Taken
 from icapd.pages import make_page
-from icapd.protocol import (
-    BodyEnd,
-    Data,
-    HttpHead,
-    PreviewEnd,
-    ProtocolError,
-    Reading,
-    Request,
-)
+from icapd.protocol import HttpHead, ProtocolError, Reading, Request
+from icapd.relay import give_back
 from icapd.service import Service, Services
 
 _log = logging.getLogger(__name__)
 
-BODY_PATIENCE = 60.0  # seconds without a byte of a body that is not complete
-# Squid 5.7 stops a fast body past 64 KiB until it is sent something; one byte frees it each time.
-STALL_SILENCE = 0.1
-STALL_MIN_BYTES = 32 * 1024
-STALL_SILENCE_SMALL = 3.0
 _NO_BODY_STATUS = (204, 304)
-_REASONS: dict[type[BaseException], str] = {
+_PEERS_FAULTS: dict[type[BaseException], str] = {
     Disconnected: "the proxy closed the connection before the body was complete",
     Expired: "the proxy stopped sending the body",
     ProtocolError: "the proxy broke the protocol",
     asyncio.CancelledError: "katabridge was stopped",
 }
-
-
-@dataclass(slots=True)
-class _Taken:
-    """How the body came in: whole as an item, or with the outcome that stopped it."""
-
-    item: Item | None = None
-    outcome: Outcome | None = None
 
 
 class Transaction:
@@ -73,156 +52,121 @@ class Transaction:
         self._http_request = HttpHead(request.request_head)
         is_response = request.method == "RESPMOD"
         self._carrying = HttpHead(request.response_head) if is_response else self._http_request
-        self._case = self._new_case()
-        self._case.size = self._carrying.content_length
-        self._writer: BodyWriter = self._core.spool.writer()
-        self._fits_preview = False
-        self._closed = False
-
-    def _new_case(self) -> Case:
-        head, request = self._http_request, self._request
-        keep_query = self._core.settings.logs.urls == "full"
-        return Case(
-            Door.ICAP,
-            self._service.settings.log_mode,
-            object_name(head, self._carrying),
-            {
-                "service": self._service.path,
-                "proxy": self._channel.peer,
-                "client_ip": client_ip(request),
-                "user": user_name(request),
-                "method": head.method or None,
-                "url": log_url(head.url, keep_query) or None,
-            },
-        )
+        context: dict[str, str | None] = {"service": service.path, "proxy": channel.peer}
+        self._case = Case(Door.ICAP, service.settings.log_mode, "unnamed", context)
+        self._recorded = not request.encapsulated.has_body  # without a body there is no case
 
     async def run(self) -> None:
-        """Answer; Disconnected where the proxy went away, after the record was left."""
+        """Answer; raises what the proxy did, or Disconnected, after the record was left."""
+        writer = self._core.spool.writer()
         try:
-            await self._run()
-        except BaseException as error:
-            self._record_broken(error)
+            await self._run(writer)
+        except tuple(_PEERS_FAULTS) as error:
+            self._record_failure(_PEERS_FAULTS[type(error)])
             raise
+        except Exception:
+            _log.exception("a fault of katabridge itself; case %s is blocked", self._case.id)
+            self._block_for_own_fault()
         finally:
-            self._writer.discard()
+            writer.discard()
 
-    async def _run(self) -> None:
+    async def _run(self, writer: BodyWriter) -> None:
+        self._describe_case()
         if not self._request.encapsulated.has_body:
             if self._body_withheld():
-                await self._conclude(None, self._withheld())
+                await self._conclude(Taken(outcome=self._withheld()), writer)
             else:
-                await self._give_back(None)
+                await self._give_back(Taken(), writer)
             return
-        taken = await self._take()
-        outcome = taken.outcome
+        intake = Intake(
+            self._core,
+            self._channel,
+            self._request,
+            self._carrying,
+            self._answer,
+            self._case,
+            writer,
+        )
+        taken = await intake.take()
         if taken.item is not None:
             if not taken.item.size:
-                self._closed = True  # nothing to judge: no case
-                await self._give_back(taken.item)
+                self._recorded = True  # nothing to judge: no case
+                await self._give_back(taken, writer)
                 return
             self._note_short_body(taken.item)
-            outcome = self._core.known(taken.item)
-            if outcome is None:
-                hold = self._service.settings.hold
-                outcome = await self._core.judge(self._case, taken.item, wait=hold)
-        assert outcome is not None  # noqa: S101 - a body is whole or has an outcome
-        await self._conclude(taken.item, outcome)
+            taken = replace(taken, outcome=await self._judge(taken.item))
+        await self._conclude(taken, writer)
 
-    # -- taking the body in --------------------------------------------------------------------
-
-    async def _take(self) -> _Taken:
-        try:
-            while True:
-                event = await self._channel.next_event(BODY_PATIENCE, self._silence())
-                if isinstance(event, Data):
-                    await self._writer.write(event.data)
-                    limit = self._core.settings.kata.max_object_size
-                    if self._writer.size > limit:
-                        return _Taken(outcome=oversize(limit))
-                elif isinstance(event, PreviewEnd):
-                    if self._announced_too_large():
-                        limit = self._core.settings.kata.max_object_size
-                        return _Taken(outcome=oversize(limit))
-                    self._channel.write(self._channel.icap.send_continue())
-                elif isinstance(event, BodyEnd):
-                    self._fits_preview = event.ieof and self._request.preview is not None
-                    return _Taken(Item(self._case.name, await self._writer.finish()))
-                elif event is SILENCE:
-                    await self._unstall()
-        except SpoolError as error:
-            _log.error("%s; case %s is unavailable", error, self._case.id)
-            return _Taken(outcome=unavailable(str(error)))
-
-    def _announced_too_large(self) -> bool:
-        length = self._carrying.content_length
-        return length is not None and length > self._core.settings.kata.max_object_size
-
-    def _silence(self) -> float | None:
-        """How long a silence of a body under way counts as a stall; None: never."""
-        may_stall = self._request.method == "RESPMOD" and bool(self._request.response_head)
-        if not may_stall or self._channel.icap.reading is not Reading.BODY:
-            return None
-        small = self._writer.size < STALL_MIN_BYTES and not self._answer.begun
-        return STALL_SILENCE_SMALL if small else STALL_SILENCE
-
-    async def _unstall(self) -> None:
-        """Commit to the origin's head, then give a byte of the body for each further stall."""
-        if not self._answer.begun:
-            self._answer.head(resumable=False)
-            return
-        byte = await self._writer.read_at(self._answer.sent_bytes, 1)
-        if byte:
-            await self._answer.data(byte)
+    async def _judge(self, item: Item) -> Outcome:
+        hold = self._service.settings.hold
+        return self._core.known(item) or await self._core.judge(self._case, item, wait=hold)
 
     # -- answering -----------------------------------------------------------------------------
 
-    async def _conclude(self, item: Item | None, outcome: Outcome) -> None:
-        case = self._case
+    async def _conclude(self, taken: Taken, writer: BodyWriter) -> None:
+        case, outcome = self._case, taken.outcome
+        assert outcome is not None  # noqa: S101 - a body is whole and judged, or has an outcome
         decision = self._core.decide(case, outcome)
         if decision is Decision.SKIP:
             decision = Decision.BLOCK
-        self._finish(item, outcome, decision)
+        self._finish(taken.item, outcome, decision)
         if decision is Decision.PASS:
-            await self._give_back(item)
+            await self._give_back(taken, writer)
         elif self._answer.begun:
             _log.warning("case %s: the answer had begun, so its download is cut", case.id)
             self._channel.abort()
             raise Disconnected
         else:
-            self._answer.page(make_page(case, item, outcome, decision))
+            self._answer.page(make_page(case, taken.item, outcome, decision))
 
-    async def _give_back(self, item: Item | None) -> None:
-        """The message as it came: 204 where that is legal, else whole, as far as it is here, and
-        then as it arrives."""
+    async def _give_back(self, taken: Taken, writer: BodyWriter) -> None:
+        """The message as it came: 204 where that is legal, else whole."""
         if not self._answer.begun:
-            if self._may_204():
+            if self._may_204(taken):
                 self._answer.empty(204)
                 return
             self._answer.head()
-        if not self._request.encapsulated.has_body:
-            return
-        await self._answer.rest(self._writer.chunks(self._answer.sent_bytes))
-        while self._channel.icap.reading is not Reading.COMPLETE:
-            event = await self._channel.next_event(BODY_PATIENCE)
-            if isinstance(event, Data):
-                await self._answer.data(event.data)
-        self._answer.end()
+        if self._request.encapsulated.has_body:
+            may_spool = not taken.spool_failed
+            await give_back(self._channel, self._answer, writer, may_spool=may_spool)
+            self._answer.end()
 
-    def _may_204(self) -> bool:
+    def _may_204(self, taken: Taken) -> bool:
         held = self._channel.icap.reading is Reading.HELD
-        return self._request.allows_204 or held or self._fits_preview
+        return self._request.allows_204 or held or taken.in_preview
 
-    # -- what leaves a record ------------------------------------------------------------------
+    # -- the case and its record ---------------------------------------------------------------
+
+    def _describe_case(self) -> None:
+        head = self._http_request
+        keep_query = self._core.settings.logs.urls == "full"
+        self._case.name = object_name(head, self._carrying)
+        self._case.size = self._carrying.content_length
+        self._case.context |= {
+            "client_ip": client_ip(self._request),
+            "user": user_name(self._request),
+            "method": head.method or None,
+            "url": log_url(head.url, keep_query) or None,
+        }
 
     def _finish(self, item: Item | None, outcome: Outcome, decision: Decision) -> None:
-        self._closed = True
+        self._recorded = True
         self._services.finish(self._case, item, outcome, decision)
 
-    def _record_broken(self, error: BaseException) -> None:
-        if self._closed or not self._request.encapsulated.has_body:
-            return
-        reason = _REASONS.get(type(error), "a fault inside katabridge")
-        self._finish(None, Outcome(OutcomeKind.ERROR, Source.RULE, reason), Decision.BLOCK)
+    def _record_failure(self, reason: str) -> Outcome:
+        outcome = Outcome(OutcomeKind.ERROR, Source.RULE, reason)
+        if not self._recorded:
+            self._finish(None, outcome, Decision.BLOCK)
+        return outcome
+
+    def _block_for_own_fault(self) -> None:
+        """What we could not handle does not pass, and is not left to the proxy's bypass either."""
+        self._channel.closing = True
+        outcome = self._record_failure("a fault inside katabridge")
+        if self._answer.begun:
+            self._channel.abort()
+            raise Disconnected
+        self._answer.page(make_page(self._case, None, outcome, Decision.BLOCK))
 
     def _body_withheld(self) -> bool:
         """Whether the head announces a body that the proxy did not send (UserGate's default)."""

@@ -83,9 +83,13 @@ class Core:
     def _late(self, case: Case, item: Item, outcome: Outcome) -> None:
         self._records.write_late(case, item, outcome, case.decision or Decision.HOLD)
 
+    async def stop_judging(self) -> None:
+        """Give everybody who waits for a verdict `unavailable`, and let KATA forget our scans."""
+        await self._submitter.close()
+
     async def close(self) -> None:
         """End everything, in the order that loses nothing."""
-        await self._submitter.close()
+        await self.stop_judging()
         await self._poller.close()
         await self._client.close()
         await self._verdicts.close()

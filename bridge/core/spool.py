@@ -53,6 +53,10 @@ class Spool:
         fits = body_size + more <= self._settings.memory
         return fits and self.memory_used + more <= self._settings.memory_total
 
+    def wants_flush(self, unwritten: int) -> bool:
+        """Whether a body on disk is to write the bytes that it has gathered."""
+        return unwritten >= _BLOCK or self.memory_used > self._settings.memory_total
+
     def reserve_disk(self, size: int) -> None:
         """Count `size` bytes on disk; SpoolError where a limit would be passed."""
         if self.disk_used + size > self._settings.max_bytes:
@@ -162,7 +166,7 @@ class BodyWriter:
         if stays:
             self._hash.update(data)
             self._hashed += len(data)
-        elif not storage.on_disk or len(storage.memory) >= _BLOCK:
+        elif not storage.on_disk or self._spool.wants_flush(len(storage.memory)):
             await self._flush()
 
     async def _flush(self) -> None:

@@ -140,6 +140,8 @@ class Submitter:
             async with asyncio.timeout_at(deadline):
                 return await asyncio.shield(job.outcome)
         except TimeoutError:
+            if job.outcome.done():  # in the same turn of the loop: nobody would tell of it later
+                return job.outcome.result()
             job.late_cases.append(case)
             return PENDING
         finally:

@@ -39,8 +39,8 @@ class HttpHead:
     def status(self) -> int | None:
         """The response status, or None where this is no response head."""
         start = self._start
-        if len(start) >= 2 and start[0].startswith("HTTP/") and start[1].isdigit():
-            return int(start[1])
+        if len(start) >= 2 and start[0].startswith("HTTP/"):
+            return _number(start[1], 3)
         return None
 
     @property
@@ -63,11 +63,8 @@ class HttpHead:
 
     @property
     def content_length(self) -> int | None:
-        """Content-Length in bytes where it is a plain number."""
-        value = self.field("content-length")
-        if value is None or not (value.isascii() and value.isdigit()):
-            return None
-        return int(value)
+        """Content-Length in bytes where it is a plain number of a size that can be."""
+        return _number(self.field("content-length") or "", 15)
 
     @property
     def announces_body(self) -> bool:
@@ -84,6 +81,11 @@ class HttpHead:
             if keep:
                 kept.append(line)
         return b"\r\n".join(kept) + b"\r\n\r\n"
+
+
+def _number(text: str, digits: int) -> int | None:
+    plain = text.isascii() and text.isdigit() and len(text) <= digits
+    return int(text) if plain else None
 
 
 def format_response(status: int, reason: str, fields: list[tuple[str, str]]) -> bytes:

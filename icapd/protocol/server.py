@@ -13,7 +13,7 @@ from icapd.protocol.encapsulated import (
     parse_encapsulated,
 )
 from icapd.protocol.errors import LocalProtocolError, ProtocolError
-from icapd.protocol.events import NEED_DATA, PREVIEW_END, BodyEnd, Event
+from icapd.protocol.events import NEED_DATA, PREVIEW_END, BodyEnd, Data, Event
 from icapd.protocol.grammar import (
     Limits,
     format_fields,
@@ -138,6 +138,7 @@ class ServerConnection:
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._reader = MessageReader(_parse_head, limits or Limits())
+        self._preview_left = 0
         self.reading = Reading.HEAD
         self.sending = Sending.IDLE
 
@@ -163,17 +164,29 @@ class ServerConnection:
         if part is None:
             return NEED_DATA
         if isinstance(part, BodyEnd):
-            self.reading = _ON_BODY_END[self.reading, part.ieof]
-            return PREVIEW_END if self.reading is Reading.HELD else part
+            return self._body_ends(part)
         if isinstance(part, Request):
             self._begin(part)
+        elif isinstance(part, Data) and self.reading is Reading.PREVIEW:
+            self._preview_left -= len(part.data)
+            if self._preview_left < 0:
+                raise ProtocolError("The preview is longer than its Preview header says.")
         return part
+
+    def _body_ends(self, end: BodyEnd) -> Event:
+        self.reading = _ON_BODY_END[self.reading, end.ieof]
+        if self.reading is not Reading.HELD:
+            return end
+        if self.sending is not Sending.IDLE:  # answered before its end: the rest never comes
+            self.reading = Reading.COMPLETE
+        return PREVIEW_END
 
     def _begin(self, request: Request) -> None:
         if request.encapsulated.body is BodyKind.NULL:
             self.reading = Reading.COMPLETE
         elif request.preview is not None:
             self.reading = Reading.PREVIEW
+            self._preview_left = request.preview
         else:
             self.reading = Reading.BODY
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -144,6 +145,7 @@ ODD = {
     "no Encapsulated": (b"RESPMOD icap://h/av/respmod ICAP/1.0\r\n\r\n", 400),
     "a bad chunk": (respmod_head() + b"-1\r\n", 400),
     "a bad preview": (respmod_head(b"Preview: x"), 400),
+    "a preview longer than it says": (respmod_head(b"Preview: 2") + b"3\r\nabc\r\n", 400),
     "too long a head": (b"OPTIONS icap://h/ ICAP/1.0\r\nX: " + b"a" * 70_000, 400),
 }
 
@@ -173,16 +175,54 @@ def test_who_is_not_allowed_gets_403_and_is_logged(site: Site, started: Keep) ->
     assert "icap.allow_from" in icapd.output()
 
 
+def test_strangers_take_no_place_and_are_not_kept(site: Site, started: Keep) -> None:
+    site.changes = {"icap": {"allow_from": ["127.0.0.1/32"], "max_connections": 3}}
+    icapd = started(site.start_icapd())
+    before = icapd.descriptors()
+    with contextlib.ExitStack() as open_sockets:
+        for _ in range(150):
+            stranger = open_sockets.enter_context(socket.socket())
+            stranger.bind(("127.0.0.2", 0))
+            stranger.connect(("127.0.0.1", site.icap_port))
+        assert _options(site) == 200
+        wait_until(lambda: icapd.descriptors() <= before, "the strangers are gone", 15)
+
+
+def test_many_requests_at_once_do_not_keep_others_waiting(site: Site, icapd: Program) -> None:
+    del icapd
+    with connect(site) as greedy, IcapClient("127.0.0.1", site.icap_port) as client:
+        greedy.sendall(b"OPTIONS icap://h/ ICAP/1.0\r\n\r\n" * 30_000)
+        client.options("")
+        greedy.settimeout(5)
+        served = len(greedy.recv(1 << 20))
+        assert served < 30_000 * 100, "all of the many were answered before the one"
+
+
+def test_a_flood_from_a_client_that_is_gone_delays_no_stop(site: Site, started: Keep) -> None:
+    icapd = started(site.start_icapd())
+    with connect(site) as greedy:
+        greedy.sendall(b"OPTIONS icap://h/ ICAP/1.0\r\n\r\n" * 60_000)
+    begin = time.monotonic()
+    icapd.stop()
+    assert time.monotonic() - begin < 12
+
+
 def test_past_max_connections_503(site: Site, started: Keep) -> None:
     site.changes = {"icap": {"max_connections": 2}}
     icapd = started(site.start_icapd())
-    wait_until(lambda: _options(site) == 200, "the first look at the port has gone")
-    first, second = (IcapClient("127.0.0.1", site.icap_port) for _ in range(2))
-    assert [first.options("").status, second.options("").status] == [200, 200]
-    assert _options(site) == 503
-    first.close()
-    wait_until(lambda: _options(site) == 200, "a place is free again")
-    second.close()
+    with contextlib.ExitStack() as clients:
+        kept: list[IcapClient] = []
+
+        def admitted() -> bool:
+            client = clients.enter_context(IcapClient("127.0.0.1", site.icap_port))
+            if client.options("").status == 200:
+                kept.append(client)
+            return len(kept) == 2
+
+        wait_until(admitted, "both places are taken")
+        assert _options(site) == 503
+        kept[0].close()
+        wait_until(lambda: _options(site) == 200, "a place is free again")
     assert "icap.max_connections" in icapd.output()
 
 
@@ -220,8 +260,7 @@ def test_oversize(  # noqa: PLR0917 - a table
         again = client.options("av/respmod")
     if status is not None:
         assert answer.http_head.status == status
-    elif preview is not None and announced:
-        assert answer.status == 204, "it is known from the preview on"
+        assert answer.continued is (preview is not None and not announced)
     else:
         assert answer.body == body
     assert again.status == 200, "the connection goes on"
@@ -230,11 +269,95 @@ def test_oversize(  # noqa: PLR0917 - a table
     assert kata.memory.calls["submit"] == 0
 
 
-def test_a_full_spool_blocks_and_says_so(site: Site, started: Keep) -> None:
+@pytest.mark.parametrize("allow", [b"Allow: 204\r\n", b""])
+@pytest.mark.parametrize("end", [b"0\r\n\r\n", b"0; ieof\r\n\r\n"])
+def test_oversize_in_the_preview_leaves_the_connection_in_order(
+    site: Site, started: Keep, allow: bytes, end: bytes
+) -> None:
+    site.changes = {"kata": {"max_object_size": "10B"}}
+    started(site.start_icapd())
+    head = respmod_head(b"Preview: 1024" + (b"\r\n" + allow).rstrip())
+    with connect(site) as sock:
+        sock.sendall(head + b"64\r\n%b\r\n%b" % (b"x" * 100, end))
+        sock.sendall(b"OPTIONS icap://h/ ICAP/1.0\r\nConnection: close\r\n\r\n")
+        answer = read_all(sock)
+    assert answer.startswith(b"ICAP/1.0 204 ")
+    assert answer.count(b"ICAP/1.0 ") == 2
+    assert [record["outcome"] for record in site.records()] == ["oversize"]
+
+
+def test_a_false_content_length_lets_nothing_pass_unjudged(
+    kata: Emulator, site: Site, icap_client: IcapClient
+) -> None:
+    head = ok(999_999_999)
+    answer = icap_client.respmod("av/respmod", GET, head, EICAR, preview=10)
+    assert answer.http_head.status == 403
+    put = PUT[:-2] + b"Content-Length: 999999999\r\n\r\n"
+    assert icap_client.reqmod("av/reqmod", put, EICAR, preview=0).http_head.status == 403
+    assert kata.memory.calls["submit"] == 1
+
+
+ODD_HEADS = {
+    "a file name in odd parts": b"HTTP/1.1 200 OK\r\nContent-Disposition: attachment; "
+    b"filename*=UTF-8''a; filename*0=b\r\n\r\n",
+    "a length of 5000 digits": b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+    "a status with an exponent": b"HTTP/1.1 20\xb2 OK\r\n\r\n",
+    "a request line": b"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+    "no HTTP at all": b"\x00\xff\r\n\r\n",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("head", ODD_HEADS.values(), ids=ODD_HEADS.keys())
+@pytest.mark.parametrize("body", [b"harmless", EICAR], ids=["clean", "eicar"])
+def test_odd_http_heads_are_judged_like_any_other(
+    site: Site, icap_client: IcapClient, head: bytes, body: bytes
+) -> None:
+    answer = icap_client.respmod("av/respmod", GET, head, body)
+    assert (answer.status == 204) is (body == b"harmless")
+    (record,) = site.records()
+    assert record["outcome"] == ("not_detected" if body == b"harmless" else "detect")
+
+
+def test_a_client_that_sends_all_before_it_reads_gets_all_back(site: Site, started: Keep) -> None:
+    site.changes = {"kata": {"max_object_size": "1MiB"}}
+    started(site.start_icapd())
+    body = content(30_000_000, 2)
+    with IcapClient("127.0.0.1", site.icap_port, timeout=20) as client:
+        assert client.respmod("av/respmod", GET, OK, body, allow_204=False).body == body
+
+
+@pytest.mark.parametrize("spool", ["100KiB", "10MiB"])
+def test_a_slow_reader_of_an_oversize_body_gets_all_of_it(
+    site: Site, started: Keep, spool: str
+) -> None:
+    site.changes = {
+        "kata": {"max_object_size": "64KiB"},
+        "spool": {"memory": "1KiB", "max_bytes": spool},
+        "icap": {"policy": {"unavailable": "pass"}},
+    }
+    started(site.start_icapd())
+    body = content(20_000_000, 2)
+    with connect(site) as sock:
+        sender = threading.Thread(
+            target=sock.sendall,
+            args=(respmod_head() + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body),),
+        )
+        sender.start()
+        time.sleep(0.5)
+        answer = b""
+        while not answer.endswith(b"\r\n0\r\n\r\n"):
+            answer += sock.recv(1 << 16)
+        sender.join()
+    assert _dechunk(answer[answer.index(OK) + len(OK) :]) == body
+
+
+@pytest.mark.parametrize("preview", [None, 1024, 200_000])
+def test_a_full_spool_blocks_and_says_so(site: Site, started: Keep, preview: int | None) -> None:
     site.changes = {"spool": {"memory": "1KiB", "max_bytes": "100KiB"}}
     icapd = started(site.start_icapd())
     with IcapClient("127.0.0.1", site.icap_port) as client:
-        answer = client.respmod("av/respmod", GET, OK, content(500_000, 6))
+        answer = client.respmod("av/respmod", GET, OK, content(500_000, 6), preview=preview)
         small = client.respmod("av/respmod", GET, OK, content(50_000, 6))
     assert answer.http_head.status == 403
     assert small.status == 204
@@ -345,8 +468,14 @@ def test_a_stalled_body_is_freed_by_the_head_and_then_a_byte_each_time(
         assert head.field("x-origin") == "yes"
         assert head.field("etag") is None, "a cut download could be resumed"
         for n in range(3):
+            more = body[70_000 + n * 10 : 70_010 + n * 10]
+            sock.sendall(b"a\r\n%b\r\n" % more)
             assert sock.recv(65536) == b"1\r\n%b\r\n" % body[n : n + 1]
-        rest = body[70_000:]
+        sock.settimeout(1)
+        with pytest.raises(TimeoutError):
+            sock.recv(1)  # without progress nothing more is given
+        sock.settimeout(20)
+        rest = body[70_030:]
         sock.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(rest), rest))
         sock.shutdown(socket.SHUT_WR)
         answer = read_all(sock)
@@ -434,8 +563,9 @@ def test_a_stop_does_not_wait_for_a_slow_kata(kata: Emulator, site: Site, starte
         sock.sendall(respmod_head() + b"0f\r\n#kata delay=60\n\r\n0\r\n\r\n")
         wait_until(lambda: kata.memory.scans, "it is at KATA")
         assert icapd.stop() == 0
+        assert b"HTTP/1.1 403" in read_all(sock), "the user is told"
     (record,) = site.records()
-    assert record["decision"] == "block"
+    assert (record["outcome"], record["decision"]) == ("unavailable", "block")
     assert not kata.memory.scans
 
 

@@ -94,6 +94,21 @@ def test_memory_of_all_bodies_is_bounded(tmp_path: Path) -> None:
     run(tmp_path, check)
 
 
+def test_bodies_on_disk_write_what_they_gather_when_memory_is_short(tmp_path: Path) -> None:
+    async def check(spool: Spool) -> None:
+        writers = [spool.writer() for _ in range(20)]
+        for writer in writers:
+            await writer.write(b"x" * 2000)
+        for _ in range(10):
+            for writer in writers:
+                await writer.write(b"x" * 500)
+            assert spool.memory_used <= 3000 + 500
+        for writer in writers:
+            writer.discard()
+
+    run(tmp_path, check)
+
+
 def test_past_max_bytes_a_body_is_refused_and_what_came_stays_readable(tmp_path: Path) -> None:
     async def check(spool: Spool) -> None:
         writer = spool.writer()

@@ -1,0 +1,142 @@
+"""Takes a body into the spool: preview, 100 Continue, the rest, and stops on the way."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from bridge.core import (
+    BodyWriter,
+    Case,
+    Core,
+    Decision,
+    Item,
+    Outcome,
+    SpoolError,
+    oversize,
+    unavailable,
+)
+from icapd import stall
+from icapd.answer import Answer
+from icapd.channel import SILENCE, Channel
+from icapd.protocol import BodyEnd, Data, HttpHead, PreviewEnd, Reading, Request
+from icapd.stall import Gift, StallGuard
+
+_log = logging.getLogger(__name__)
+
+BODY_PATIENCE = 60.0  # seconds without a byte of a body that is not complete
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How the body came in: whole as `item`, or with the `outcome` that stopped it.
+
+    `in_preview`: all of it, or all that the client sends before an answer, was a preview, after
+    which 204 is always legal. `spool_failed`: no more bytes can be kept.
+    """
+
+    item: Item | None = None
+    outcome: Outcome | None = None
+    in_preview: bool = False
+    spool_failed: bool = False
+
+
+class Intake:
+    """One body on its way in. The caller owns `writer`."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what one request brings along
+        self,
+        core: Core,
+        channel: Channel,
+        request: Request,
+        carrying: HttpHead,
+        answer: Answer,
+        case: Case,
+        writer: BodyWriter,
+    ) -> None:
+        """`carrying` is the HTTP head that the body belongs to."""
+        self._core = core
+        self._channel = channel
+        self._request = request
+        self._carrying = carrying
+        self._answer = answer
+        self._case = case
+        self._writer = writer
+        self._limit = core.settings.kata.max_object_size
+        self._stall = StallGuard()
+        self._stopped: Outcome | None = None
+        self._spool_failed = False
+
+    async def take(self) -> Taken:
+        """Until the body is whole, or cannot be judged.
+
+        Within the preview nothing is answered: the client would take it for what follows 100.
+        """
+        icap = self._channel.icap
+        while True:
+            event = await self._channel.next_event(BODY_PATIENCE, self._silence())
+            if isinstance(event, Data):
+                await self._keep(event.data)
+            elif isinstance(event, PreviewEnd):
+                outcome = self._stopped or self._announced_too_large()
+                if outcome is not None:
+                    return Taken(outcome=outcome, in_preview=True, spool_failed=self._spool_failed)
+                self._channel.write(icap.send_continue())
+            elif isinstance(event, BodyEnd):
+                return await self._whole(event.ieof and self._request.preview is not None)
+            elif event is SILENCE:
+                await self._unstall()
+            if self._stopped is not None and icap.reading is Reading.BODY:
+                return Taken(outcome=self._stopped, spool_failed=self._spool_failed)
+
+    async def _keep(self, data: bytes) -> None:
+        if self._stopped is not None:
+            return  # the rest of a preview: it is answered with 204 or a page
+        try:
+            await self._writer.write(data)
+        except SpoolError as error:
+            self._spool_fails(error)
+            return
+        if self._writer.size > self._limit:
+            self._stopped = oversize(self._limit)
+
+    async def _whole(self, in_preview: bool) -> Taken:
+        if self._stopped is None:
+            try:
+                item = Item(self._case.name, await self._writer.finish())
+                return Taken(item, in_preview=in_preview)
+            except SpoolError as error:
+                self._spool_fails(error)
+        return Taken(None, self._stopped, in_preview, self._spool_failed)
+
+    def _spool_fails(self, error: SpoolError) -> None:
+        _log.error("%s; case %s is unavailable", error, self._case.id)
+        self._stopped = unavailable(str(error))
+        self._spool_failed = True
+
+    def _announced_too_large(self) -> Outcome | None:
+        """`oversize` by Content-Length, where that blocks: a false one must not let a body pass."""
+        length = self._carrying.content_length
+        if length is None or length <= self._limit:
+            return None
+        outcome = oversize(self._limit)
+        blocked = self._core.decide(self._case, outcome) is not Decision.PASS
+        return outcome if blocked else None
+
+    def _silence(self) -> float | None:
+        """How long a silence of a body under way counts as a stall; None: never."""
+        may_stall = self._request.method == "RESPMOD" and bool(self._request.response_head)
+        if not may_stall or self._channel.icap.reading is not Reading.BODY:
+            return None
+        return stall.SILENCE if self._stall.due(self._writer.size) else None
+
+    async def _unstall(self) -> None:
+        """Commit to the origin's head, then give a byte of the body for each further stall."""
+        received = self._writer.size
+        gift = self._stall.due(received)
+        if gift is Gift.HEAD:
+            self._answer.head(resumable=False)
+        elif gift is Gift.BYTE:
+            self._answer.data(await self._writer.read_at(self._answer.sent_bytes, 1))
+        if gift is not None:
+            self._stall.gave(gift, received)

@@ -1,0 +1,51 @@
+"""Gives a body back while it may still be arriving.
+
+A client may read nothing before it has sent all (Traffic Server), so reading goes on while it does
+not read: what it does not take waits in the spool.
+"""
+
+from __future__ import annotations
+
+from bridge.core import BodyWriter, SpoolError
+from icapd.answer import Answer
+from icapd.channel import Channel
+from icapd.intake import BODY_PATIENCE
+from icapd.protocol import Data, Reading
+
+PATIENCE = 120.0  # seconds for a client to take what it was sent
+_PIECE = 256 * 1024
+
+
+async def give_back(
+    channel: Channel, answer: Answer, writer: BodyWriter, *, may_spool: bool
+) -> None:
+    """Send what `writer` holds beyond what was sent, then what still arrives.
+
+    Without `may_spool`, or once the spool is full, reading waits for the client. Disconnected or
+    Expired where the client leaves or stops.
+    """
+    offset = answer.sent_bytes
+    while True:
+        complete = channel.icap.reading is Reading.COMPLETE
+        wait = complete or not may_spool
+        if offset < writer.size and (wait or channel.writable):
+            piece = await writer.read_at(offset, _PIECE)
+            answer.data(piece)
+            offset += len(piece)
+            if wait:
+                await channel.drain(PATIENCE)
+            continue
+        if complete:
+            return
+        event = await channel.next_event(BODY_PATIENCE, or_writable=offset < writer.size)
+        if not isinstance(event, Data):
+            continue
+        if offset == writer.size and (wait or channel.writable):
+            answer.data(event.data)
+            if wait:
+                await channel.drain(PATIENCE)
+            continue
+        try:
+            await writer.write(event.data)
+        except SpoolError:
+            may_spool = False  # this piece is still readable; further ones wait for the client
