@@ -37,9 +37,8 @@ def load_config(path: Path) -> Settings:
     lines = _Lines(path)
     try:
         data = lines.read(root)
-    except (yaml.YAMLError, RecursionError) as error:
-        reason = getattr(error, "problem", None) or "it refers to itself"
-        raise ConfigError(f"{path}: not plain YAML: {reason}.") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not plain YAML: it refers to itself.") from None
     if lines.faults:
         raise ConfigError("\n".join(lines.faults))
     try:
@@ -91,7 +90,12 @@ class _Lines:
             return dict(self._pairs(node, at))
         if isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*at, i)) for i, item in enumerate(node.value)]
-        return yaml.SafeLoader("").construct_object(node)
+        try:
+            return yaml.SafeLoader("").construct_object(node)
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError):
+            line = node.start_mark.line + 1
+            self.faults.append(f"{self._path}:{line}: {_dotted(at)}: not a plain value.")
+            return None
 
     def _pairs(self, node: yaml.MappingNode, at: Location) -> Iterator[tuple[str, Any]]:
         seen: set[str] = set()

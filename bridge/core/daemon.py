@@ -55,6 +55,9 @@ def set_up_logging(level: str, log: LineLog | None = None) -> None:
 def run_daemon(program: str, serve: Serve) -> int:
     """Run `serve` until SIGTERM or SIGINT sets the event it is given; returns the exit code."""
 
+    # a lease on a file that somebody opens sends SIGIO, which would end us
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+
     async def main() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()

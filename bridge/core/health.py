@@ -11,6 +11,9 @@ from bridge.core.kata.wire import Answer
 _log = logging.getLogger("bridge.core.kata")
 
 
+FAULTS_IN_A_ROW = 10  # a 5xx may speak of one file; so many speak of KATA
+
+
 class KataState(StrEnum):
     """What stands between us and a verdict."""
 
@@ -26,10 +29,17 @@ class KataHealth:
     def __init__(self, sensor_id: str) -> None:
         self._sensor_id = sensor_id
         self.state = KataState.UNKNOWN
+        self._faults = 0
         self._since = time.monotonic()
 
     def note(self, answer: Answer, detail: str) -> None:
         """Take an answer into account; 413 and 429 are answers of a KATA that works."""
+        if answer is Answer.FAULT:
+            self._faults += 1
+            if self._faults < FAULTS_IN_A_ROW:
+                return
+        else:
+            self._faults = 0
         if answer is Answer.NOT_ACCEPTED:
             self._change(KataState.NOT_ACCEPTED, detail)
         elif answer in (Answer.UNREACHABLE, Answer.FAULT):

@@ -20,6 +20,7 @@ class LineLog:
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
         self._backlog: deque[bytes] = deque()
         self._broken = False
+        self._dropped = 0
 
     def write(self, line: bytes) -> None:
         """Append one line, given without its line end; whatever waits goes first."""
@@ -27,6 +28,7 @@ class LineLog:
             self._backlog.append(line)
             if len(self._backlog) > _BACKLOG:
                 self._backlog.popleft()
+                self._dropped += 1
             self._catch_up()
         elif not self._append(line):
             self._backlog.append(line)
@@ -35,7 +37,9 @@ class LineLog:
         while self._backlog and self._append(self._backlog[0]):
             self._backlog.popleft()
         if not self._backlog:
-            sys.stderr.write(f"{self.path} can be written again; nothing is missing\n")
+            missing = f"{self._dropped} lines are" if self._dropped else "nothing is"
+            sys.stderr.write(f"{self.path} can be written again; {missing} missing\n")
+            self._dropped = 0
 
     def _append(self, line: bytes) -> bool:
         # After a write that was cut short, a line end keeps the next line whole.

@@ -44,10 +44,9 @@ class Posting:
 
 def backoff(attempt: int, retry_after: float | None = None) -> float:
     """Seconds to wait after failure number `attempt` (from 0), jittered by half."""
-    if retry_after is not None:
-        return retry_after
-    delay = min(FIRST_DELAY * 2.0**attempt, MAX_DELAY)
-    return delay * random.uniform(0.5, 1)  # noqa: S311 - spreads load, hides nothing
+    delay = min(FIRST_DELAY * 2.0 ** min(attempt, 10), MAX_DELAY)
+    jittered = delay * random.uniform(0.5, 1)  # noqa: S311 - spreads load, hides nothing
+    return max(jittered, retry_after or 0.0)
 
 
 class Poster:

@@ -37,7 +37,7 @@ from bridge.core.units import (
 
 
 def _path(value: object, info: ValidationInfo) -> Path:
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError(f"{value!r} is not a path")
     base = (info.context or {}).get("base", Path())
     return Path(base) / value
@@ -68,7 +68,25 @@ def _only(*supported: object) -> Callable[[Any], Any]:
     return check
 
 
+def _at_least(minimum: float, words: str) -> Callable[[float], float]:
+    def check(value: float) -> float:
+        if value < minimum:
+            raise ValueError(f"must be at least {words}")
+        return value
+
+    return check
+
+
+def _certificates(path: Path) -> Path:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except (OSError, ValueError):
+        raise ValueError(f"{path} holds no certificate in PEM") from None
+    return path
+
+
 Duration = Annotated[float, BeforeValidator(parse_duration)]
+PollInterval = Annotated[Duration, AfterValidator(_at_least(0.1, "100ms"))]
 Size = Annotated[int, BeforeValidator(parse_size)]
 ListenAddress = Annotated[Address, BeforeValidator(parse_address)]
 PathSetting = Annotated[Path, BeforeValidator(_path)]
@@ -91,14 +109,14 @@ class KataSettings(_Section):
     node: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$")] = "node"
     client_cert: FileSetting
     client_key: FileSetting
-    server_ca: FileSetting | None = None
+    server_ca: Annotated[FileSetting, AfterValidator(_certificates)] | None = None
     server_fingerprint: Annotated[str, BeforeValidator(parse_fingerprint)] | None = None
     connections: Count = 16
     max_in_flight: Count = 200
     queue: Count = 2000
-    poll_interval: Duration = 60
-    poll_interval_waiting: Duration = 2
-    verdict_timeout: Duration = 600
+    poll_interval: PollInterval = 60
+    poll_interval_waiting: PollInterval = 2
+    verdict_timeout: Annotated[Duration, AfterValidator(_at_least(1, "1s"))] = 600
     max_object_size: Size = 100 << 20
 
     @field_validator("client_key")
@@ -215,7 +233,7 @@ class FolderSettings(_Section):
     quarantine: PathSetting
     recursive: Annotated[Literal[False], BeforeValidator(_only(False))] = False
     settle: Duration = 2
-    rescan: Duration = 1
+    rescan: Annotated[Duration, AfterValidator(_at_least(0.05, "50ms"))] = 1
     on_conflict: Annotated[Literal["replace"], BeforeValidator(_only("replace"))] = "replace"
 
     @model_validator(mode="after")
@@ -256,6 +274,10 @@ class Settings(_Section):
         inputs = [folder.input.resolve() for folder in folders]
         if len(set(inputs)) != len(inputs):
             raise ValueError("two folders have the same input")
+        quarantines = {folder.quarantine.resolve() for folder in folders}
+        delivered = {*inputs, *(folder.output.resolve() for folder in folders)}
+        if quarantines & delivered:
+            raise ValueError("one folder's quarantine is an input or output of another")
         return folders
 
 

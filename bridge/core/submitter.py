@@ -223,6 +223,8 @@ class Submitter:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_RECORD_SECONDS):
                     await job.recorded.wait()
+        for case_id in job.open_cases:
+            self._by_case.pop(case_id, None)
         await self._poster.forget(job.posting)
 
 

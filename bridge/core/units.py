@@ -12,6 +12,10 @@ _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZE = re.compile(r"([0-9]+)(B|KiB|MiB|GiB|TiB)")
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _MAX_PORT = 65535
+_MAX_DIGITS = 15
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
+_MAX_DURATION = 10 * 365 * 86400.0
 
 
 class Address(NamedTuple):
@@ -31,7 +35,10 @@ def parse_duration(value: object) -> float:
         raise ValueError(
             f"{value!r} is not a time with a unit; write a number and ms, s, m, h or d (as in 60s)"
         )
-    return float(match[1]) * _SECONDS[match[2]]
+    seconds = float(match[1]) * _SECONDS[match[2]]
+    if seconds > _MAX_DURATION:
+        raise ValueError(f"{value!r} is longer than ten years")
+    return seconds
 
 
 def parse_size(value: object) -> int:
@@ -42,6 +49,8 @@ def parse_size(value: object) -> int:
             f"{value!r} is not a size with a unit; "
             "write a whole number and B, KiB, MiB, GiB or TiB (as in 100MiB)"
         )
+    if len(match[1]) > _MAX_DIGITS:
+        raise ValueError(f"{value!r} is larger than any disk")
     return int(match[1]) * _BYTES[match[2]]
 
 
@@ -63,7 +72,13 @@ def parse_address(value: object) -> Address:
 def parse_central_node(value: object) -> str:
     """The base URL of a Central Node without a trailing slash; https only."""
     parts = urlsplit(value) if isinstance(value, str) else None
-    if parts is None or parts.scheme != "https" or not parts.hostname:
+    try:
+        host = parts.hostname if parts is not None else None
+        port = parts.port if parts is not None else None
+    except ValueError:
+        host = None
+    named = host is not None and (":" in host or _HOST.fullmatch(host) is not None)
+    if parts is None or parts.scheme != "https" or not named or port == 0:
         raise ValueError(f"{value!r} is not an https address (as in https://cn.example)")
     if parts.path.strip("/") or parts.query or parts.username:
         raise ValueError(f"{value!r} must be scheme, host and port only (as in https://cn.example)")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
-import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +45,8 @@ def list_files(directory: Path) -> list[Look]:
 
 
 def _look(name: str, state: os.stat_result) -> Look:
-    return Look(name, state.st_size, state.st_mtime_ns, state.st_ino, state.st_dev)
+    times = (state.st_mtime_ns, state.st_ctime_ns)
+    return Look(name, state.st_size, *times, state.st_ino, state.st_dev)
 
 
 def open_still(directory: Path, look: Look) -> BinaryIO:
@@ -88,7 +89,8 @@ def _is_open_for_writing(descriptor: int) -> bool:
 def metadata(file: BinaryIO) -> Metadata:
     """What is to be kept of an open file."""
     state = os.fstat(file.fileno())
-    return Metadata(stat.S_IMODE(state.st_mode), state.st_atime_ns, state.st_mtime_ns)
+    # never setuid and the like: what is delivered belongs to this service
+    return Metadata(state.st_mode & 0o777, state.st_atime_ns, state.st_mtime_ns)
 
 
 def draft_name(instance: str, case_id: str) -> str:
@@ -96,15 +98,21 @@ def draft_name(instance: str, case_id: str) -> str:
     return f"{OWN_PREFIX}{instance}-{case_id}.part"
 
 
-def publish(content: BinaryIO, target: Path, draft: Path, kept: Metadata) -> None:
+def publish(content: BinaryIO, sha256: str, target: Path, draft: Path, kept: Metadata) -> None:
     """Write `content` so that `target` has all of it or is not touched.
 
     `draft`: a hidden name in the same folder; then fsync, rename. What had the name is replaced.
+    OSError where the bytes are not those of `sha256`: the snapshot was damaged.
     """
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            shutil.copyfileobj(content, file, _COPY_BLOCK)
+            digest = hashlib.sha256()
+            while block := content.read(_COPY_BLOCK):
+                digest.update(block)
+                file.write(block)
+            if digest.hexdigest() != sha256:
+                raise OSError(errno.EIO, "the snapshot in the spool is not what was judged")
             file.flush()
             os.fchmod(descriptor, kept.mode)
             os.utime(descriptor, ns=(kept.atime_ns, kept.mtime_ns))
@@ -130,13 +138,11 @@ def _sync_folder(directory: Path) -> None:
 
 def remove_still(directory: Path, look: Look) -> bool:
     """Remove the file if it still is what was copied; False: it is new content, left alone."""
-    path = directory / look.name
     try:
-        if _look(look.name, path.lstat()) != look:
-            return False
-    except FileNotFoundError:
-        return True
-    path.unlink()
+        with open_still(directory, look):
+            (directory / look.name).unlink(missing_ok=True)
+    except NotStillError:
+        return False
     return True
 
 

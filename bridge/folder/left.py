@@ -1,41 +1,82 @@
-"""Which files stay in input on purpose, so that each is recorded once, over restarts too."""
+"""Which files stay in input although their case has its record, so that none is recorded twice.
+
+Kept over restarts. `LEFT`: on purpose (oversize). `DELIVERED`: it could not be removed yet.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import astuple
+from enum import StrEnum
 from pathlib import Path
 
 from bridge.folder.settle import Look
 
+_log = logging.getLogger(__name__)
+
+
+class Why(StrEnum):
+    """Why a file stays."""
+
+    LEFT = "left"
+    DELIVERED = "delivered"
+
 
 class LeftFiles:
-    """The looks of files that were recorded and left. Blocks: disk."""
+    """The looks of files that are done with but still there."""
 
     def __init__(self, path: Path) -> None:
+        """Read what was kept; what cannot be read is forgotten, so a file is recorded once more."""
         self._path = path
+        self._changed = False
+        self._failing = False
+        self._files: dict[Look, Why] = {}
         try:
-            self._looks = {Look(*entry) for entry in json.loads(path.read_text())}
-        except (FileNotFoundError, ValueError, TypeError):
-            self._looks = set()  # at worst a file is recorded once more
+            for *look, why in json.loads(path.read_text()):
+                self._files[Look(*look)] = Why(why)
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, TypeError) as error:
+            _log.warning(
+                "%s cannot be read (%s): files left in input are recorded anew", path, error
+            )
 
     def __contains__(self, look: Look) -> bool:
-        return look in self._looks
+        return look in self._files
 
-    def add(self, look: Look) -> None:
-        """Remember a file."""
-        self._looks.add(look)
-        self._save()
+    def add(self, look: Look, why: Why) -> None:
+        """Remember a file; `save` makes it last."""
+        self._files[look] = why
+        self._changed = True
+
+    def discard(self, look: Look) -> None:
+        """Forget a file."""
+        self._changed |= self._files.pop(look, None) is not None
+
+    def delivered(self) -> list[Look]:
+        """The files that are still to be removed."""
+        return [look for look, why in self._files.items() if why is Why.DELIVERED]
 
     def keep_only(self, looks: Iterable[Look]) -> None:
         """Forget what lies in input no longer."""
-        remaining = self._looks.intersection(looks)
-        if remaining != self._looks:
-            self._looks = remaining
-            self._save()
+        present = set(looks)
+        for look in [look for look in self._files if look not in present]:
+            self.discard(look)
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write down what changed; where that fails it is said once and tried again. Blocks."""
+        if not self._changed:
+            return
+        entries = sorted((*astuple(look), why.value) for look, why in self._files.items())
         draft = self._path.with_suffix(".new")
-        draft.write_text(json.dumps(sorted(astuple(look) for look in self._looks)))
-        draft.replace(self._path)
+        try:
+            draft.write_text(json.dumps(entries))
+            draft.replace(self._path)
+        except OSError as error:
+            if not self._failing:
+                _log.error("%s cannot be written: %s", self._path, error.strerror)
+            self._failing = True
+            return
+        self._changed = self._failing = False

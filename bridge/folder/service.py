@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
@@ -39,16 +38,19 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 async def _watch(
     core: Core, watchers: list[FolderWatcher], settings: Settings, stop: asyncio.Event
 ) -> None:
-    tasks = [asyncio.create_task(core.greet())]
-    tasks += [asyncio.create_task(watcher.run()) for watcher in watchers]
+    greeting = asyncio.create_task(core.greet())
+    stopping = asyncio.create_task(stop.wait())
+    watching = [asyncio.create_task(watcher.run()) for watcher in watchers]
     for folder in settings.folders:
         _log.warning("watches %s as folder %s", folder.input, folder.name)
     try:
-        await stop.wait()
-        _log.warning("kata-bridge watch stops; files under way stay in input")
+        await asyncio.wait({stopping, *watching}, return_when=asyncio.FIRST_COMPLETED)
+        _log.warning("kata-bridge watch stops; files that are not judged stay in input")
     finally:
         # before the core ends: a verdict that is cut off must not move a file
-        for task in tasks:
+        for task in (greeting, stopping, *watching):
             task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks, return_exceptions=True)
+        ends = await asyncio.gather(greeting, stopping, *watching, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end  # a watcher that failed: better no service than one that does not look

@@ -13,6 +13,7 @@ class Look:
     name: str
     size: int
     mtime_ns: int
+    ctime_ns: int
     inode: int
     device: int
 

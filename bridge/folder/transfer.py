@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from bridge.core import (
@@ -23,13 +25,35 @@ from bridge.core import (
     unavailable,
 )
 from bridge.folder import files
-from bridge.folder.files import Metadata
+from bridge.folder.files import Metadata, NotStillError
 from bridge.folder.settle import Look
 
 _log = logging.getLogger(__name__)
 _BLOCK = 1 << 18
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a file's way ended.
+
+    `target` is the folder it was delivered to; `removed` is False where its source could not be
+    removed, although its case has its record; `detail` says why it is held.
+    """
+
+    decision: Decision
+    detail: str = ""
+    target: Path | None = None
+    removed: bool = True
+
+
+class DeliveryError(Exception):
+    """A target folder does not take a file; the file stays in input."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(f"{folder}: {reason}")
+        self.folder = folder
 
 
 class Transfer:
@@ -39,23 +63,7 @@ class Transfer:
         self._core = core
         self._folder = folder
         self._threads = threads
-
-    async def run(self, case: Case, look: Look) -> Decision:
-        """Judge and deliver one settled file; HOLD: it stays, without a record, to be tried again.
-
-        NotStillError where it changed meanwhile, OSError where a folder fails.
-        """
-        limit = self._core.settings.kata.max_object_size
-        if look.size > limit:
-            outcome = oversize(limit)
-            decision = self._core.decide(case, outcome)
-            if decision is Decision.SKIP:
-                self._finish(case, None, outcome, decision)
-                return decision
-        try:
-            return await self._judge(case, look)
-        except SpoolError as error:
-            return self._keep(case, unavailable(str(error)))
+        self._completing: set[asyncio.Task[Done]] = set()
 
     def new_case(self, look: Look) -> Case:
         """The case of a file. A folder always waits for the verdict, as `advanced` does."""
@@ -66,58 +74,111 @@ class Transfer:
         }
         return Case(Door.FOLDER, Mode.ADVANCED, look.name, context, size=look.size)
 
-    async def _judge(self, case: Case, look: Look) -> Decision:
+    async def run(self, case: Case, look: Look) -> Done:
+        """Judge and deliver one settled file; HOLD: it stays, without a record, for another try.
+
+        NotStillError where it changed meanwhile, DeliveryError or OSError where a folder fails.
+        """
+        limit = self._core.settings.kata.max_object_size
+        if look.size > limit:
+            outcome = oversize(limit)
+            if self._core.decide(case, outcome) is Decision.SKIP:
+                self._finish(case, None, outcome, Decision.SKIP)
+                return Done(Decision.SKIP)
+        try:
+            return await self._judge(case, look)
+        except SpoolError as error:
+            return Done(Decision.HOLD, str(error))
+
+    async def finish_deliveries(self) -> None:
+        """Wait for files whose delivery has begun: each ends delivered, recorded and removed."""
+        await asyncio.gather(*self._completing, return_exceptions=True)
+
+    def withdrawn(self, case: Case) -> None:
+        """Record the case of a file that went away before KATA could be asked."""
+        outcome = unavailable("the file went away before KATA could be asked")
+        self._finish(case, None, outcome, Decision.HOLD)
+
+    async def remove(self, look: Look) -> bool:
+        """Remove the source of a delivered file; False where it cannot be removed."""
+        try:
+            gone = await self._in_thread(files.remove_still, self._folder.input, look)
+        except OSError:
+            return False
+        if not gone:
+            _log.info("%s changed while it was judged: its new content is judged next", look.name)
+        return True
+
+    async def _judge(self, case: Case, look: Look) -> Done:
         writer = self._core.spool.writer()
         try:
             file = await self._in_thread(files.open_still, self._folder.input, look)
             with file:
                 kept = files.metadata(file)
-                await self._copy(file, writer)
+                await self._copy(file, writer, look)
                 await self._in_thread(files.check_still, file, look)
             item = Item(look.name, await writer.finish())
             outcome = await self._core.judge(case, item)
             decision = self._core.decide(case, outcome)
             if decision is Decision.HOLD:
-                return self._keep(case, outcome)
-            await self._deliver(case, item, kept, decision)
-            self._finish(case, item, outcome, decision)
+                return Done(Decision.HOLD, outcome.detail)
+            return await self._complete(case, look, item, kept, outcome, decision)
         finally:
             writer.discard()
-        if decision is not Decision.SKIP and not await self._in_thread(
-            files.remove_still, self._folder.input, look
-        ):
-            _log.info("%s changed while it was judged: its new content is judged next", look.name)
-        return decision
 
-    async def _copy(self, file: BinaryIO, writer: BodyWriter) -> None:
+    async def _copy(self, file: BinaryIO, writer: BodyWriter, look: Look) -> None:
         while block := await self._in_thread(file.read, _BLOCK):
             await writer.write(block)
+            if writer.size > look.size:
+                raise NotStillError
 
-    async def _deliver(self, case: Case, item: Item, kept: Metadata, decision: Decision) -> None:
+    async def _complete(  # noqa: PLR0913, PLR0917 - all that is known of the file
+        self,
+        case: Case,
+        look: Look,
+        item: Item,
+        kept: Metadata,
+        outcome: Outcome,
+        decision: Decision,
+    ) -> Done:
+        """Deliver, record, remove: once begun it is done to the end, even when we are cancelled."""
+        item.body.retain()
+
+        async def work() -> Done:
+            try:
+                target = await self._deliver(case, item, kept, decision)
+                self._finish(case, item, outcome, decision)
+            finally:
+                item.body.release()
+            removed = decision is Decision.SKIP or await self.remove(look)
+            return Done(decision, "", target, removed)
+
+        task = asyncio.create_task(work(), name="delivery")
+        self._completing.add(task)
+        task.add_done_callback(self._completing.discard)
+        return await asyncio.shield(task)
+
+    async def _deliver(
+        self, case: Case, item: Item, kept: Metadata, decision: Decision
+    ) -> Path | None:
         if decision is Decision.SKIP:
-            return
-        if decision is Decision.PASS:
-            target = self._folder.output / item.name
-        else:
-            target = self._folder.quarantine / item.name
+            return None
+        folder = self._folder.output
+        if decision is not Decision.PASS:
+            folder = self._folder.quarantine
             kept = Metadata(0o600, kept.atime_ns, kept.mtime_ns)
-        draft = target.parent / files.draft_name(self._core.instance, case.id)
+        draft = folder / files.draft_name(self._core.instance, case.id)
 
         def publish() -> None:
             with item.body.open() as content:
-                files.publish(content, target, draft, kept)
+                files.publish(content, item.sha256, folder / item.name, draft, kept)
 
-        item.body.retain()  # the thread reads it even when this task is cancelled
-        loop = asyncio.get_running_loop()
-        delivery = loop.run_in_executor(self._threads, publish)
-        delivery.add_done_callback(lambda _: item.body.release())
-        await asyncio.shield(delivery)
-        case.context["moved_to"] = str(target)
-
-    def _keep(self, case: Case, outcome: Outcome) -> Decision:
-        level = logging.INFO if self._core.kata_works else logging.DEBUG  # else KATA's line says it
-        _log.log(level, "%s stays in input: %s", case.name, outcome.detail)
-        return Decision.HOLD
+        try:
+            await self._in_thread(publish)
+        except OSError as error:
+            raise DeliveryError(folder, error.strerror or str(error)) from error
+        case.context["moved_to"] = str(folder / item.name)
+        return folder
 
     def _finish(self, case: Case, item: Item | None, outcome: Outcome, decision: Decision) -> None:
         self._core.finish(case, item, outcome, decision)

@@ -6,33 +6,19 @@ import asyncio
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.core import Case, Core, Decision, FolderSettings, StartError
 from bridge.folder import files
 from bridge.folder.files import NotStillError
-from bridge.folder.left import LeftFiles
+from bridge.folder.left import LeftFiles, Why
+from bridge.folder.retry import Retries, Troubles
 from bridge.folder.settle import Look, Settler
-from bridge.folder.transfer import Transfer
+from bridge.folder.transfer import DeliveryError, Transfer
 
 _log = logging.getLogger(__name__)
 
-RETRY_SECONDS = 2.0
-MAX_RETRY_SECONDS = 30.0
 _INPUT = "reading the input"
-_DELIVERY = "delivery"
-
-
-@dataclass(frozen=True, slots=True)
-class _Retry:
-    failures: int = 0
-    at: float = 0.0  # loop seconds
-
-    def again(self, now: float) -> _Retry:
-        """One failure more: the next try comes later."""
-        delay = min(RETRY_SECONDS * 2.0 ** min(self.failures, 10), MAX_RETRY_SECONDS)
-        return _Retry(self.failures + 1, now + delay)
 
 
 class FolderWatcher:
@@ -55,9 +41,10 @@ class FolderWatcher:
         self._left = LeftFiles(core.spool.dir.parent / f"{core.instance}.{folder.name}.left.json")
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._held: dict[Look, Case] = {}
-        self._retries: dict[str, _Retry] = {}
-        self._probe = _Retry()
-        self._troubles: dict[str, str] = {}
+        self._retries = Retries()
+        self._probes = Retries()
+        self._probe: asyncio.Task[None] | None = None
+        self._troubles = Troubles(folder.name)
 
     def prepare(self) -> None:
         """StartError where one of the three folders cannot be used; clear what a crash left there.
@@ -77,7 +64,7 @@ class FolderWatcher:
             files.remove_drafts(path, self._core.instance)
 
     async def run(self) -> None:
-        """Watch until cancelled; files under way then stay in input."""
+        """Watch until cancelled. Deliveries under way are completed, other files stay in input."""
         try:
             while True:
                 await self._look()
@@ -86,85 +73,104 @@ class FolderWatcher:
             for task in self._tasks.values():
                 task.cancel()
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            await self._transfer.finish_deliveries()
+            self._left.save()
 
     async def _look(self) -> None:
         loop = asyncio.get_running_loop()
         try:
             looks = await loop.run_in_executor(self._threads, files.list_files, self._folder.input)
         except OSError as error:
-            self._begins(_INPUT, f"{self._folder.input} cannot be read: {error.strerror}")
+            self._troubles.begins(_INPUT, f"{self._folder.input} cannot be read: {error.strerror}")
             return
-        self._ends(_INPUT)
-        self._left.keep_only(looks)
-        self._forget_others({look.name for look in looks})
-        for look in self._settler.settled(looks, loop.time()):
-            if self._may_begin(look, loop.time()):
+        self._troubles.ends(_INPUT)
+        self._forget_others(set(looks))
+        await self._remove_delivered()
+        await loop.run_in_executor(self._threads, self._left.save)
+        settled = self._settler.settled(looks, loop.time())
+        due = [look for look in settled if self._is_due(look, loop.time())]
+        if self._core.kata_works:
+            for look in due:
                 self._begin(look)
+        elif due:
+            self._begin_probe(due)
 
-    def _forget_others(self, present: set[str]) -> None:
-        self._held = {look: case for look, case in self._held.items() if look.name in present}
-        self._retries = {name: r for name, r in self._retries.items() if name in present}
+    def _forget_others(self, present: set[Look]) -> None:
+        self._left.keep_only(present)
+        self._retries.keep_only({look.name for look in present})
+        for look in [look for look in self._held if look not in present]:
+            self._transfer.withdrawn(self._held.pop(look))
 
-    def _may_begin(self, look: Look, now: float) -> bool:
+    def _is_due(self, look: Look, now: float) -> bool:
         if look.name in self._tasks or look in self._left:
             return False
-        if look.name in self._retries and self._retries[look.name].at > now:
-            return False
-        # While KATA is away one file now and then asks for all.
-        return self._core.kata_works or (not self._tasks and now >= self._probe.at)
+        return self._retries.is_due(look.name, now)
 
-    def _begin(self, look: Look) -> None:
+    def _begin(self, look: Look) -> asyncio.Task[None]:
         task = asyncio.create_task(self._handle(look), name=f"file-{self._folder.name}")
         self._tasks[look.name] = task
         task.add_done_callback(lambda _: self._tasks.pop(look.name, None))
+        return task
+
+    def _begin_probe(self, due: list[Look]) -> None:
+        """While KATA takes no files one file now and then asks for all, each in its turn."""
+        now = asyncio.get_running_loop().time()
+        asking = self._probe is not None and not self._probe.done()
+        if asking or not self._probes.is_due(_INPUT, now):
+            return
+        self._probe = self._begin(min(due, key=lambda look: self._retries.failures(look.name)))
 
     async def _handle(self, look: Look) -> None:
         async with self._slots:
             case = self._held.pop(look, None) or self._transfer.new_case(look)
             try:
-                decision = await self._transfer.run(case, look)
+                done = await self._transfer.run(case, look)
             except NotStillError:
                 return  # it is looked at again, as new
+            except DeliveryError as error:
+                self._hold(look, case)
+                self._troubles.begins(str(error.folder), f"{error}; {look.name} stays in input")
+                return
             except OSError as error:
                 self._hold(look, case)
-                self._fails(look, error)
+                self._troubles.begins(look.name, f"{look.name} stays in input: {error.strerror}")
                 return
             except Exception:
                 _log.exception("a fault of katabridge itself; %s stays in input", look.name)
                 self._hold(look, case)
                 return
-        if decision is Decision.HOLD:
+        if done.decision is Decision.HOLD:
             self._hold(look, case)
+            self._troubles.begins(look.name, f"{look.name} stays in input: {done.detail}")
             return
-        self._retries.pop(look.name, None)
-        self._probe = _Retry()
-        self._ends(look.name)
-        if decision is Decision.SKIP:
-            self._left.add(look)
-        else:
-            self._ends(_DELIVERY)
+        self._retries.succeeded(look.name)
+        self._probes.succeeded(_INPUT)
+        self._troubles.forget(look.name)
+        if done.target is not None:
+            self._troubles.ends(str(done.target))
+        if done.decision is Decision.SKIP:
+            self._left.add(look, Why.LEFT)
+        elif not done.removed:
+            self._left.add(look, Why.DELIVERED)
+            reason = "is delivered but cannot be removed from input; it is not taken again"
+            self._troubles.begins(look.name, f"{look.name} {reason}")
+
+    async def _remove_delivered(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for look in self._left.delivered():
+            if not self._retries.is_due(look.name, now):
+                continue
+            if await self._transfer.remove(look):
+                self._left.discard(look)
+                self._retries.succeeded(look.name)
+                self._troubles.ends(look.name)
+            else:
+                self._retries.failed(look.name, now)
 
     def _hold(self, look: Look, case: Case) -> None:
         """The file stays, its case stays open, and it is tried again after a while."""
         now = asyncio.get_running_loop().time()
         self._held[look] = case
-        if self._core.kata_works:
-            self._retries[look.name] = self._retries.get(look.name, _Retry()).again(now)
-        elif now >= self._probe.at:  # all that were under way failed with it: one failure
-            self._probe = self._probe.again(now)
-
-    def _fails(self, look: Look, error: OSError) -> None:
-        source = str(self._folder.input / look.name)
-        about = look.name if str(error.filename) == source else _DELIVERY
-        place = error.filename2 or error.filename or source
-        self._begins(about, f"{place}: {error.strerror}; {look.name} stays in input")
-
-    def _begins(self, about: str, sentence: str) -> None:
-        """Log a trouble once, however often it is met."""
-        if about not in self._troubles:
-            _log.error("folder %s: %s", self._folder.name, sentence)
-            self._troubles[about] = sentence
-
-    def _ends(self, about: str) -> None:
-        if self._troubles.pop(about, None) is not None:
-            _log.warning("folder %s: %s works again", self._folder.name, about)
+        self._retries.failed(look.name, now)
+        if not self._core.kata_works and self._probes.is_due(_INPUT, now):
+            self._probes.failed(_INPUT, now)  # all that were under way failed with it: once

@@ -96,7 +96,21 @@ WRONG = {
         ":8: folders[0]: input, output and quarantine must be three different folders.",
     ),
     "refers to itself": ("icap: &a {services: *a}\n", "refers to itself"),
-    "a tag": ("logs: !!python/name:os.system x\n", "not plain YAML"),
+    "a tag": ("logs: {dir: !!python/name:os.system x}\n", ":7: logs.dir: not a plain value."),
+    "no date": ("logs: {dir: 2024-99-99}\n", ":7: logs.dir: not a plain value."),
+    "no number": ("icap: {preview: 0b_}\n", ":7: icap.preview: not a plain value."),
+    "5000 digits": (f"icap: {{preview: {'9' * 5000}}}\n", ":7: icap.preview: not a plain value."),
+    "NUL": ('logs: {dir: "a\\0b"}\n', ":7: logs.dir: "),
+    "no pause": (
+        "folders:\n  - {name: a, input: x, output: y, quarantine: z, rescan: 0s}\n",
+        ":8: folders[0].rescan: must be at least 50ms.",
+    ),
+    "for ever": ("kata2: 1\nspool: {memory: 9999999999999999B}\n", "larger than any disk"),
+    "crosswise": (
+        "folders:\n  - {name: a, input: a, output: b, quarantine: c}\n"
+        "  - {name: d, input: d, output: e, quarantine: b}\n",
+        ":7: folders: one folder's quarantine is an input or output of another.",
+    ),
 }  # fmt: skip
 
 
@@ -116,6 +130,13 @@ def test_a_fault_names_file_line_and_key(folder: Path, text: str, expected: str)
         ("client.key", "other.key", ":5: kata.client_key: "),
         ("client.pem", "katabridge.yaml", ":5: kata.client_key: "),
         ("https://cn.example", "http://cn.example", ":2: kata.urls[0]: "),
+        ("https://cn.example", "https://cn..example", ":2: kata.urls[0]: "),
+        ("https://cn.example", "https://cn.example:99999", ":2: kata.urls[0]: "),
+        (
+            "  server_fingerprint",
+            "  server_ca: client.key\n  server_fingerprint",
+            ":6: kata.server_ca",
+        ),
         ("  server_fingerprint", "  # server_fingerprint", ":1: kata: server_ca or server_finger"),
         ("  sensor_id", "  # sensor_id", ":1: kata.sensor_id: this key is missing."),
         ("4f6dbb4e", "zzz", ":3: kata.sensor_id: "),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bridge.folder.settle import Look, Settler
 
 
-def look(name: str = "a", size: int = 5, mtime: int = 1, inode: int = 1) -> Look:
-    return Look(name, size, mtime, inode, 1)
+def look(name: str = "a", size: int = 5, mtime: int = 1, ctime: int = 1, inode: int = 1) -> Look:
+    return Look(name, size, mtime, ctime, inode, 1)
 
 
 def test_a_file_settles_after_its_time_and_not_before() -> None:
@@ -17,7 +17,7 @@ def test_a_file_settles_after_its_time_and_not_before() -> None:
 
 
 def test_every_kind_of_change_begins_the_time_anew() -> None:
-    for changed in (look(size=6), look(mtime=2), look(inode=2)):
+    for changed in (look(size=6), look(mtime=2), look(ctime=2), look(inode=2)):
         settler = Settler(2)
         settler.settled([look()], 10)
         assert settler.settled([changed], 11.9) == []

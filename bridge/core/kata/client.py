@@ -82,6 +82,11 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"https": self._pool}
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """No redirect is followed, so none is looked at: its address may be nonsense."""
+
+
 class _Upload:
     """A file for the multipart encoder that makes the md5 on the way and minds the deadline."""
 
@@ -111,7 +116,11 @@ class KataClient:
         connection = type("Connection", (_Connection,), {"current": current})
         self._pool = type("Pool", (HTTPSConnectionPool,), {"ConnectionCls": connection})
         self._uploads = ThreadPoolExecutor(settings.connections, thread_name_prefix="kata-upload")
-        self._state = ThreadPoolExecutor(1, thread_name_prefix="kata-state")
+        # a thread for each Central Node, so that one that hangs does not delay the others
+        self._state = {
+            node: ThreadPoolExecutor(1, thread_name_prefix="kata-state") for node in settings.urls
+        }
+        self._free_uploads = asyncio.Semaphore(settings.connections)
         self._housekeeping = ThreadPoolExecutor(
             _HOUSEKEEPING_THREADS, thread_name_prefix="kata-housekeeping"
         )
@@ -121,10 +130,9 @@ class KataClient:
         """POST one item; OK means accepted, not judged (help page 176838)."""
         url = wire.submit_url(self._base(central_node), self._instance)
         seconds = _UPLOAD_BASE_SECONDS + item.size / _UPLOAD_BYTES_PER_SECOND
-        body = item.body.retain()  # the thread reads it even when the caller has gone
 
         def post(call: _Call) -> CallResult:
-            with body.open() as file:
+            with item.body.open() as file:
                 upload = _Upload(file, item.size, call)
                 form = MultipartEncoder(
                     {
@@ -142,7 +150,9 @@ class KataClient:
                     upload.md5.hexdigest(),
                 )
 
-        return await self._run(self._uploads, post, seconds, body.release)
+        async with self._free_uploads:  # the deadline is for the call, not for the queue
+            body = item.body.retain()  # the thread reads it even when the caller has gone
+            return await self._run(self._uploads, post, seconds, body.release)
 
     async def states(self, central_node: str) -> CallResult:
         """GET the states of all scans of this instance (help page 176830)."""
@@ -161,7 +171,7 @@ class KataClient:
             except wire.WireError as error:
                 return CallResult(Answer.FAULT, str(error))
 
-        return await self._run(self._state, get, _STATE_SECONDS)
+        return await self._run(self._state[central_node], get, _STATE_SECONDS)
 
     async def delete(self, central_node: str, scan_id: str) -> CallResult:
         """DELETE one scan of ours (help page 176836); 404 means that it is gone already."""
@@ -177,7 +187,7 @@ class KataClient:
 
     async def close(self) -> None:
         """End the threads; calls under way are cut off."""
-        executors = (self._uploads, self._state, self._housekeeping)
+        executors = (self._uploads, *self._state.values(), self._housekeeping)
         for executor in executors:
             executor.shutdown(wait=False, cancel_futures=True)
         for session in self._sessions:
@@ -215,6 +225,8 @@ class KataClient:
             return work(call)
         except (requests.RequestException, OSError) as error:
             return CallResult(Answer.UNREACHABLE, _reason(error))
+        except Exception as error:  # libraries raise what they like on odd answers
+            return CallResult(Answer.FAULT, f"{type(error).__name__}: {error}")
         finally:
             self._thread.call = None
 
@@ -235,7 +247,7 @@ class KataClient:
             return response
 
     def _new_session(self) -> requests.Session:
-        session = requests.Session()
+        session = _Session()
         session.trust_env = False  # files must not travel through a proxy from the environment
         session.cert = (str(self._settings.client_cert), str(self._settings.client_key))
         ca = self._settings.server_ca
@@ -250,8 +262,9 @@ def _detail(call: str, response: requests.Response) -> str:
 
 
 def _part_name(name: str) -> str:
-    """A file name that can be encoded: names on disk need not be UTF-8."""
-    return name.encode("utf-8", "replace").decode("utf-8")
+    """A file name for a multipart head: UTF-8, and no sign in it that ends or escapes it."""
+    text = name.encode("utf-8", "replace").decode("utf-8")
+    return "".join("_" if sign in '\\"' or not sign.isprintable() else sign for sign in text)
 
 
 def _reason(error: BaseException) -> str:

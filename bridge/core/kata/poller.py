@@ -104,7 +104,10 @@ class Poller:
                     await self._changed.wait()
             except TimeoutError:
                 self._last_look = loop.time()
-                await self._look()
+                try:
+                    await self._look()
+                except Exception:
+                    _log.exception("a fault of katabridge itself while asking KATA for states")
 
     async def _look(self) -> None:
         nodes = {scan.central_node for scan in self._scans.values()}

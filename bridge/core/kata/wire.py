@@ -113,11 +113,15 @@ def parse_states(body: bytes) -> dict[str, ScanState]:
         data = data.get("scans") or []
     if not isinstance(data, list):
         raise WireError("the state answer is no list of scans")
-    states = {}
+    states: dict[str, ScanState] = {}
     for entry in data:
         parsed = _parse_entry(entry)
-        if parsed is not None:
-            states[parsed[0]] = parsed[1]
+        if parsed is None:
+            continue
+        scan_id, state = parsed
+        if states.get(scan_id, state) is not state:
+            state = ScanState.ERROR  # an answer that contradicts itself says nothing good
+        states[scan_id] = state
     return states
 
 

@@ -94,5 +94,8 @@ class VerdictFront:
         self._failing = False
 
     async def close(self) -> None:
-        """Close the store behind."""
-        await self._store.close()
+        """Close the store behind; what fails then is said."""
+        try:
+            await self._store.close()
+        except StoreError as error:
+            self._failed(error)
