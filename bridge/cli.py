@@ -39,12 +39,25 @@ def _parser() -> argparse.ArgumentParser:
     emulate = commands.add_parser("emulate", help="run a KATA for demonstration and tests")
     emulate.add_argument("--state", type=Path, required=True, metavar="DIR")
     emulate.add_argument("--listen", default="127.0.0.1:9443", metavar="HOST:PORT")
-    emulate.add_argument("--delay", type=float, default=0.2, metavar="SECONDS")
+    emulate.add_argument("--delay", type=_seconds, default=0.2, metavar="SECONDS")
     emulate.add_argument("--accept", choices=("auto", "manual"), default="auto")
-    emulate.add_argument("--max-in-flight", type=int, metavar="N")
+    emulate.add_argument("--max-in-flight", type=_count, metavar="N")
     emulate.add_argument("--accept-sensor", metavar="ID", help="press Accept for ID, and end")
     emulate.set_defaults(run=_emulate)
     return parser
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 86400:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds between 0 and a day")
+    return value
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise argparse.ArgumentTypeError(f"{text} is no count")
+    return int(text)
 
 
 def _watch(options: argparse.Namespace) -> int:
@@ -62,15 +75,21 @@ def _watch(options: argparse.Namespace) -> int:
 
 def _emulate(options: argparse.Namespace) -> int:
     try:
-        from bridge.emulator import Emulator, Memory, accept_sensor  # noqa: PLC0415 - an extra
+        from bridge.emulator import (  # noqa: PLC0415 - an extra
+            Emulator,
+            EmulatorError,
+            Memory,
+            accept_sensor,
+        )
     except ImportError as error:
         return _fail(f"{error}; install katabridge[emulator].")
-    if options.accept_sensor is not None:
-        if accept_sensor(options.state, options.accept_sensor):
-            sys.stdout.write(f"{options.accept_sensor} is accepted\n")
-            return 0
-        return _fail(f"{options.accept_sensor} has not knocked at the KATA in {options.state} yet.")
     try:
+        if options.accept_sensor is not None:
+            if accept_sensor(options.state, options.accept_sensor):
+                sys.stdout.write(f"{options.accept_sensor} is accepted\n")
+                return 0
+            sentence = f"has not knocked at the KATA in {options.state} yet."
+            return _fail(f"{options.accept_sensor} {sentence}")
         listen = parse_address(options.listen)
         memory = Memory(
             options.state,
@@ -82,6 +101,8 @@ def _emulate(options: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         reason = f"cannot listen on {options.listen} with its state in {options.state}"
         return _fail(f"{reason}: {getattr(error, 'strerror', None) or error}.")
+    except EmulatorError as error:
+        return _fail(str(error))
     ends = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before there are threads: `sigwait` takes them
     with emulator:

@@ -15,6 +15,10 @@ MAX_OBJECT_SIZE = 100 << 20
 VERSION = "emulator"
 
 
+class EmulatorError(Exception):
+    """The emulator's folder cannot be used; the text is one sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class EmulatedScan:
     """One accepted scan. `done_at` in monotonic seconds."""
@@ -105,11 +109,20 @@ class Memory:
 
 def read_sensors(directory: Path) -> dict[str, dict[str, str | bool]]:
     """The external systems that were seen, by id."""
+    path = _sensors(directory)
     try:
-        loaded: dict[str, dict[str, str | bool]] = json.loads(_sensors(directory).read_text())
+        loaded = json.loads(path.read_text())
     except FileNotFoundError:
         return {}
+    except ValueError:
+        loaded = None
+    if not isinstance(loaded, dict) or not all(_is_sensor(entry) for entry in loaded.values()):
+        raise EmulatorError(f"{path} is damaged; remove it, and systems are accepted anew.")
     return loaded
+
+
+def _is_sensor(entry: object) -> bool:
+    return isinstance(entry, dict) and {"fingerprint", "accepted"} <= entry.keys()
 
 
 def write_sensors(directory: Path, sensors: dict[str, dict[str, str | bool]]) -> None:

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Request
 
 from bridge.core import Address, make_certificate
 from bridge.emulator.app import Application, Dropped
-from bridge.emulator.memory import Memory
+from bridge.emulator.memory import EmulatorError, Memory, read_sensors
 from bridge.emulator.tls import TlsStream, server_context
 
 ANY_PORT = Address("127.0.0.1", 0)
@@ -87,11 +87,21 @@ class Emulator:
     """A running emulator: `with Emulator(memory) as kata: kata.url`."""
 
     def __init__(self, memory: Memory, listen: Address = ANY_PORT) -> None:
-        """Make certificates where there are none, and listen; OSError where the port is taken."""
+        """Make certificates where there are none, and listen.
+
+        OSError where the port is taken, EmulatorError where the folder holds something odd.
+        """
         self.memory = memory
         self.certificate, key = _certificates(memory.directory, listen.host)
+        read_sensors(memory.directory)
+        try:
+            context = server_context(self.certificate, key)
+        except SSL.Error:
+            raise EmulatorError(
+                f"{self.certificate} and {key} are no certificate and its key; remove both."
+            ) from None
         members = {
-            "context": server_context(self.certificate, key),
+            "context": context,
             "application": Application(memory),
         }
         self._server = _Server((listen.host, listen.port), type("Handler", (_Handler,), members))
@@ -127,6 +137,8 @@ class Emulator:
 
 def _certificates(directory: Path, host: str) -> tuple[Path, Path]:
     certificate, key = directory / "server.pem", directory / "server.key"
+    if certificate.exists() != key.exists():
+        raise EmulatorError(f"{directory} holds only one of server.pem and server.key; remove it.")
     if not certificate.exists():
         directory.mkdir(parents=True, exist_ok=True)
         make_certificate(certificate, key, "kata-emulator", ["localhost", "127.0.0.1", host])

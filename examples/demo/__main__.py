@@ -35,8 +35,8 @@ def main() -> int:
     """Run the demonstration; the exit code is 0 after Ctrl-C, 1 where it cannot go on."""
     parser = argparse.ArgumentParser(prog="make run")
     parser.add_argument("--home", type=Path, default=Path("var/demo"))
-    parser.add_argument("--kata-port", type=int, default=9443)
-    parser.add_argument("--icap-port", type=int, default=1344)
+    parser.add_argument("--kata-port", type=_port, default=9443)
+    parser.add_argument("--icap-port", type=_port, default=1344)
     options = parser.parse_args()
     site = Site(options.home, options.kata_port, options.icap_port)
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores SIGINT
@@ -44,12 +44,18 @@ def main() -> int:
     try:
         with contextlib.ExitStack() as programs:
             _run(site, programs)
-    except DemoError as error:
+    except (DemoError, OSError) as error:
         sys.stderr.write(f"make run: {error}\n")
         return 1
     except KeyboardInterrupt:
         print("\nEverything has ended.")
     return 0
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536):
+        raise argparse.ArgumentTypeError(f"{text} is no port")
+    return int(text)
 
 
 def _run(site: Site, programs: contextlib.ExitStack) -> None:
@@ -58,6 +64,8 @@ def _run(site: Site, programs: contextlib.ExitStack) -> None:
             raise DemoError(
                 f"127.0.0.1:{port}, where the {what} would listen, is taken by another program."
             )
+    if site.kata_port == site.icap_port:
+        raise DemoError("the emulated KATA and the ICAP door need two ports.")
     site.prepare()
     commands = Path(sys.executable).parent
     icapd, bridge = commands / "icapd", commands / "kata-bridge"

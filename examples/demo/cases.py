@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Iterator
@@ -33,31 +34,32 @@ def through_icap(site: Site) -> Iterator[Result]:
         body = (site.home / name).read_bytes()
         request = f"GET http://files.example/{name} HTTP/1.1\r\nHost: files.example\r\n\r\n"
         response = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
-        before = len(site.records())
         with IcapClient("127.0.0.1", site.icap_port) as client:
             answer = client.respmod(
                 "av/respmod", request.encode(), response.encode(), body, preview=1024
             )
         got = "204: passes" if answer.status == 204 else f"HTTP {answer.http_head.status}: a page"
-        yield Result("ICAP", name, got, _next_record(site, before))
+        yield Result("ICAP", name, got, _record(site, "ICAP", name))
 
 
 def through_folder(site: Site) -> Iterator[Result]:
     """Drop each file into the input folder, whole at once."""
     for name in _NAMES:
-        before = len(site.records())
         draft = site.home / "in" / f".katabridge-demo-{os.getpid()}"
         draft.write_bytes((site.home / name).read_bytes())
         draft.rename(site.home / "in" / name)
-        record = _next_record(site, before)
+        record = _record(site, "FOLDER", name)
         moved = record["context"]["moved_to"]
         yield Result("FOLDER", name, f"in {Path(moved).parent.name}/" if moved else "left", record)
 
 
-def _next_record(site: Site, before: int) -> dict[str, Any]:
+def _record(site: Site, door: str, name: str) -> dict[str, Any]:
+    """The record of what was sent just now; others may drop files meanwhile."""
+    sha256 = hashlib.sha256((site.home / name).read_bytes()).hexdigest()
     end = time.monotonic() + _VERDICT_SECONDS
-    while len(site.records()) <= before:
-        if time.monotonic() > end:
-            raise DemoError(f"no verdict within {_VERDICT_SECONDS:.0f} s; see {site.home}/log.")
+    while time.monotonic() < end:
+        for record in site.records()[site.records_before :]:
+            if (record["door"], record["name"], record["sha256"]) == (door, name, sha256):
+                return record
         time.sleep(0.1)
-    return site.records()[before]
+    raise DemoError(f"no verdict within {_VERDICT_SECONDS:.0f} s; see {site.home}/log.")

@@ -14,13 +14,14 @@ from bridge.core import make_certificate
 from bridge.emulator import EICAR
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Site:
     """The demonstration's folder and ports."""
 
     home: Path
     kata_port: int
     icap_port: int
+    records_before: int = 0  # of earlier runs
 
     @property
     def config(self) -> Path:
@@ -42,6 +43,7 @@ class Site:
         text = f"A harmless text, new in every run: {uuid.uuid4()}\n"
         (self.home / "clean.txt").write_text(text)
         (self.home / "eicar.com").write_bytes(EICAR)
+        self.records_before = len(self.records())
         self.config.write_text(yaml.safe_dump(self._settings(), sort_keys=False))
 
     def _settings(self) -> dict[str, Any]:

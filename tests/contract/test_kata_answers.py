@@ -180,6 +180,15 @@ def test_retry_after_is_honoured(fake: tuple[FakeKata, Site]) -> None:
     assert kata.posted_at[1] - kata.posted_at[0] >= 2
 
 
+def test_retry_after_nothing_is_no_reason_to_hurry(fake: tuple[FakeKata, Site]) -> None:
+    kata, site = fake
+    kata.submit = [(429, "", {"Retry-After": "0"})]
+    site.changes["kata"]["verdict_timeout"] = "2s"
+    outcome, _ = outcome_of(site)
+    assert outcome.kind is K.UNAVAILABLE
+    assert len(kata.posted_at) <= 6
+
+
 def test_a_kata_that_stays_busy_is_unavailable(fake: tuple[FakeKata, Site]) -> None:
     kata, site = fake
     kata.submit = [(429, "")]
@@ -203,6 +212,7 @@ def test_a_kata_that_stays_busy_is_unavailable(fake: tuple[FakeKata, Site]) -> N
         (200, '[{"scanId": "%s", "state": "processing"}]'),
         (200, '[{"scanId": "%s", "state": "clean"}]'),
         (200, '[{"scanId": "%s"}]'),
+        (302, "", {"Location": "https://["}),
     ],
     ids=lambda answer: f"{answer[0]} {answer[1][:30]}",
 )
@@ -256,6 +266,24 @@ def test_the_next_central_node_is_asked_when_one_is_down(kata: Emulator, site: S
     site.changes = {"kata": {"urls": ["https://127.0.0.1:1", kata.url]}}
     outcome, _ = outcome_of(site)
     assert outcome.kind is K.NOT_DETECTED
+
+
+def test_faults_of_one_file_say_nothing_of_kata(
+    kata: Emulator, site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(core: Core) -> None:
+        await core.greet()
+        await judge(core, b"#kata http=500\n1")
+        assert core.kata_works
+        for number in range(4):
+            await judge(core, b"#kata http=500\n2%d" % number)
+        assert not core.kata_works, "so many in a row speak of KATA"
+        await judge(core, b"good")
+        assert core.kata_works
+
+    with_core(site, work)
+    assert caplog.text.count("KATA takes no files") == 1
+    assert kata.memory.calls["submit"] == 16
 
 
 def test_no_acceptance_is_said_plainly(

@@ -15,6 +15,7 @@ import pytest
 from bridge.core import Core
 from bridge.core.kata import client as kata_client
 from bridge.core.kata.wire import Answer
+from bridge.emulator import Emulator
 from tests.support.certificates import put_certificate
 from tests.support.judging import make_item, with_core
 from tests.support.katabridge import Site
@@ -120,6 +121,50 @@ def test_an_upload_and_its_body_is_freed(
                 await asyncio.sleep(0.01)
 
     with_core(site_of(hole, tmp_path), work)
+
+
+def test_a_central_node_that_hangs_delays_no_other(
+    hole: Hole, kata: Emulator, tmp_path: Path
+) -> None:
+    hole.behave = silent
+    both = tmp_path / "both.pem"
+    both.write_bytes(kata.certificate.read_bytes() + (tmp_path / "h.pem").read_bytes())
+    site = Site(tmp_path / "site", kata.url, kata.certificate)
+    site.changes = {
+        "kata": {"urls": [hole.url, kata.url], "server_ca": str(both), "server_fingerprint": None},
+    }
+
+    async def work(core: Core) -> None:
+        hanging = asyncio.create_task(core._client.states(hole.url))
+        await asyncio.sleep(0.05)
+        assert (await core._client.states(kata.url)).answer is Answer.OK
+        assert not hanging.done()
+        await hanging
+
+    with_core(site, work)
+
+
+def test_the_deadline_of_an_upload_does_not_count_its_place_in_the_queue(
+    hole: Hole, tmp_path: Path
+) -> None:
+    def slow(sock: ssl.SSLSocket) -> None:
+        while sock.recv(65536):
+            time.sleep(0.2)
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK")
+
+    hole.behave = slow
+    site = site_of(hole, tmp_path)
+    site.changes = {"kata": {"connections": 1}}
+
+    async def work(core: Core) -> None:
+        items = [await make_item(core, b"%d" % n) for n in range(6)]
+        uploads = [core._client.submit(hole.url, str(n), item) for n, item in enumerate(items)]
+        results = await asyncio.gather(*uploads)
+        assert [result.answer for result in results] == [Answer.OK] * 6
+        for item in items:
+            item.body.release()
+
+    with_core(site, work)
 
 
 def test_uploads_into_a_black_hole_delay_no_state_call(hole: Hole, tmp_path: Path) -> None:

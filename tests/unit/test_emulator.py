@@ -217,8 +217,10 @@ def test_another_certificate_is_another_system(
 
 
 def test_no_client_certificate_no_conversation(kata: Emulator) -> None:
-    with pytest.raises(requests.exceptions.SSLError, match=r"(?i)certificate"):
-        requests.get(f"{kata.url}/kata", verify=str(kata.certificate), timeout=20)
+    sensor = f"{kata.url}/kata/scanner/v1/sensors/{SENSOR}/scans/state"
+    with pytest.raises(requests.exceptions.ConnectionError):  # the alert itself may get lost
+        requests.get(sensor, verify=str(kata.certificate), timeout=20)
+    assert not kata.memory.calls
 
 
 def test_an_unknown_sensor_cannot_be_accepted(tmp_path: Path) -> None:
@@ -227,6 +229,31 @@ def test_an_unknown_sensor_cannot_be_accepted(tmp_path: Path) -> None:
     assert done.stderr == (
         f"kata-bridge emulate: nobody has not knocked at the KATA in {tmp_path} yet.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("sensors.json", "{", "sensors.json is damaged; remove it"),
+        ("sensors.json", '{"a": 1}', "sensors.json is damaged; remove it"),
+        ("server.pem", "junk", "holds only one of server.pem and server.key"),
+    ],
+)
+def test_an_odd_folder_is_one_sentence(tmp_path: Path, name: str, text: str, sentence: str) -> None:
+    (tmp_path / name).write_text(text)
+    done = emulate(tmp_path, "--listen", "127.0.0.1:0")
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "option", [["--delay", "nan"], ["--delay", "-5"], ["--max-in-flight", "-1"]]
+)
+def test_odd_options_are_refused(tmp_path: Path, option: list[str]) -> None:
+    done = emulate(tmp_path, *option)
+    assert done.returncode == 2
+    assert option[0] in done.stderr
 
 
 def test_a_taken_port_is_one_sentence(kata: Emulator, tmp_path: Path) -> None:

@@ -72,6 +72,13 @@ def test_an_entry_that_cannot_be_read_says_nothing(entry: bytes) -> None:
     }
 
 
+def test_an_answer_that_contradicts_itself_is_an_error() -> None:
+    both = b'[{"scanId": "7", "state": "%b"}, {"scanId": "7", "state": "%b"}]'
+    assert parse_states(both % (b"detect", b"not detected")) == {"7": ScanState.ERROR}
+    assert parse_states(both % (b"not detected", b"detect")) == {"7": ScanState.ERROR}
+    assert parse_states(both % (b"detect", b"detect")) == {"7": ScanState.DETECT}
+
+
 @pytest.mark.parametrize("body", [b"", b"OK", b"<html>", b'"x"', b"3", b'{"scans": 3}', b"\xff"])
 def test_what_is_no_list_is_an_error(body: bytes) -> None:
     with pytest.raises(WireError):

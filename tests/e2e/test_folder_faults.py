@@ -1,0 +1,265 @@
+"""The folder door under people and machines that interfere: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.core import Core, Door
+from bridge.emulator import EICAR, Emulator
+from bridge.folder import files, service
+from bridge.folder.left import LeftFiles, Why
+from bridge.folder.settle import Look
+from bridge.folder.watch import FolderWatcher
+from tests.support.katabridge import Site
+from tests.support.processes import Program, wait_until
+
+Keep = Callable[[Program], Program]
+
+
+def drop(site: Site, name: str, data: bytes) -> Path:
+    path = site.directory / "in" / name
+    path.write_bytes(data)
+    return path
+
+
+def names(site: Site, place: str) -> set[str]:
+    return {path.name for path in (site.directory / place).iterdir()}
+
+
+def test_a_file_that_others_open_for_writing_all_the_time_ends_nothing(
+    site: Site, started: Keep
+) -> None:
+    watcher = started(site.start_watch())
+    paths = [drop(site, f"{n}", b"%d" % n) for n in range(200)]
+    stop = threading.Event()
+
+    def interfere() -> None:
+        while not stop.is_set():
+            for path in paths:
+                try:
+                    os.close(os.open(path, os.O_WRONLY | os.O_APPEND))
+                except FileNotFoundError:
+                    continue
+
+    threads = [threading.Thread(target=interfere) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    time.sleep(3)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert watcher.process.poll() is None, f"it ended with {watcher.process.poll()}"
+    wait_until(lambda: not names(site, "in"), "every file goes its way", 30)
+    assert len(names(site, "out")) == 200
+
+
+@pytest.mark.parametrize("moment", [0.5, 0.8, 1.1])
+def test_a_stop_under_load_loses_nothing_and_records_nothing_twice(
+    site: Site, started: Keep, moment: float
+) -> None:
+    watcher = started(site.start_watch())
+    for n in range(300):
+        drop(site, f"{n}", b"%d" % n)
+    time.sleep(moment)
+    assert watcher.stop() == 0
+    delivered = names(site, "out")
+    recorded = Counter(record["name"] for record in site.records())
+    assert set(recorded) == delivered, "a delivery without its record, or the other way round"
+    assert not delivered & names(site, "in"), "delivered and recorded, but the source is there"
+    started(site.start_watch())
+    wait_until(lambda: not names(site, "in"), "the rest goes its way", 30)
+    recorded = Counter(record["name"] for record in site.records())
+    assert len(recorded) == 300
+    assert set(recorded.values()) == {1}
+
+
+def test_files_that_kata_dislikes_do_not_hold_up_the_others(
+    kata: Emulator, site: Site, started: Keep
+) -> None:
+    del kata
+    watcher = started(site.start_watch())
+    for n in range(12):
+        drop(site, f"bad{n}", b"#kata http=500\n%d" % n)
+    wait_until(lambda: "bad0 stays in input" in watcher.output(), "the bad ones were tried", 20)
+    for n in range(5):
+        drop(site, f"good{n}", b"%d" % n)
+    wait_until(lambda: len(names(site, "out")) == 5, "the good ones are through", 30)
+    wait_until(lambda: len(names(site, "in")) == 12, "only the bad ones are left")
+
+
+@pytest.mark.parametrize("name", ["a\\", "ü\\", "a\\b", 'a"b', "a\rb"])
+def test_names_that_could_break_a_form(
+    kata: Emulator, site: Site, started: Keep, name: str
+) -> None:
+    started(site.start_watch())
+    drop(site, name, b"x")
+    wait_until(lambda: names(site, "out") == {name}, "it is delivered")
+    assert len(kata.memory.submitted[0].name) == len(name)
+
+
+def test_what_is_delivered_is_never_setuid(site: Site, started: Keep) -> None:
+    drop(site, "tool", b"x").chmod(0o6755)
+    started(site.start_watch())
+    wait_until(lambda: names(site, "out") == {"tool"}, "it is delivered")
+    assert stat.S_IMODE((site.directory / "out" / "tool").stat().st_mode) == 0o755
+
+
+def test_a_new_version_with_the_old_size_and_time_is_judged(
+    kata: Emulator, site: Site, started: Keep
+) -> None:
+    first = b"#kata delay=2\nAAAA"
+    path = drop(site, "a", first)
+    os.utime(path, ns=(10**18, 10**18))
+    started(site.start_watch())
+    wait_until(lambda: kata.memory.scans, "the first version is at KATA")
+    path.write_bytes(first.replace(b"AAAA", b"BBBB"))
+    os.utime(path, ns=(10**18, 10**18))
+    wait_until(lambda: not path.exists(), "both are judged", 20)
+    assert (site.directory / "out" / "a").read_bytes().endswith(b"BBBB")
+    assert len(site.records()) == 2
+
+
+def test_a_file_that_is_opened_while_it_is_judged_is_not_removed(
+    kata: Emulator, site: Site, started: Keep
+) -> None:
+    path = drop(site, "log", b"#kata delay=1\nline 1\n")
+    started(site.start_watch())
+    wait_until(lambda: kata.memory.scans, "it is at KATA")
+    with path.open("ab") as file:
+        wait_until(site.records, "its record")
+        time.sleep(0.3)
+        assert path.exists()
+        file.write(b"line 2\n")
+    wait_until(lambda: not path.exists(), "it is judged again", 20)
+    assert (site.directory / "out" / "log").read_bytes().endswith(b"line 2\n")
+
+
+def test_a_damaged_snapshot_is_not_delivered(kata: Emulator, site: Site, started: Keep) -> None:
+    data = b"#kata delay=1\n" + b"x" * 1_000_000
+    path = drop(site, "a", data)
+    watcher = started(site.start_watch())
+    wait_until(lambda: kata.memory.scans, "it is at KATA")
+    (spooled,) = (site.directory / "spool" / "test.folder.0").iterdir()
+    os.truncate(spooled, 1000)
+    wait_until(lambda: "is not what was judged" in watcher.output(), "it is noticed", 20)
+    assert path.exists()
+    assert names(site, "out") == set()
+    wait_until(lambda: names(site, "out") == {"a"}, "a new snapshot is taken", 20)
+    assert (site.directory / "out" / "a").read_bytes() == data
+    assert len(site.records()) == 1
+
+
+# -- with the watcher in this process, to make the file system fail --------------------------------
+
+
+def watching(site: Site, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Watch the site's folder while `work` runs."""
+
+    async def main() -> None:
+        settings = site.settings()
+        with ThreadPoolExecutor(4) as threads:
+            async with Core(settings, Door.FOLDER) as core:
+                slots = asyncio.Semaphore(10)
+                watcher = FolderWatcher(core, settings.folders[0], threads, slots)
+                watcher.prepare()
+                task = asyncio.create_task(watcher.run())
+                try:
+                    await asyncio.wait_for(work(), 30)
+                finally:
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(main())
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - files tell nobody
+            await asyncio.sleep(0.02)
+
+
+def test_a_source_that_cannot_be_removed_is_delivered_and_recorded_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = drop(site, "a", EICAR)
+
+    def refuse(*_: object) -> bool:
+        raise PermissionError(1, "Operation not permitted", str(path))
+
+    tries = []
+
+    def refuse_and_count(*arguments: object) -> bool:
+        tries.append(1)
+        return refuse(*arguments)
+
+    async def work() -> None:
+        await until(lambda: len(tries) >= 2)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "remove_still", refuse_and_count)
+        watching(site, work)
+        watching(site, work)  # a restart remembers
+    assert path.exists()
+    assert len(site.records()) == len(site.records("log-detects.log")) == 1
+    assert "cannot be removed from input; it is not taken again" in caplog.text
+
+    async def goes() -> None:
+        await until(lambda: not path.exists())
+
+    watching(site, goes)
+    assert len(site.records()) == 1
+
+
+def test_a_withdrawn_file_leaves_a_record(kata: Emulator, site: Site) -> None:
+    kata.memory.accept = "manual"
+    path = drop(site, "a", b"x")
+
+    async def work() -> None:
+        await until(lambda: kata.memory.calls["submit"] >= 1)
+        await asyncio.sleep(0.3)
+        path.unlink()
+        await until(site.records)
+
+    watching(site, work)
+    (record,) = site.records()
+    assert (record["outcome"], record["decision"]) == ("unavailable", "hold")
+
+
+def test_a_watcher_that_fails_ends_the_daemon(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Path) -> list[Look]:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(files, "list_files", fail)
+
+    async def main() -> None:
+        await asyncio.wait_for(service.serve(site.settings(), asyncio.Event()), 20)
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(main())
+
+
+def test_what_stays_is_remembered_even_where_it_cannot_be_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "left.json"
+    path.mkdir()  # as good as a full disk
+    left, look = LeftFiles(path), Look("a", 1, 1, 1, 1, 1)
+    left.add(look, Why.LEFT)
+    left.save()
+    left.save()
+    assert look in left
+    assert caplog.text.count("cannot be written") == 1
+    path.rmdir()
+    left.save()
+    assert look in LeftFiles(path)
