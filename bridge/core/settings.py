@@ -2,16 +2,15 @@
 sizes in bytes.
 
 A value that belongs to katabridge but that this version does not act on yet is refused
-(`_only`), because a protection that is configured and does not happen is worse than none.
+(`fields.only`), because a protection that is configured and does not happen is worse than none.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import (
@@ -25,75 +24,22 @@ from pydantic import (
     model_validator,
 )
 
-from bridge.core.model import Decision, Mode, OutcomeKind
-from bridge.core.units import (
-    Address,
-    parse_address,
-    parse_central_node,
-    parse_duration,
-    parse_fingerprint,
-    parse_size,
+from bridge.core.fields import (
+    CertificateFile,
+    Count,
+    Duration,
+    FileSetting,
+    ListenAddress,
+    Network,
+    PathSetting,
+    PolicySetting,
+    PollInterval,
+    Size,
+    at_least,
+    only,
 )
-
-
-def _path(value: object, info: ValidationInfo) -> Path:
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise ValueError(f"{value!r} is not a path")
-    base = (info.context or {}).get("base", Path())
-    return Path(base) / value
-
-
-def _readable_file(path: Path) -> Path:
-    try:
-        with path.open("rb"):
-            return path
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from None
-
-
-def _network(value: object) -> IPv4Network | IPv6Network:
-    try:
-        return ip_network(str(value))
-    except ValueError as error:
-        raise ValueError(f"not a network: {error}") from None
-
-
-def _only(*supported: object) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
-        if value not in supported:
-            words = " or ".join(str(word).lower() for word in supported)
-            raise ValueError(f"{value!r} is not built yet; this version takes {words} only")
-        return value
-
-    return check
-
-
-def _at_least(minimum: float, words: str) -> Callable[[float], float]:
-    def check(value: float) -> float:
-        if value < minimum:
-            raise ValueError(f"must be at least {words}")
-        return value
-
-    return check
-
-
-def _certificates(path: Path) -> Path:
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-    except (OSError, ValueError):
-        raise ValueError(f"{path} holds no certificate in PEM") from None
-    return path
-
-
-Duration = Annotated[float, BeforeValidator(parse_duration)]
-PollInterval = Annotated[Duration, AfterValidator(_at_least(0.1, "100ms"))]
-Size = Annotated[int, BeforeValidator(parse_size)]
-ListenAddress = Annotated[Address, BeforeValidator(parse_address)]
-PathSetting = Annotated[Path, BeforeValidator(_path)]
-FileSetting = Annotated[PathSetting, AfterValidator(_readable_file)]
-Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-PolicySetting = dict[OutcomeKind, Decision]
+from bridge.core.model import Decision, Mode, OutcomeKind
+from bridge.core.units import Address, parse_central_node, parse_fingerprint
 
 
 class _Section(BaseModel):
@@ -109,14 +55,14 @@ class KataSettings(_Section):
     node: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$")] = "node"
     client_cert: FileSetting
     client_key: FileSetting
-    server_ca: Annotated[FileSetting, AfterValidator(_certificates)] | None = None
+    server_ca: CertificateFile | None = None
     server_fingerprint: Annotated[str, BeforeValidator(parse_fingerprint)] | None = None
     connections: Count = 16
     max_in_flight: Count = 200
     queue: Count = 2000
     poll_interval: PollInterval = 60
     poll_interval_waiting: PollInterval = 2
-    verdict_timeout: Annotated[Duration, AfterValidator(_at_least(1, "1s"))] = 600
+    verdict_timeout: Annotated[Duration, AfterValidator(at_least(1, "1s"))] = 600
     max_object_size: Size = 100 << 20
 
     @field_validator("client_key")
@@ -148,7 +94,7 @@ class KataSettings(_Section):
 class SubmitSettings(_Section):
     """What is sent to KATA at all."""
 
-    types: Annotated[Literal["all"], BeforeValidator(_only("all"))] = "all"
+    types: Annotated[Literal["all"], BeforeValidator(only("all"))] = "all"
 
 
 class VerdictSettings(_Section):
@@ -162,7 +108,7 @@ class VerdictSettings(_Section):
 
     @field_validator("store")
     @classmethod
-    def _sqlite_only(cls, value: str, info: ValidationInfo) -> str:
+    def _sqliteonly(cls, value: str, info: ValidationInfo) -> str:
         prefix = "sqlite:///"
         if not value.startswith(prefix) or value == prefix:
             raise ValueError(f"{value!r} is not built yet; this version takes sqlite:///PATH only")
@@ -170,7 +116,7 @@ class VerdictSettings(_Section):
 
     @field_validator("keep")
     @classmethod
-    def _verdicts_only(cls, value: dict[OutcomeKind, float]) -> dict[OutcomeKind, float]:
+    def _verdictsonly(cls, value: dict[OutcomeKind, float]) -> dict[OutcomeKind, float]:
         verdicts = {OutcomeKind.NOT_DETECTED: 24 * 3600.0, OutcomeKind.DETECT: 7 * 24 * 3600.0}
         for kind in value:
             if kind not in verdicts:
@@ -192,7 +138,7 @@ class ServiceSettings(_Section):
     """One ICAP service."""
 
     method: Literal["REQMOD", "RESPMOD"]
-    mode: Annotated[Literal["advanced"], BeforeValidator(_only("advanced"))] = "advanced"
+    mode: Annotated[Literal["advanced"], BeforeValidator(only("advanced"))] = "advanced"
     hold: Duration = 20
 
     @property
@@ -213,11 +159,11 @@ class IcapSettings(_Section):
 
     listen: Annotated[list[ListenAddress], Field(min_length=1)] = [Address("0.0.0.0", 1344)]  # noqa: S104 - the design's default; allow_from guards it
     allow_from: list[Network] = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
-    workers: Annotated[Literal[1], BeforeValidator(_only(1))] = 1
+    workers: Annotated[Literal[1], BeforeValidator(only(1))] = 1
     max_connections: Count = 2000
     preview: Annotated[int, Field(strict=True, ge=0, le=1 << 20)] = 4096
     policy: Annotated[PolicySetting, AfterValidator(_no_skip)] = {}
-    on_stall: Annotated[Literal["head"], BeforeValidator(_only("head"))] = "head"
+    on_stall: Annotated[Literal["head"], BeforeValidator(only("head"))] = "head"
     services: Annotated[dict[str, ServiceSettings], Field(min_length=1)] = {
         "av/reqmod": ServiceSettings(method="REQMOD"),
         "av/respmod": ServiceSettings(method="RESPMOD"),
@@ -231,10 +177,10 @@ class FolderSettings(_Section):
     input: PathSetting
     output: PathSetting
     quarantine: PathSetting
-    recursive: Annotated[Literal[False], BeforeValidator(_only(False))] = False
+    recursive: Annotated[Literal[False], BeforeValidator(only(False))] = False
     settle: Duration = 2
-    rescan: Annotated[Duration, AfterValidator(_at_least(0.05, "50ms"))] = 1
-    on_conflict: Annotated[Literal["replace"], BeforeValidator(_only("replace"))] = "replace"
+    rescan: Annotated[Duration, AfterValidator(at_least(0.05, "50ms"))] = 1
+    on_conflict: Annotated[Literal["replace"], BeforeValidator(only("replace"))] = "replace"
 
     @model_validator(mode="after")
     def _three_places(self) -> Self:

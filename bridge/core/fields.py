@@ -1,0 +1,79 @@
+"""The kinds of values that settings take: paths, times, sizes, networks, with their checks."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+
+from bridge.core.model import Decision, OutcomeKind
+from bridge.core.units import Address, parse_address, parse_duration, parse_size
+
+
+def _path(value: object, info: ValidationInfo) -> Path:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError(f"{value!r} is not a path")
+    base = (info.context or {}).get("base", Path())
+    return Path(base) / value
+
+
+def _readable_file(path: Path) -> Path:
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _network(value: object) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(str(value))
+    except ValueError as error:
+        raise ValueError(f"not a network: {error}") from None
+
+
+def only(*supported: object) -> Callable[[Any], Any]:
+    """Takes these values; any other belongs to katabridge but nothing would act on it yet."""
+
+    def check(value: Any) -> Any:
+        if value not in supported:
+            words = " or ".join(str(word).lower() for word in supported)
+            raise ValueError(f"{value!r} is not built yet; this version takes {words} only")
+        return value
+
+    return check
+
+
+def at_least(minimum: float, words: str) -> Callable[[float], float]:
+    """Takes numbers from `minimum` on; `words` is that minimum for people."""
+
+    def check(value: float) -> float:
+        if value < minimum:
+            raise ValueError(f"must be at least {words}")
+        return value
+
+    return check
+
+
+def _with_certificates(path: Path) -> Path:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except (OSError, ValueError):
+        raise ValueError(f"{path} holds no certificate in PEM") from None
+    return path
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+PollInterval = Annotated[Duration, AfterValidator(at_least(0.1, "100ms"))]
+Size = Annotated[int, BeforeValidator(parse_size)]
+ListenAddress = Annotated[Address, BeforeValidator(parse_address)]
+PathSetting = Annotated[Path, BeforeValidator(_path)]
+FileSetting = Annotated[PathSetting, AfterValidator(_readable_file)]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+PolicySetting = dict[OutcomeKind, Decision]
+CertificateFile = Annotated[FileSetting, AfterValidator(_with_certificates)]
