@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PEERS := squid-openssl c-icap tshark curl
+PEERS := squid-openssl c-icap curl openssl
 
 .PHONY: help run test test-long lint bench peers clean
 
@@ -40,7 +40,7 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 
 test: lint peers
-	$(BIN)/pytest -m "not long"
+	$(BIN)/pytest -m "not long" -n 2 --dist loadfile
 
 test-long: lint peers
 	$(BIN)/pytest -m long

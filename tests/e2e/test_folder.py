@@ -215,11 +215,11 @@ def test_a_name_that_is_there_is_replaced(site: Site, watch: Callable[[], Progra
 
 
 def test_an_overwritten_file_is_a_new_case_and_both_contents_were_judged(
-    site: Site, watch: Callable[[], Program]
+    kata: Emulator, site: Site, watch: Callable[[], Program]
 ) -> None:
     path = drop(site, "a", b"#kata delay=2\nfirst")
     watch()
-    time.sleep(1.2)  # the first content is at KATA now
+    wait_until(lambda: kata.memory.scans, "the first content is at KATA")
     path.write_bytes(EICAR)
     first, second = settled(site, 2)
     assert (first["outcome"], second["outcome"]) == ("not_detected", "detect")

@@ -1,0 +1,132 @@
+"""What takes minutes: many large downloads at once, many connections, many broken conversations."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from bridge.emulator import EICAR
+from icapd.client import IcapClient
+from icapd.protocol import (
+    BodyEnd,
+    Encapsulated,
+    NeedData,
+    PreviewEnd,
+    ProtocolError,
+    Reading,
+    ServerConnection,
+)
+from tests.conftest import need
+from tests.support.katabridge import Site
+from tests.support.origin import Origin, content
+from tests.support.processes import Program, wait_until
+from tests.support.squid import Fetched, Squid
+from tests.unit.test_server_protocol import CONVERSATION
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+
+Keep = Callable[[Program], Program]
+GET = b"GET http://files.example/a HTTP/1.1\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\n\r\n"
+
+
+def resident_kib(program: Program) -> int:
+    """The memory a program holds."""
+    status = Path(f"/proc/{program.process.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0])
+
+
+def test_a_hundred_large_downloads_four_at_a_time(
+    site: Site, started: Keep, origin: Origin
+) -> None:
+    icapd = started(site.start_icapd())
+    squid = Squid(need("squid"), site.icap_port)
+    try:
+
+        def fetch(seed: int) -> Fetched:
+            return squid.curl(origin.url(f"/plain/12000000/{seed}"))
+
+        with ThreadPoolExecutor(4) as clients:
+            fetched = list(clients.map(fetch, range(100)))
+        bad = [each for n, each in enumerate(fetched) if each.body != content(12_000_000, n)]
+        assert bad == []
+        assert not [line for line in squid.icap_log() if line.startswith("ICAP_ERR")]
+    finally:
+        squid.stop()
+    spool = site.directory / "spool" / "test.icap.0"
+    wait_until(lambda: not list(spool.iterdir()), "the spool is empty")
+    assert icapd.process.poll() is None
+
+
+def test_twenty_thousand_requests_leave_descriptors_and_memory_flat(
+    site: Site, started: Keep
+) -> None:
+    icapd = started(site.start_icapd())
+
+    def run(count: int) -> None:
+        for number in range(count):
+            with IcapClient("127.0.0.1", site.icap_port) as client:
+                for body in (b"%d" % (number % 50), EICAR, content(5000, number % 50)):
+                    client.respmod("av/respmod", GET, OK, body, preview=1024)
+                client.reqmod("av/reqmod", GET, None)
+
+    run(500)
+    before = icapd.descriptors(), resident_kib(icapd)
+    run(5000)
+    wait_until(lambda: icapd.descriptors() <= before[0], "the descriptors are given back")
+    assert resident_kib(icapd) < before[1] + 20 * 1024
+    assert len(site.records()) == 5500 * 3
+
+
+def mutate(chance: random.Random, message: bytes) -> bytes:
+    """One to three faults of the kinds that broken peers make."""
+    data = bytearray(message)
+    for _ in range(chance.randint(1, 3)):
+        place = chance.randrange(len(data))
+        kind = chance.randrange(4)
+        if kind == 0:
+            data[place] = chance.randrange(256)
+        elif kind == 1:
+            del data[place : place + chance.randint(1, 20)]
+        elif kind == 2:
+            data[place:place] = chance.choice(
+                [b"\r\n", b"0\r\n\r\n", b"ffff\r\n", b"; ieof", b"\0"]
+            )
+        else:
+            data[place:place] = data[place : place + chance.randint(1, 50)]
+        if not data:
+            break
+    return bytes(data)
+
+
+def follow(connection: ServerConnection) -> None:
+    """Do what a server does with whatever it is told."""
+    while not isinstance(event := connection.next_event(), NeedData):
+        if isinstance(event, PreviewEnd):
+            if connection.reading is Reading.HELD:
+                connection.send_continue()
+        elif isinstance(event, BodyEnd) or connection.reading is Reading.COMPLETE:
+            connection.send_head(204, [], Encapsulated())
+            connection.next_request()
+
+
+def test_three_hundred_thousand_broken_conversations() -> None:
+    chance = random.Random(2026)
+    whole = b"".join(CONVERSATION)
+    refused = 0
+    for _ in range(300_000):
+        connection = ServerConnection()
+        data = mutate(chance, whole)
+        cut = chance.randrange(len(data) + 1)
+        try:
+            for piece in (data[:cut], data[cut:]):
+                connection.receive_data(piece)
+                follow(connection)
+        except ProtocolError as error:
+            assert error.status in (400, 505)
+            refused += 1
+    assert refused > 100_000
