@@ -7,14 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from bridge.core import (
-    EXIT_CONFIG,
-    ConfigError,
-    find_config,
-    load_config,
-    parse_address,
-    run_daemon,
-)
+from bridge.core import parse_address, read_settings, run_daemon
 from bridge.folder.service import serve
 
 
@@ -61,15 +54,9 @@ def _count(text: str) -> int:
 
 
 def _watch(options: argparse.Namespace) -> int:
-    path = find_config(options.config)
-    try:
-        settings = load_config(path)
-    except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        return EXIT_CONFIG
-    if options.check_config:
-        sys.stdout.write(f"{path}: the configuration is good\n")
-        return 0
+    settings = read_settings(options.config, check_only=options.check_config)
+    if isinstance(settings, int):
+        return settings
     return run_daemon("kata-bridge watch", lambda stop: serve(settings, stop))
 
 

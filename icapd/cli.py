@@ -8,19 +8,7 @@ import logging
 import sys
 from pathlib import Path
 
-from bridge.core import (
-    EXIT_CONFIG,
-    ConfigError,
-    Core,
-    Door,
-    LineLog,
-    Settings,
-    StartError,
-    find_config,
-    load_config,
-    run_daemon,
-    set_up_logging,
-)
+from bridge.core import Core, Door, Settings, read_settings, run_daemon, start_log
 from icapd.server import IcapServer
 from icapd.service import VERDICT_LOG
 
@@ -37,25 +25,14 @@ def main(arguments: list[str] | None = None) -> int:
         "--check-config", action="store_true", help="check the configuration, and end"
     )
     options = parser.parse_args(arguments)
-    path = find_config(options.config)
-    try:
-        settings = load_config(path)
-    except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        return EXIT_CONFIG
-    if options.check_config:
-        sys.stdout.write(f"{path}: the configuration is good\n")
-        return 0
+    settings = read_settings(options.config, check_only=options.check_config)
+    if isinstance(settings, int):
+        return settings
     return run_daemon("icapd", lambda stop: _serve(settings, stop))
 
 
 async def _serve(settings: Settings, stop: asyncio.Event) -> None:
-    path = settings.logs.dir / VERDICT_LOG
-    try:
-        log = LineLog(path)
-    except OSError as error:
-        raise StartError(f"{path}: {error.strerror} (logs.dir).") from None
-    set_up_logging(settings.logs.level, log)
+    log = start_log(settings, VERDICT_LOG)
     async with Core(settings, Door.ICAP) as core:
         server = IcapServer(core, log)
         await server.start()

@@ -3,8 +3,8 @@
 Doors import this package by its name only.
 """
 
-from bridge.core.config import ConfigError, find_config, load_config
-from bridge.core.daemon import EXIT_CONFIG, run_daemon, set_up_logging
+from bridge.core.config import ConfigError, load_config
+from bridge.core.daemon import read_settings, run_daemon, start_log
 from bridge.core.engine import Core, StartError
 from bridge.core.kata.enrolment import fingerprint, make_certificate
 from bridge.core.linelog import LineLog
@@ -16,7 +16,6 @@ from bridge.core.submitter import oversize, unavailable
 from bridge.core.units import Address, parse_address
 
 __all__ = [
-    "EXIT_CONFIG",
     "Address",
     "Body",
     "BodyWriter",
@@ -38,14 +37,14 @@ __all__ = [
     "Spool",
     "SpoolError",
     "StartError",
-    "find_config",
     "fingerprint",
     "load_config",
     "make_certificate",
     "oversize",
     "parse_address",
     "printable",
+    "read_settings",
     "run_daemon",
-    "set_up_logging",
+    "start_log",
     "unavailable",
 ]

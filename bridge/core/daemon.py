@@ -8,13 +8,16 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import uvloop
 
+from bridge.core.config import ConfigError, find_config, load_config
 from bridge.core.engine import StartError
 from bridge.core.linelog import LineLog
 from bridge.core.printable import printable
+from bridge.core.settings import Settings
 
 Serve = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
@@ -41,15 +44,36 @@ class _LineHandler(logging.Handler):
         self._log.write(self.format(record).encode("utf-8", "backslashreplace"))
 
 
-def set_up_logging(level: str, log: LineLog | None = None) -> None:
-    """Send the service log to stderr, and to `log` where there is one."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    if log is not None:
-        handlers.append(_LineHandler(log))
+def read_settings(argument: Path | None, *, check_only: bool) -> Settings | int:
+    """The settings of a daemon, or the exit code where it ends here.
+
+    A fault is said on stderr, and with `check_only` that there is none on stdout.
+    """
+    path = find_config(argument)
+    try:
+        settings = load_config(path)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_CONFIG
+    if check_only:
+        sys.stdout.write(f"{path}: the configuration is good\n")
+        return 0
+    return settings
+
+
+def start_log(settings: Settings, name: str) -> LineLog:
+    """Send the service log to stderr and to `name` in `logs.dir`; StartError where it cannot be."""
+    path = settings.logs.dir / name
+    try:
+        log = LineLog(path)
+    except OSError as error:
+        raise StartError(f"{path}: {error.strerror} (logs.dir).") from None
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr), _LineHandler(log)]
     for handler in handlers:
         handler.setFormatter(_Formatter())
-    logging.basicConfig(level=level.upper(), handlers=handlers, force=True)
+    logging.basicConfig(level=settings.logs.level.upper(), handlers=handlers, force=True)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # the client says what matters itself
+    return log
 
 
 def run_daemon(program: str, serve: Serve) -> int:

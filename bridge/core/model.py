@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -83,10 +83,6 @@ class Outcome:
     def is_final(self) -> bool:
         """Whether nothing more is expected."""
         return self.kind is not OutcomeKind.PENDING
-
-    def as_known(self) -> Outcome:
-        """The same verdict, told by the store."""
-        return replace(self, source=Source.KNOWN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,8 +241,3 @@ class Body:
         if self._storage.path is not None:
             return self._storage.path.open("rb")
         return io.BytesIO(self._storage.memory)
-
-    @property
-    def path(self) -> Path | None:
-        """The file that holds the body, or None where it is in memory."""
-        return self._storage.path

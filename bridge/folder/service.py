@@ -6,7 +6,7 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
-from bridge.core import Core, Door, LineLog, Settings, StartError, set_up_logging
+from bridge.core import Core, Door, Settings, StartError, start_log
 from bridge.folder.watch import FolderWatcher
 
 _log = logging.getLogger(__name__)
@@ -18,12 +18,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Watch all folders until `stop`; StartError where that cannot begin."""
     if not settings.folders:
         raise StartError("no folder is configured (folders).")
-    path = settings.logs.dir / LOG
-    try:
-        log = LineLog(path)
-    except OSError as error:
-        raise StartError(f"{path}: {error.strerror} (logs.dir).") from None
-    set_up_logging(settings.logs.level, log)
+    log = start_log(settings, LOG)
     with ThreadPoolExecutor(_FILE_THREADS, thread_name_prefix="folder") as threads:
         async with Core(settings, Door.FOLDER) as core:
             slots = asyncio.Semaphore(settings.kata.max_in_flight)
