@@ -14,6 +14,7 @@ from icapd.protocol import Event, NeedData, Request, ServerConnection
 _UNREAD_MAX = 1 << 20
 _LINGER_SECONDS = 2.0
 _FLUSH_SECONDS = 30.0
+_MAX_STREAK = 8
 
 
 class Disconnected(Exception):
@@ -50,6 +51,7 @@ class Channel(asyncio.Protocol):
         self._expired = False
         self._paused = False
         self._discarding = False
+        self._streak = 0  # events without a wait between them
         self._wakes_for_writing = False
         self._can_write = asyncio.Event()
         self._can_write.set()
@@ -119,6 +121,10 @@ class Channel(asyncio.Protocol):
             event = self.icap.next_event()
             if not isinstance(event, NeedData):
                 self.expires = None
+                self._streak += 1
+                if self._streak >= _MAX_STREAK:  # others have their turn
+                    self._streak = 0
+                    await asyncio.sleep(0)
                 return event
             if self._eof:
                 raise Disconnected
@@ -133,6 +139,7 @@ class Channel(asyncio.Protocol):
     async def _bytes_came(self, silence: float | None) -> bool:
         if self._expired:
             raise Expired
+        self._streak = 0
         waiter: asyncio.Future[bool] = self._loop.create_future()
         self._waiter = waiter
         timer = None

@@ -139,4 +139,4 @@ class Intake:
         elif gift is Gift.BYTE:
             self._answer.data(await self._writer.read_at(self._answer.sent_bytes, 1))
         if gift is not None:
-            self._stall.gave(gift, received)
+            self._stall.gave(received)

@@ -6,7 +6,7 @@ not read: what it does not take waits in the spool.
 
 from __future__ import annotations
 
-from bridge.core import BodyWriter, SpoolError
+from bridge.core import BodyWriter, Spool, SpoolError
 from icapd.answer import Answer
 from icapd.channel import Channel
 from icapd.intake import BODY_PATIENCE
@@ -17,17 +17,17 @@ _PIECE = 256 * 1024
 
 
 async def give_back(
-    channel: Channel, answer: Answer, writer: BodyWriter, *, may_spool: bool
+    channel: Channel, answer: Answer, spool: Spool, writer: BodyWriter, *, may_spool: bool
 ) -> None:
     """Send what `writer` holds beyond what was sent, then what still arrives.
 
-    Without `may_spool`, or once the spool is full, reading waits for the client. Disconnected or
-    Expired where the client leaves or stops.
+    Without `may_spool`, or while the spool is half full, reading waits for the client.
+    Disconnected or Expired where the client leaves or stops.
     """
     offset = answer.sent_bytes
     while True:
         complete = channel.icap.reading is Reading.COMPLETE
-        wait = complete or not may_spool
+        wait = complete or not may_spool or spool.half_full
         if offset < writer.size and (wait or channel.writable):
             piece = await writer.read_at(offset, _PIECE)
             answer.data(piece)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from ipaddress import ip_address
 
 from bridge.core import Address, Core, LineLog, StartError
@@ -118,18 +119,25 @@ class IcapServer:
             server.close()
         if self._look is not None:
             self._look.cancel()
-        for channel in list(self._open):
+        for channel in self._open:
             channel.closing = True
-            if channel.icap.reading is Reading.HEAD:
-                channel.expire()
-        if self._open:
-            await asyncio.wait(self._open.values(), timeout=_STOP_SECONDS)
+        self._expire(lambda channel: channel.icap.reading is Reading.HEAD)
+        await self._wait(_STOP_SECONDS)
         if self._open:
             await self._core.stop_judging()
-            await asyncio.wait(self._open.values(), timeout=_LAST_WORDS_SECONDS)
+            self._expire(lambda channel: channel.icap.reading is not Reading.COMPLETE)  # 408
+            await self._wait(_LAST_WORDS_SECONDS)
         for channel, task in list(self._open.items()):
             _log.warning("the connection of %s is cut off by the stop", channel.peer)
             task.cancel()
             channel.abort()
+        await self._wait(_STOP_SECONDS)
+
+    def _expire(self, which: Callable[[Channel], bool]) -> None:
+        for channel in list(self._open):
+            if which(channel):
+                channel.expire()
+
+    async def _wait(self, seconds: float) -> None:
         if self._open:
-            await asyncio.wait(self._open.values(), timeout=_STOP_SECONDS)
+            await asyncio.wait(self._open.values(), timeout=seconds)

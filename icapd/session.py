@@ -17,7 +17,7 @@ from icapd.transaction import Transaction
 _log = logging.getLogger(__name__)
 
 IDLE_PATIENCE = 600.0  # Squid keeps connections for minutes; closing them is silent
-REFUSED_PATIENCE = 2.0  # whoever is not served does not hold a connection for long
+REFUSED_SECONDS = 2.0  # whoever is not served does not hold a connection for long
 DRAIN_SECONDS = 60.0
 
 
@@ -42,8 +42,14 @@ async def serve(channel: Channel, services: Services, refusal: Refusal | None = 
 
 async def _serve_one(channel: Channel, services: Services, refusal: Refusal | None) -> bool:
     """One request; False where the connection must end after it."""
-    patience = IDLE_PATIENCE if refusal is None else REFUSED_PATIENCE
-    request = await channel.next_event(patience)
+    if refusal is None:
+        request = await channel.next_event(IDLE_PATIENCE)
+    else:
+        try:
+            async with asyncio.timeout(REFUSED_SECONDS):
+                request = await channel.next_event()
+        except TimeoutError:
+            raise Disconnected from None
     if not isinstance(request, Request):
         raise TypeError(f"{request!r} where a request was due")
     if refusal is not None:

@@ -2,8 +2,8 @@
 
 Squid 5.7 stops a response of more than 64 KiB until it is sent something: the answer's head frees
 it, and one body byte at each further stop (its bug 5352). An origin that is merely silent looks
-the same, so a byte is given only for progress since the last one, and never many: what is given
-was not judged yet. Pure: no clock, no I/O.
+the same, so a byte is given only after a good deal of progress: it was not judged yet. Pure: no
+clock, no I/O.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from enum import Enum, auto
 
 SILENCE = 0.1  # seconds without a byte that count as a stop
 MIN_RECEIVED = 32 * 1024  # below this Squid does not stop
-MAX_GIVEN = 64 * 1024
-MAX_SHARE = 10  # at most a tenth of what has arrived
+MIN_PROGRESS = 32 * 1024  # Squid sends more than this between two stops
 
 
 class Gift(Enum):
@@ -28,7 +27,6 @@ class StallGuard:
 
     def __init__(self) -> None:
         self._at_last_gift: int | None = None  # received then; None: nothing was given
-        self.given = 0
 
     def due(self, received: int) -> Gift | None:
         """What to give if the body is silent now; None: nothing, however long it stays silent."""
@@ -36,14 +34,8 @@ class StallGuard:
             return None
         if self._at_last_gift is None:
             return Gift.HEAD
-        if received == self._at_last_gift:
-            return None
-        if self.given + 1 > min(MAX_GIVEN, received // MAX_SHARE):
-            return None
-        return Gift.BYTE
+        return Gift.BYTE if received - self._at_last_gift >= MIN_PROGRESS else None
 
-    def gave(self, gift: Gift, received: int) -> None:
+    def gave(self, received: int) -> None:
         """Note that it was given."""
         self._at_last_gift = received
-        if gift is Gift.BYTE:
-            self.given += 1

@@ -128,7 +128,8 @@ class Transaction:
             self._answer.head()
         if self._request.encapsulated.has_body:
             may_spool = not taken.spool_failed
-            await give_back(self._channel, self._answer, writer, may_spool=may_spool)
+            spool = self._core.spool
+            await give_back(self._channel, self._answer, spool, writer, may_spool=may_spool)
             self._answer.end()
 
     def _may_204(self, taken: Taken) -> bool:
@@ -173,7 +174,7 @@ class Transaction:
         carrying = self._carrying
         if self._request.method == "RESPMOD":
             status = carrying.status
-            if status is None or status in _NO_BODY_STATUS or status < 200:
+            if status is not None and (status in _NO_BODY_STATUS or status < 200):
                 return False
             if self._http_request.method in ("HEAD", "CONNECT"):
                 return False

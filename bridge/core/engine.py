@@ -9,7 +9,7 @@ from typing import Self
 
 from bridge.core.health import KataHealth, KataState
 from bridge.core.kata.client import KataClient
-from bridge.core.kata.poller import Intervals, Poller
+from bridge.core.kata.poller import Intervals, Pollers
 from bridge.core.model import Case, Decision, Door, Item, Outcome
 from bridge.core.policy import Policy, decide, door_policy
 from bridge.core.posting import Poster
@@ -45,9 +45,9 @@ class Core:
             raise StartError(f"{error.filename}: {error.strerror}.") from None
         self._verdicts = VerdictFront(_open_store(settings), settings.verdicts.keep)
         self._client = KataClient(settings.kata, self.instance)
-        self.health = KataHealth(str(settings.kata.sensor_id))
+        self.health = KataHealth(str(settings.kata.sensor_id), settings.kata.urls)
         intervals = Intervals(settings.kata.poll_interval_waiting, settings.kata.poll_interval)
-        self._poller = Poller(self._client, intervals)
+        self._poller = Pollers(self._client, settings.kata.urls, intervals)
         poster = Poster(self._client, settings.kata.urls, self.health)
         self._submitter = Submitter(settings.kata, self._verdicts, poster, self._poller, self._late)
 
@@ -55,7 +55,7 @@ class Core:
         """Ask KATA once, so that the log says at the start whether it accepts us."""
         for node in self.settings.kata.urls:
             result = await self._client.states(node)
-            self.health.note(result.answer, f"{node}: {result.detail}")
+            self.health.note(node, result.answer, result.detail)
 
     @property
     def kata_works(self) -> bool:

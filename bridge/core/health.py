@@ -23,23 +23,43 @@ class KataState(StrEnum):
     UNREACHABLE = "unreachable"
 
 
-class KataHealth:
-    """Keeps the state of KATA as the calls show it."""
+_BEST_FIRST = (
+    KataState.OK,
+    KataState.UNKNOWN,
+    KataState.NOT_ACCEPTED,
+    KataState.UNREACHABLE,
+)
 
-    def __init__(self, sensor_id: str) -> None:
+
+class KataHealth:
+    """Keeps the state of every Central Node as the calls show it."""
+
+    def __init__(self, sensor_id: str, central_nodes: list[str]) -> None:
+        self._nodes = {node: _NodeHealth(node, sensor_id) for node in central_nodes}
+
+    @property
+    def state(self) -> KataState:
+        """The best of all nodes: one that takes files is enough."""
+        states = {node.state for node in self._nodes.values()}
+        return next(state for state in _BEST_FIRST if state in states)
+
+    def note(self, central_node: str, answer: Answer, detail: str) -> None:
+        """Take an answer into account; 413 and 429 are answers of a KATA that works."""
+        self._nodes[central_node].note(answer, detail)
+
+
+class _NodeHealth:
+    def __init__(self, node: str, sensor_id: str) -> None:
+        self._node = node
         self._sensor_id = sensor_id
         self.state = KataState.UNKNOWN
         self._faults = 0
         self._since = time.monotonic()
 
     def note(self, answer: Answer, detail: str) -> None:
-        """Take an answer into account; 413 and 429 are answers of a KATA that works."""
-        if answer is Answer.FAULT:
-            self._faults += 1
-            if self._faults < FAULTS_IN_A_ROW:
-                return
-        else:
-            self._faults = 0
+        self._faults = self._faults + 1 if answer is Answer.FAULT else 0
+        if 0 < self._faults < FAULTS_IN_A_ROW:
+            return
         if answer is Answer.NOT_ACCEPTED:
             self._change(KataState.NOT_ACCEPTED, detail)
         elif answer in (Answer.UNREACHABLE, Answer.FAULT):
@@ -54,13 +74,14 @@ class KataHealth:
         lasted = time.monotonic() - self._since
         self._since = time.monotonic()
         if state is KataState.OK:
-            ended = "" if before is KataState.UNKNOWN else f" after {lasted:.0f} s"
-            _log.warning("KATA takes files%s", f" again{ended}" if ended else "")
+            again = "" if before is KataState.UNKNOWN else f" again after {lasted:.0f} s"
+            _log.warning("KATA takes files%s: %s", again, self._node)
         elif state is KataState.NOT_ACCEPTED:
             _log.error(
                 "KATA has not accepted this system (or no longer does): waiting for the KATA "
-                "administrator to accept sensorId %s under External systems > Server list",
+                "administrator to accept sensorId %s at %s under External systems > Server list",
                 self._sensor_id,
+                self._node,
             )
         else:
-            _log.error("KATA takes no files: %s", detail)
+            _log.error("KATA takes no files: %s: %s", self._node, detail)

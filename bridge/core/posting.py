@@ -82,7 +82,7 @@ class Poster:
             scan_id = new_scan_id()
             posting.sent.append((node, scan_id))
             result = await self._client.submit(node, scan_id, item)
-            self._health.note(result.answer, f"{node}: {result.detail}")
+            self._health.note(node, result.answer, result.detail)
             if result.answer is Answer.OK:
                 posting.md5 = result.md5
                 posting.scan = Scan(scan_id, node, asyncio.get_running_loop().time())
@@ -97,6 +97,10 @@ class Poster:
         """DELETE whatever KATA may hold of this item."""
         while posting.sent:
             node, scan_id = posting.sent.pop()
-            result = await self._client.delete(node, scan_id)
-            if result.answer is not Answer.OK:
+            for attempt in range(ROUNDS):
+                result = await self._client.delete(node, scan_id)
+                if result.answer is Answer.OK:
+                    break
+                await asyncio.sleep(backoff(attempt, result.retry_after))
+            else:
                 _log.info("scan %s stays at %s: %s", scan_id, node, result.detail)

@@ -224,6 +224,13 @@ class Settings(_Section):
         delivered = {*inputs, *(folder.output.resolve() for folder in folders)}
         if quarantines & delivered:
             raise ValueError("one folder's quarantine is an input or output of another")
+        follow = {folder.input.resolve(): folder.output.resolve() for folder in folders}
+        for start in follow:
+            place: Path | None = start
+            for _ in follow:
+                place = follow.get(place) if place is not None else None
+                if place == start:
+                    raise ValueError("files would go round: outputs lead back to an input")
         return folders
 
 

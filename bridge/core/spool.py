@@ -63,6 +63,11 @@ class Spool:
             raise SpoolError(f"the spool {self.dir} has reached spool.max_bytes")
         self.disk_used += size
 
+    @property
+    def half_full(self) -> bool:
+        """Whether what is only passed on must leave the rest to what is judged."""
+        return self.disk_used > self._settings.max_bytes // 2
+
     def check_free(self) -> None:
         """SpoolError where the disk would be left with less than `min_free`. Blocks: disk."""
         state = os.statvfs(self.dir)

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bridge.core.kata.poller import Poller
+from bridge.core.kata.poller import Pollers
 from bridge.core.kata.wire import Answer, ScanState
 from bridge.core.model import Case, Item, Outcome, OutcomeKind, Source
 from bridge.core.posting import Poster, Posting
@@ -56,7 +56,7 @@ class Submitter:
         settings: KataSettings,
         verdicts: VerdictFront,
         poster: Poster,
-        poller: Poller,
+        poller: Pollers,
         on_late: LateHandler,
     ) -> None:
         """`on_late` is told of a detection that comes after a case was recorded as pending."""
@@ -120,6 +120,10 @@ class Submitter:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        for job in list(self._jobs.values()):  # whose task was cancelled before it began
+            del self._jobs[job.item.sha256]
+            job.outcome.set_result(unavailable("katabridge was stopped"))
+            job.item.body.release()
 
     def _start(self, item: Item) -> _Job:
         loop = asyncio.get_running_loop()
@@ -151,7 +155,7 @@ class Submitter:
         job.waiters += change
         if job.posting.scan is not None:
             job.posting.scan.waiters = job.waiters
-            self._poller.waiters_changed()
+            self._poller.waiters_changed(job.posting.scan)
 
     async def _run(self, job: _Job) -> None:
         try:
@@ -224,7 +228,8 @@ class Submitter:
                 async with asyncio.timeout(_RECORD_SECONDS):
                     await job.recorded.wait()
         for case_id in job.open_cases:
-            self._by_case.pop(case_id, None)
+            if self._by_case.get(case_id) is job:
+                del self._by_case[case_id]
         await self._poster.forget(job.posting)
 
 

@@ -22,6 +22,10 @@ class NotStillError(Exception):
     """The file is not, or no longer, the one that was looked at, or is being written."""
 
 
+class BeingWrittenError(NotStillError):
+    """The file still is what it was, but a process has it open for writing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Metadata:
     """What is kept of a file beside its content."""
@@ -62,7 +66,7 @@ def open_still(directory: Path, look: Look) -> BinaryIO:
     try:
         check_still(file, look)
         if _is_open_for_writing(descriptor):
-            raise NotStillError
+            raise BeingWrittenError
     except BaseException:
         file.close()
         raise
@@ -137,10 +141,15 @@ def _sync_folder(directory: Path) -> None:
 
 
 def remove_still(directory: Path, look: Look) -> bool:
-    """Remove the file if it still is what was copied; False: it is new content, left alone."""
+    """Remove the file if it still is what was copied; False: it is new content, left alone.
+
+    BeingWrittenError where it is open for writing, and may yet become new content.
+    """
     try:
         with open_still(directory, look):
             (directory / look.name).unlink(missing_ok=True)
+    except BeingWrittenError:
+        raise
     except NotStillError:
         return False
     return True
@@ -149,4 +158,5 @@ def remove_still(directory: Path, look: Look) -> bool:
 def remove_drafts(directory: Path, instance: str) -> None:
     """Remove what an interrupted `publish` of this instance left; others may share the folder."""
     for draft in directory.glob(draft_name(instance, "*")):
-        draft.unlink(missing_ok=True)
+        if draft.is_file():
+            draft.unlink(missing_ok=True)

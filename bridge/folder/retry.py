@@ -58,6 +58,10 @@ class Troubles:
             _log.warning("folder %s: %s works again", self._folder, about)
         self.forget(about)
 
+    def keep_only(self, about: set[str]) -> None:
+        """Forget all others: they went away."""
+        self._known &= about
+
     def forget(self, about: str) -> None:
         """It is over, and another line says so."""
         self._known.discard(about)

@@ -25,7 +25,8 @@ from bridge.core import (
     unavailable,
 )
 from bridge.folder import files
-from bridge.folder.files import Metadata, NotStillError
+from bridge.folder.files import BeingWrittenError, Metadata, NotStillError
+from bridge.folder.left import LeftFiles, Why
 from bridge.folder.settle import Look
 
 _log = logging.getLogger(__name__)
@@ -59,8 +60,12 @@ class DeliveryError(Exception):
 class Transfer:
     """Brings files of one folder to where they belong."""
 
-    def __init__(self, core: Core, folder: FolderSettings, threads: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, core: Core, folder: FolderSettings, threads: ThreadPoolExecutor, left: LeftFiles
+    ) -> None:
+        """`left` is told of files that stay although their case has its record."""
         self._core = core
+        self._left = left
         self._folder = folder
         self._threads = threads
         self._completing: set[asyncio.Task[Done]] = set()
@@ -84,6 +89,7 @@ class Transfer:
             outcome = oversize(limit)
             if self._core.decide(case, outcome) is Decision.SKIP:
                 self._finish(case, None, outcome, Decision.SKIP)
+                self._left.add(look, Why.LEFT)
                 return Done(Decision.SKIP)
         try:
             return await self._judge(case, look)
@@ -103,7 +109,7 @@ class Transfer:
         """Remove the source of a delivered file; False where it cannot be removed."""
         try:
             gone = await self._in_thread(files.remove_still, self._folder.input, look)
-        except OSError:
+        except (OSError, BeingWrittenError):
             return False
         if not gone:
             _log.info("%s changed while it was judged: its new content is judged next", look.name)
@@ -150,7 +156,12 @@ class Transfer:
                 self._finish(case, item, outcome, decision)
             finally:
                 item.body.release()
-            removed = decision is Decision.SKIP or await self.remove(look)
+            removed = True
+            if decision is Decision.SKIP:
+                self._left.add(look, Why.LEFT)
+            elif not await self.remove(look):
+                self._left.add(look, Why.DELIVERED)
+                removed = False
             return Done(decision, "", target, removed)
 
         task = asyncio.create_task(work(), name="delivery")

@@ -11,7 +11,7 @@ from pathlib import Path
 from bridge.core import Case, Core, Decision, FolderSettings, StartError
 from bridge.folder import files
 from bridge.folder.files import NotStillError
-from bridge.folder.left import LeftFiles, Why
+from bridge.folder.left import LeftFiles
 from bridge.folder.retry import Retries, Troubles
 from bridge.folder.settle import Look, Settler
 from bridge.folder.transfer import DeliveryError, Transfer
@@ -36,9 +36,9 @@ class FolderWatcher:
         self._folder = folder
         self._threads = threads
         self._slots = slots
-        self._transfer = Transfer(core, folder, threads)
         self._settler = Settler(folder.settle)
         self._left = LeftFiles(core.spool.dir.parent / f"{core.instance}.{folder.name}.left.json")
+        self._transfer = Transfer(core, folder, threads, self._left)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._held: dict[Look, Case] = {}
         self._retries = Retries()
@@ -97,7 +97,10 @@ class FolderWatcher:
 
     def _forget_others(self, present: set[Look]) -> None:
         self._left.keep_only(present)
-        self._retries.keep_only({look.name for look in present})
+        names = {look.name for look in present}
+        self._retries.keep_only(names)
+        targets = {str(self._folder.output), str(self._folder.quarantine)}
+        self._troubles.keep_only(names | targets | {_INPUT})
         for look in [look for look in self._held if look not in present]:
             self._transfer.withdrawn(self._held.pop(look))
 
@@ -122,11 +125,14 @@ class FolderWatcher:
 
     async def _handle(self, look: Look) -> None:
         async with self._slots:
-            case = self._held.pop(look, None) or self._transfer.new_case(look)
+            held = self._held.pop(look, None)
+            case = held or self._transfer.new_case(look)
             try:
                 done = await self._transfer.run(case, look)
-            except NotStillError:
-                return  # it is looked at again, as new
+            except NotStillError:  # it is looked at again, as new where it changed
+                if held is not None:
+                    self._held[look] = held
+                return
             except DeliveryError as error:
                 self._hold(look, case)
                 self._troubles.begins(str(error.folder), f"{error}; {look.name} stays in input")
@@ -148,11 +154,8 @@ class FolderWatcher:
         self._troubles.forget(look.name)
         if done.target is not None:
             self._troubles.ends(str(done.target))
-        if done.decision is Decision.SKIP:
-            self._left.add(look, Why.LEFT)
-        elif not done.removed:
-            self._left.add(look, Why.DELIVERED)
-            reason = "is delivered but cannot be removed from input; it is not taken again"
+        if not done.removed:
+            reason = "is delivered but cannot be removed from input yet; it is not taken again"
             self._troubles.begins(look.name, f"{look.name} {reason}")
 
     async def _remove_delivered(self) -> None:

@@ -11,6 +11,7 @@ from icapd.protocol.grammar import ChunkLine, Limits, parse_chunk_line, parse_fi
 CRLF = b"\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 LAST_CHUNK_IEOF = b"0; ieof\r\n\r\n"
+_MAX_PIECES = 1000  # in one go, so that a body of tiny chunks does not hold up other work
 
 
 class _State(Enum):
@@ -36,7 +37,7 @@ class ChunkReader:
     def read(self, buffer: bytearray) -> Data | BodyEnd | None:
         """Consume what can be consumed; raise `ProtocolError` for bad framing."""
         pieces: list[bytes] = []
-        while self._state is not _State.TRAILERS:
+        while self._state is not _State.TRAILERS and len(pieces) < _MAX_PIECES:
             if not self._step(buffer, pieces):
                 break
         if pieces:

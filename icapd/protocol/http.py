@@ -54,12 +54,16 @@ class HttpHead:
 
     def field(self, name: str) -> str | None:
         """The first field of that name, or None."""
+        return next(iter(self._all(name)), None)
+
+    def _all(self, name: str) -> list[str]:
         wanted = name.lower().encode("ascii")
+        values = []
         for line in self._lines[1:]:
             key, colon, value = line.partition(b":")
             if colon and key.strip().lower() == wanted:
-                return value.strip(b" \t").decode("latin-1")
-        return None
+                values.append(value.strip(b" \t").decode("latin-1"))
+        return values
 
     @property
     def content_length(self) -> int | None:
@@ -68,8 +72,9 @@ class HttpHead:
 
     @property
     def announces_body(self) -> bool:
-        """Whether the framing fields say that a body follows (RFC 9112 6)."""
-        return bool(self.content_length) or self.field("transfer-encoding") is not None
+        """Whether any framing field says that a body follows (RFC 9112 6); in doubt it does."""
+        lengths = self._all("content-length")
+        return any(value.strip("0") for value in lengths) or bool(self._all("transfer-encoding"))
 
     def without(self, names: Iterable[str]) -> bytes:
         """The head without these fields, everything else as it was sent."""

@@ -286,6 +286,28 @@ def test_faults_of_one_file_say_nothing_of_kata(
     assert kata.memory.calls["submit"] == 16
 
 
+def test_one_good_central_node_is_enough_for_kata_to_work(
+    kata: Emulator, site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.changes = {"kata": {"urls": ["https://127.0.0.1:1", kata.url]}}
+
+    async def work(core: Core) -> None:
+        for number in range(3):
+            await judge(core, b"%d" % number)
+            assert core.kata_works
+
+    with_core(site, work)
+    assert caplog.text.count("KATA takes no files: https://127.0.0.1:1: ") == 1
+    assert "again" not in caplog.text
+
+
+def test_a_delete_that_fails_is_tried_again(fake: tuple[FakeKata, Site]) -> None:
+    kata, site = fake
+    kata.delete = [(500, ""), (200, "OK")]
+    outcome_of(site)
+    assert kata.deleted == kata.scan_ids * 2
+
+
 def test_no_acceptance_is_said_plainly(
     kata: Emulator, site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:

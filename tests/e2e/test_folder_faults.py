@@ -145,6 +145,19 @@ def test_a_file_that_is_opened_while_it_is_judged_is_not_removed(
     assert (site.directory / "out" / "log").read_bytes().endswith(b"line 2\n")
 
 
+def test_a_file_that_is_opened_but_not_changed_is_delivered_once(
+    kata: Emulator, site: Site, started: Keep
+) -> None:
+    path = drop(site, "a", b"#kata delay=1\nx")
+    started(site.start_watch())
+    wait_until(lambda: kata.memory.scans, "it is at KATA")
+    with path.open("r+b"):  # as backup and indexing programs do
+        wait_until(site.records, "its record")
+        time.sleep(0.3)
+    wait_until(lambda: not path.exists(), "it is removed when nobody has it open", 20)
+    assert len(site.records()) == 1
+
+
 def test_a_damaged_snapshot_is_not_delivered(kata: Emulator, site: Site, started: Keep) -> None:
     data = b"#kata delay=1\n" + b"x" * 1_000_000
     path = drop(site, "a", data)
@@ -212,7 +225,7 @@ def test_a_source_that_cannot_be_removed_is_delivered_and_recorded_once(
         watching(site, work)  # a restart remembers
     assert path.exists()
     assert len(site.records()) == len(site.records("log-detects.log")) == 1
-    assert "cannot be removed from input; it is not taken again" in caplog.text
+    assert "cannot be removed from input yet; it is not taken again" in caplog.text
 
     async def goes() -> None:
         await until(lambda: not path.exists())
@@ -234,6 +247,22 @@ def test_a_withdrawn_file_leaves_a_record(kata: Emulator, site: Site) -> None:
     watching(site, work)
     (record,) = site.records()
     assert (record["outcome"], record["decision"]) == ("unavailable", "hold")
+
+
+def test_a_held_file_that_is_open_when_tried_again_keeps_its_case(
+    kata: Emulator, site: Site
+) -> None:
+    path = drop(site, "a", b"#kata http=500\n")
+
+    async def work() -> None:
+        await until(lambda: kata.memory.calls["submit"] >= 3)
+        with path.open("ab"):
+            await asyncio.sleep(3)  # its next try falls into this time
+        path.unlink()
+        await until(site.records)
+
+    watching(site, work)
+    assert [record["outcome"] for record in site.records()] == ["unavailable"]
 
 
 def test_a_watcher_that_fails_ends_the_daemon(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -198,6 +198,71 @@ def test_many_requests_at_once_do_not_keep_others_waiting(site: Site, icapd: Pro
         assert served < 30_000 * 100, "all of the many were answered before the one"
 
 
+def test_a_body_of_tiny_chunks_does_not_hold_up_others(site: Site, icapd: Program) -> None:
+    del icapd
+    with connect(site) as greedy, IcapClient("127.0.0.1", site.icap_port) as client:
+        sender = threading.Thread(
+            target=greedy.sendall, args=(respmod_head() + b"1\r\nx\r\n" * 2_000_000,)
+        )
+        sender.start()
+        waits = []
+        while sender.is_alive():
+            begin = time.monotonic()
+            client.options("")
+            waits.append(time.monotonic() - begin)
+        sender.join()
+    assert len(waits) > 20, "others were served a few times only"
+
+
+def test_strangers_that_drip_are_not_kept(site: Site, started: Keep) -> None:
+    site.changes = {"icap": {"allow_from": ["10.0.0.0/8"]}}
+    started(site.start_icapd())
+    with connect(site) as sock:
+        sock.settimeout(0.3)
+        begin = time.monotonic()
+        with contextlib.suppress(OSError):
+            while time.monotonic() - begin < 20:
+                sock.sendall(b"O")
+                with contextlib.suppress(TimeoutError):
+                    if not sock.recv(1):
+                        break
+        assert time.monotonic() - begin < 10
+
+
+def test_one_slow_reader_leaves_room_in_the_spool_for_the_others(site: Site, started: Keep) -> None:
+    site.changes = {
+        "kata": {"max_object_size": "1MiB"},
+        "spool": {"max_bytes": "20MiB"},
+    }
+    started(site.start_icapd())
+    big = content(60_000_000, 2)
+    with connect(site) as slow:
+        sender = threading.Thread(target=_send_quietly, args=(slow, respmod_head(), big))
+        sender.start()
+        time.sleep(1.5)  # by now it has taken all it is given
+        with IcapClient("127.0.0.1", site.icap_port) as client:
+            for number in range(4):
+                body = content(900_000, number)
+                assert client.respmod("av/respmod", GET, OK, body).status == 204
+        slow.shutdown(socket.SHUT_RDWR)
+        sender.join()
+
+
+def _send_quietly(sock: socket.socket, head: bytes, body: bytes) -> None:
+    with contextlib.suppress(OSError):
+        sock.sendall(head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+
+
+def test_a_stop_tells_a_proxy_whose_body_never_came(site: Site, started: Keep) -> None:
+    icapd = started(site.start_icapd())
+    with connect(site) as sock:
+        sock.sendall(respmod_head() + b"5\r\nab")
+        time.sleep(0.2)
+        icapd.process.terminate()
+        assert read_all(sock).startswith(b"ICAP/1.0 408 ")
+    assert [record["outcome"] for record in site.records()] == ["error"]
+
+
 def test_a_flood_from_a_client_that_is_gone_delays_no_stop(site: Site, started: Keep) -> None:
     icapd = started(site.start_icapd())
     with connect(site) as greedy:
@@ -384,6 +449,10 @@ def test_a_full_spool_passes_the_whole_body_where_policy_says_so(site: Site, sta
         (GET, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", True),
         (GET, ok(0), False),
         (GET, OK, False),
+        (GET, b"HTTP/1.1 200 OK\r\nContent-Length: 0000000000000068\r\n\r\n", True),
+        (GET, b"HTTP/1.1 200 OK\r\nContent-Length: 68, 68\r\n\r\n", True),
+        (GET, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 68\r\n\r\n", True),
+        (GET, b"HTTP/1.1 0200 OK\r\nContent-Length: 68\r\n\r\n", True),
         (GET.replace(b"GET", b"HEAD"), ok(5), False),
         (GET, ok(5).replace(b"200 OK", b"304 Not Modified"), False),
         (GET, ok(5).replace(b"200 OK", b"204 No Content"), False),
@@ -468,14 +537,14 @@ def test_a_stalled_body_is_freed_by_the_head_and_then_a_byte_each_time(
         assert head.field("x-origin") == "yes"
         assert head.field("etag") is None, "a cut download could be resumed"
         for n in range(3):
-            more = body[70_000 + n * 10 : 70_010 + n * 10]
-            sock.sendall(b"a\r\n%b\r\n" % more)
+            more = body[70_000 + n * 40_000 : 110_000 + n * 40_000]
+            sock.sendall(b"9c40\r\n%b\r\n" % more)
             assert sock.recv(65536) == b"1\r\n%b\r\n" % body[n : n + 1]
         sock.settimeout(1)
         with pytest.raises(TimeoutError):
             sock.recv(1)  # without progress nothing more is given
         sock.settimeout(20)
-        rest = body[70_030:]
+        rest = body[190_000:]
         sock.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(rest), rest))
         sock.shutdown(socket.SHUT_WR)
         answer = read_all(sock)

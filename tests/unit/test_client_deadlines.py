@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from bridge.core import Core
+from bridge.core import Core, OutcomeKind
 from bridge.core.kata import client as kata_client
+from bridge.core.kata.poller import Scan
 from bridge.core.kata.wire import Answer
 from bridge.emulator import Emulator
 from tests.support.certificates import put_certificate
-from tests.support.judging import make_item, with_core
+from tests.support.judging import judge, make_item, with_core
 from tests.support.katabridge import Site
 from tests.support.processes import wait_until
 
@@ -140,6 +141,33 @@ def test_a_central_node_that_hangs_delays_no_other(
         assert (await core._client.states(kata.url)).answer is Answer.OK
         assert not hanging.done()
         await hanging
+
+    with_core(site, work)
+
+
+def test_a_central_node_whose_states_hang_delays_no_verdict_of_another(
+    hole: Hole, kata: Emulator, tmp_path: Path
+) -> None:
+    def accepts_and_hangs(sock: ssl.SSLSocket) -> None:
+        if sock.recv(65536).startswith(b"POST"):
+            sock.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+        silent(sock)
+
+    hole.behave = accepts_and_hangs
+    both = tmp_path / "both.pem"
+    both.write_bytes(kata.certificate.read_bytes() + (tmp_path / "h.pem").read_bytes())
+    site = Site(tmp_path / "site", kata.url, kata.certificate)
+    site.changes = {
+        "kata": {"urls": [hole.url, kata.url], "server_ca": str(both), "server_fingerprint": None},
+    }
+
+    async def work(core: Core) -> None:
+        # a scan at the node that hangs, as if it had been accepted before
+        now = asyncio.get_running_loop().time()
+        core._poller.watch(Scan("1", hole.url, now, 1))
+        await asyncio.sleep(0.4)
+        outcome, _ = await asyncio.wait_for(judge(core, b"x"), 5)
+        assert outcome.kind is OutcomeKind.NOT_DETECTED
 
     with_core(site, work)
 

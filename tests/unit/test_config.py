@@ -106,6 +106,11 @@ WRONG = {
         ":8: folders[0].rescan: must be at least 50ms.",
     ),
     "for ever": ("kata2: 1\nspool: {memory: 9999999999999999B}\n", "larger than any disk"),
+    "round and round": (
+        "folders:\n  - {name: a, input: a, output: b, quarantine: q}\n"
+        "  - {name: d, input: b, output: a, quarantine: r}\n",
+        ":7: folders: files would go round: outputs lead back to an input.",
+    ),
     "crosswise": (
         "folders:\n  - {name: a, input: a, output: b, quarantine: c}\n"
         "  - {name: d, input: d, output: e, quarantine: b}\n",

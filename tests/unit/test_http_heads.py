@@ -38,7 +38,7 @@ def test_a_response_head() -> None:
         ("HTTP/1.1 200 OK\nContent-Length: 0", False),
         ("HTTP/1.1 200 OK", False),
         ("HTTP/1.1 200 OK\nTransfer-Encoding: chunked", True),
-        ("HTTP/1.1 200 OK\nContent-Length: many", False),
+        ("HTTP/1.1 200 OK\nContent-Length: many", True),
     ],
 )
 def test_whether_a_body_is_announced(text: str, announces: bool) -> None:

@@ -69,7 +69,7 @@ T = TypeVar("T")
 
 def run(kata: Kata, check: Callable[[Poller], Coroutine[Any, Any, T]]) -> T:
     async def main() -> T:
-        poller = Poller(kata, Intervals(waiting=0.01, idle=0.01))
+        poller = Poller(kata, "https://cn", Intervals(waiting=0.01, idle=0.01))
         try:
             return await asyncio.wait_for(check(poller), 10)
         finally:
@@ -111,5 +111,5 @@ def test_a_failing_state_call_decides_nothing(caplog: pytest.LogCaptureFixture) 
 
     assert run(kata, check) is ScanState.NOT_DETECTED
     assert kata.calls == 5
-    assert "KATA gives no states: state answered 500" in caplog.text
+    assert "KATA gives no states: https://cn: state answered 500" in caplog.text
     assert caplog.text.count("gives no states") == 1

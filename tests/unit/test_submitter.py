@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
-from bridge.core.kata.poller import Poller, Scan
+from bridge.core.kata.poller import Pollers, Scan
 from bridge.core.kata.wire import Answer, CallResult, ScanState
 from bridge.core.model import Case, Door, Item, Mode, Outcome, OutcomeKind
 from bridge.core.posting import Poster, Posting
@@ -50,7 +50,7 @@ class Nothing:
 
     def watch(self, scan: Scan) -> None: ...
     def forget(self, scan: Scan) -> None: ...
-    def waiters_changed(self) -> None: ...
+    def waiters_changed(self, scan: Scan) -> None: ...
     def peek(self, sha256: str) -> None: ...
     async def get(self, sha256: str) -> None: ...
     async def put(self, sha256: str, outcome: Outcome) -> None: ...
@@ -69,7 +69,7 @@ def run(check: Callable[[Submitter, Kata, list[Case]], Any]) -> None:
             settings,
             cast(VerdictFront, nothing),
             cast(Poster, kata),
-            cast(Poller, nothing),
+            cast(Pollers, nothing),
             lambda each, _item, _outcome: late.append(each),
         )
         await check(submitter, kata, late)

@@ -121,9 +121,13 @@ class KataClient:
             node: ThreadPoolExecutor(1, thread_name_prefix="kata-state") for node in settings.urls
         }
         self._free_uploads = asyncio.Semaphore(settings.connections)
-        self._housekeeping = ThreadPoolExecutor(
-            _HOUSEKEEPING_THREADS, thread_name_prefix="kata-housekeeping"
-        )
+        self._housekeeping = {
+            node: ThreadPoolExecutor(_HOUSEKEEPING_THREADS, thread_name_prefix="kata-housekeeping")
+            for node in settings.urls
+        }
+        self._free_housekeeping = {
+            node: asyncio.Semaphore(_HOUSEKEEPING_THREADS) for node in settings.urls
+        }
         self._sessions: list[requests.Session] = []
 
     async def submit(self, central_node: str, scan_id: str, item: Item) -> CallResult:
@@ -183,11 +187,12 @@ class KataClient:
             answer = Answer.OK if gone else wire.classify(response.status_code)
             return CallResult(answer, _detail("delete", response))
 
-        return await self._run(self._housekeeping, delete, _STATE_SECONDS)
+        async with self._free_housekeeping[central_node]:
+            return await self._run(self._housekeeping[central_node], delete, _STATE_SECONDS)
 
     async def close(self) -> None:
         """End the threads; calls under way are cut off."""
-        executors = (self._uploads, *self._state.values(), self._housekeeping)
+        executors = (self._uploads, *self._state.values(), *self._housekeeping.values())
         for executor in executors:
             executor.shutdown(wait=False, cancel_futures=True)
         for session in self._sessions:

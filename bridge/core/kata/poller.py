@@ -64,11 +64,38 @@ class StateCall(Protocol):
         """The states of all scans of this instance."""
 
 
-class Poller:
-    """Sets `Scan.final` when KATA has a final state. Call `close` at the end."""
+class Pollers:
+    """One poller for each Central Node, so that one that hangs does not delay the others.
 
-    def __init__(self, client: StateCall, intervals: Intervals) -> None:
+    Call `close` at the end.
+    """
+
+    def __init__(self, client: StateCall, central_nodes: list[str], intervals: Intervals) -> None:
+        self._pollers = {node: Poller(client, node, intervals) for node in central_nodes}
+
+    def watch(self, scan: Scan) -> None:
+        """Look out for this scan from now on."""
+        self._pollers[scan.central_node].watch(scan)
+
+    def waiters_changed(self, scan: Scan) -> None:
+        """Somebody began or ceased to wait for a scan."""
+        self._pollers[scan.central_node].waiters_changed()
+
+    def forget(self, scan: Scan) -> None:
+        """Look out for this scan no longer."""
+        self._pollers[scan.central_node].forget(scan)
+
+    async def close(self) -> None:
+        """Stop looking."""
+        await asyncio.gather(*(poller.close() for poller in self._pollers.values()))
+
+
+class Poller:
+    """Sets `Scan.final` when one Central Node has a final state. Call `close` at the end."""
+
+    def __init__(self, client: StateCall, central_node: str, intervals: Intervals) -> None:
         self._client = client
+        self._node = central_node
         self._intervals = intervals
         self._scans: dict[str, Scan] = {}
         self._changed = asyncio.Event()
@@ -110,21 +137,21 @@ class Poller:
                     _log.exception("a fault of katabridge itself while asking KATA for states")
 
     async def _look(self) -> None:
-        nodes = {scan.central_node for scan in self._scans.values()}
-        results = await asyncio.gather(*(self._client.states(node) for node in nodes))
-        for result in results:
-            self._note(result)
-            for scan_id, state in (result.states or {}).items():
-                scan = self._scans.get(scan_id)
-                if scan is not None and state.is_final:
-                    self.forget(scan)
-                    if not scan.final.done():
-                        scan.final.set_result(state)
+        result = await self._client.states(self._node)
+        self._note(result)
+        for scan_id, state in (result.states or {}).items():
+            scan = self._scans.get(scan_id)
+            if scan is not None and state.is_final:
+                self.forget(scan)
+                if not scan.final.done():
+                    scan.final.set_result(state)
 
     def _note(self, result: CallResult) -> None:
         failed = result.answer is not Answer.OK
         if failed and not self._failing:
-            _log.warning("KATA gives no states: %s; scans stay pending", result.detail)
+            _log.warning(
+                "KATA gives no states: %s: %s; scans stay pending", self._node, result.detail
+            )
         if self._failing and not failed:
-            _log.warning("KATA gives states again")
+            _log.warning("KATA gives states again: %s", self._node)
         self._failing = failed
