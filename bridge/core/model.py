@@ -6,10 +6,7 @@ import os
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from bridge.core.spool import Body
+from typing import BinaryIO, Protocol
 
 
 class Door(StrEnum):
@@ -85,12 +82,28 @@ class Outcome:
         return self.kind is not OutcomeKind.PENDING
 
 
+class HeldBytes(Protocol):
+    """Bytes that do not change as long as somebody holds them (`bridge.core.spool.Body`)."""
+
+    sha256: str
+    size: int
+
+    def retain(self) -> HeldBytes:
+        """Hold them once more."""
+
+    def release(self) -> None:
+        """Let go of them."""
+
+    def open(self) -> BinaryIO:
+        """The bytes as a file, to be closed by the caller. Blocks: disk."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """What is judged: bytes held still in the spool. `size` in bytes, `sha256` in lower hex."""
 
     name: str
-    body: Body
+    body: HeldBytes
 
     @property
     def sha256(self) -> str:

@@ -9,12 +9,12 @@ import asyncio
 import hashlib
 import io
 import os
+import secrets
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from bridge.core.model import new_case_id
 from bridge.core.settings import SpoolSettings
 
 _BLOCK = 256 * 1024
@@ -125,7 +125,7 @@ class _Storage:
         """Write at the end of the file, made when it is needed. Blocks: disk."""
         self.spool.check_free()
         if self.path is None:
-            path = self.spool.dir / new_case_id()
+            path = self.spool.dir / secrets.token_hex(8)
             self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             self.path = path
         view = memoryview(block)
