@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import socket
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from urllib3.connectionpool import HTTPSConnectionPool
 
 from bridge.core.kata import wire
 from bridge.core.kata.wire import Answer, CallResult
-from bridge.core.model import Item
+from bridge.core.model import HeldBytes, Item
 from bridge.core.settings import KataSettings
 
 _CONNECT_SECONDS = 5.0
@@ -41,7 +40,6 @@ _HOUSEKEEPING_THREADS = 2
 class _Call:
     """One call on its way through a thread."""
 
-    deadline: float
     connection: HTTPSConnection | None = None
     aborted: threading.Event = field(default_factory=threading.Event)
 
@@ -105,6 +103,14 @@ class _Upload:
         return data
 
 
+class _Lane:
+    """Threads for one kind of call; `free` has a place for each, so that no call queues unseen."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.executor = ThreadPoolExecutor(threads, thread_name_prefix=f"kata-{name}")
+        self.free = asyncio.Semaphore(threads)
+
+
 class KataClient:
     """Calls KATA for one sensor instance. Methods never raise for what KATA or the net does."""
 
@@ -115,18 +121,11 @@ class KataClient:
         current = self._thread
         connection = type("Connection", (_Connection,), {"current": current})
         self._pool = type("Pool", (HTTPSConnectionPool,), {"ConnectionCls": connection})
-        self._uploads = ThreadPoolExecutor(settings.connections, thread_name_prefix="kata-upload")
-        # a thread for each Central Node, so that one that hangs does not delay the others
-        self._state = {
-            node: ThreadPoolExecutor(1, thread_name_prefix="kata-state") for node in settings.urls
-        }
-        self._free_uploads = asyncio.Semaphore(settings.connections)
+        self._uploads = _Lane("upload", settings.connections)
+        # of its own for each Central Node, so that one that hangs does not delay the others
+        self._state = {node: _Lane("state", 1) for node in settings.urls}
         self._housekeeping = {
-            node: ThreadPoolExecutor(_HOUSEKEEPING_THREADS, thread_name_prefix="kata-housekeeping")
-            for node in settings.urls
-        }
-        self._free_housekeeping = {
-            node: asyncio.Semaphore(_HOUSEKEEPING_THREADS) for node in settings.urls
+            node: _Lane("housekeeping", _HOUSEKEEPING_THREADS) for node in settings.urls
         }
         self._sessions: list[requests.Session] = []
 
@@ -154,9 +153,7 @@ class KataClient:
                     upload.md5.hexdigest(),
                 )
 
-        async with self._free_uploads:  # the deadline is for the call, not for the queue
-            body = item.body.retain()  # the thread reads it even when the caller has gone
-            return await self._run(self._uploads, post, seconds, body.release)
+        return await self._run(self._uploads, post, seconds, item.body)
 
     async def states(self, central_node: str) -> CallResult:
         """GET the states of all scans of this instance (help page 176830)."""
@@ -187,14 +184,12 @@ class KataClient:
             answer = Answer.OK if gone else wire.classify(response.status_code)
             return CallResult(answer, _detail("delete", response))
 
-        async with self._free_housekeeping[central_node]:
-            return await self._run(self._housekeeping[central_node], delete, _STATE_SECONDS)
+        return await self._run(self._housekeeping[central_node], delete, _STATE_SECONDS)
 
     async def close(self) -> None:
         """End the threads; calls under way are cut off."""
-        executors = (self._uploads, *self._state.values(), *self._housekeeping.values())
-        for executor in executors:
-            executor.shutdown(wait=False, cancel_futures=True)
+        for lane in (self._uploads, *self._state.values(), *self._housekeeping.values()):
+            lane.executor.shutdown(wait=False, cancel_futures=True)
         for session in self._sessions:
             session.close()
 
@@ -203,24 +198,30 @@ class KataClient:
 
     async def _run(
         self,
-        executor: ThreadPoolExecutor,
+        lane: _Lane,
         work: Callable[[_Call], CallResult],
         seconds: float,
-        done: Callable[[], None] | None = None,
+        body: HeldBytes | None = None,
     ) -> CallResult:
-        call = _Call(time.monotonic() + seconds)
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(executor, self._guarded, work, call)
-        if done is not None:
-            future.add_done_callback(lambda _: done())
-        try:
-            finished, _ = await asyncio.wait({future}, timeout=seconds)
-        finally:
-            if not future.done():
-                call.abort()
-        if not finished:
-            return CallResult(Answer.UNREACHABLE, f"no answer within {seconds:.0f} s")
-        return future.result()
+        """Do `work` in a thread; `seconds` are for the call, not for its place in the queue.
+
+        The thread holds `body` even when the caller has gone.
+        """
+        async with lane.free:
+            call = _Call()
+            loop = asyncio.get_running_loop()
+            future = loop.run_in_executor(lane.executor, self._guarded, work, call)
+            if body is not None:
+                held = body.retain()
+                future.add_done_callback(lambda _: held.release())
+            try:
+                finished, _ = await asyncio.wait({future}, timeout=seconds)
+            finally:
+                if not future.done():
+                    call.abort()
+            if not finished:
+                return CallResult(Answer.UNREACHABLE, f"no answer within {seconds:.0f} s")
+            return future.result()
 
     def _guarded(self, work: Callable[[_Call], CallResult], call: _Call) -> CallResult:
         self._thread.call = call
