@@ -178,14 +178,14 @@ def test_who_is_not_allowed_gets_403_and_is_logged(site: Site, started: Keep) ->
 def test_strangers_take_no_place_and_are_not_kept(site: Site, started: Keep) -> None:
     site.changes = {"icap": {"allow_from": ["127.0.0.1/32"], "max_connections": 3}}
     icapd = started(site.start_icapd())
-    before = icapd.descriptors()
     with contextlib.ExitStack() as open_sockets:
         for _ in range(150):
             stranger = open_sockets.enter_context(socket.socket())
             stranger.bind(("127.0.0.2", 0))
             stranger.connect(("127.0.0.1", site.icap_port))
         assert _options(site) == 200
-        wait_until(lambda: icapd.descriptors() <= before, "the strangers are gone", 15)
+        assert icapd.connections(site.icap_port) > 0, "nothing is counted"
+        wait_until(lambda: not icapd.connections(site.icap_port), "the strangers are gone", 15)
 
 
 def test_many_requests_at_once_do_not_keep_others_waiting(site: Site, icapd: Program) -> None:
@@ -594,16 +594,18 @@ def _dechunk(data: bytes) -> bytes:
 def test_a_proxy_that_leaves_in_mid_body_leaves_a_record_and_nothing_else(
     kata: Emulator, site: Site, icapd: Program, size: int
 ) -> None:
-    before = icapd.descriptors()
+    spool = site.directory / "spool" / "test.icap.0"
     with connect(site) as sock:
         sock.sendall(respmod_head() + b"%x\r\n" % (size * 2) + b"x" * size)
+        if size > 500_000:
+            wait_until(lambda: icapd.open_below(spool), "the spool file is open")
     wait_until(site.records, "the record")
     (record,) = site.records()
     assert (record["outcome"], record["decision"]) == ("error", "block")
     assert kata.memory.calls["submit"] == 0
-    spool = site.directory / "spool" / "test.icap.0"
     wait_until(lambda: not list(spool.iterdir()), "the spool file is gone", 2)
-    wait_until(lambda: icapd.descriptors() <= before, "the descriptors are given back", 2)
+    wait_until(lambda: not icapd.open_below(spool), "its descriptor is given back", 2)
+    wait_until(lambda: not icapd.connections(site.icap_port), "the connection is closed", 2)
 
 
 def test_a_proxy_that_leaves_while_its_body_is_judged(site: Site, icapd: Program) -> None:

@@ -10,11 +10,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 _START_SECONDS = 20.0
 _STOP_SECONDS = 15.0
+_LISTEN = "0A"  # a state in /proc/net/tcp
 
 
 def free_port() -> int:
@@ -70,6 +71,22 @@ class Program:
     def descriptors(self) -> int:
         """How many descriptors it holds."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def connections(self, port: int) -> int:
+        """How many accepted connections it holds on a port where it listens (IPv4)."""
+        own = set(self._descriptor_targets())
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        ours = [row for row in rows if f"socket:[{row[9]}]" in own]
+        return sum(int(row[1].partition(":")[2], 16) == port and row[3] != _LISTEN for row in ours)
+
+    def open_below(self, folder: Path) -> list[str]:
+        """The files below a folder that it holds open, deleted ones too."""
+        return [name for name in self._descriptor_targets() if name.startswith(f"{folder}/")]
+
+    def _descriptor_targets(self) -> Iterator[str]:
+        for link in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                yield str(link.readlink())
 
     def stop(self) -> int:
         """End it as a service manager would; its exit code."""
