@@ -317,6 +317,11 @@ def test_an_archive_behind_an_unknown_beginning_is_an_archive() -> None:
     assert recognise(zip_of("META-INF/MANIFEST.MF", prefix=b"\0\1\2")).name == "jar"
 
 
+def test_a_pdf_begins_where_readers_look_for_it() -> None:
+    assert recognise(bytes(1019) + b"%PDF-").name == "pdf"
+    assert recognise(bytes(1020) + b"%PDF-").name == "unknown"
+
+
 def test_a_program_is_one_whatever_else_it_looks_like() -> None:
     both = pe().ljust(257, b"\0") + b"ustar" + b"%PDF-1.4" + zip_of("word/document.xml")
     assert recognise(both).name == "pe"
