@@ -8,7 +8,7 @@ from typing import Protocol
 
 from bridge.core.model import Outcome, OutcomeKind, Source
 
-_CLOCK_SLACK = 300.0  # seconds that the clocks of two nodes may differ
+CLOCK_SLACK = 300.0  # seconds that the clocks of two nodes may differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,15 @@ class Verdict:
 
     def is_valid(self, now: float) -> bool:
         """Whether it lives at `now`; one from the future was made before the clock was set back."""
-        return self.time - _CLOCK_SLACK <= now < self.expires
+        return self.time - CLOCK_SLACK <= now < self.expires
+
+    def replaces(self, old: Verdict, now: float) -> bool:
+        """Whether it takes the place of `old`: the later word does, a person's stands longer."""
+        if not old.is_valid(now):
+            return True
+        if (self.rule is None) != (old.rule is None):
+            return self.rule is not None
+        return self.time >= old.time
 
     def as_outcome(self) -> Outcome:
         """The outcome of an item with these bytes."""
@@ -49,12 +57,18 @@ class Verdict:
 class Claim:
     """The right of one owner to have these bytes scanned, until its lease ends.
 
-    `token` rises with each claim of the same bytes: it fences an owner whose lease has ended.
+    `token` rises with each claim of the same bytes: it fences an owner whose claim was taken over.
+    Token 0 is no store's: no store could be asked, and the owner goes on by itself.
     """
 
     sha256: str
     owner: str
     token: int
+
+    @property
+    def is_local(self) -> bool:
+        """Whether no store knows of it."""
+        return self.token == 0
 
 
 class StoreError(Exception):
@@ -75,9 +89,9 @@ class VerdictStore(Protocol):
         """The verdict that is valid now, or None."""
 
     async def put(self, verdict: Verdict, claim: Claim | None = None) -> bool:
-        """Keep a verdict; a later one for the same bytes replaces it. Ends the claim.
+        """Keep a verdict if it `replaces` the one that is there. Ends the claim, whosever it is.
 
-        False, and nothing is kept, where the claim is no longer its owner's.
+        False, and nothing is kept, where it does not, or where `claim` is no longer its owner's.
         """
 
     async def forget(self, sha256: str) -> bool:
@@ -87,10 +101,15 @@ class VerdictStore(Protocol):
         """Take the right to scan these bytes for `seconds`; None while another owner has it.
 
         An owner that has it already gets it anew, with a new token: it was started again.
+        It is given whether or not a verdict is known: look with `get` once more before a scan.
         """
 
     async def renew(self, claim: Claim, seconds: float) -> bool:
-        """Lengthen the lease to `seconds` from now; False where it is no longer the owner's."""
+        """Lengthen the lease to `seconds` from now; False where it is no longer the owner's.
+
+        A claim stays its owner's past its lease until another takes it, and where the store has
+        lost it: an owner that was paused, or whose store was started empty, goes on.
+        """
 
     async def release(self, claim: Claim) -> None:
         """Give the claim back without a verdict, so that another can take over."""
