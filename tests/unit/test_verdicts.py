@@ -1,93 +1,89 @@
-"""Verdict stores keep KATA's words for their life, and nothing else."""
+"""The front of a verdict store: quick, not wrong for long, undisturbed by a store that fails."""
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
+import dataclasses
 import time
-from collections.abc import Callable, Coroutine
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
 
 from bridge.core.model import Outcome, OutcomeKind, Source
-from bridge.core.verdicts import SqliteVerdicts, Verdict, VerdictFront
-from bridge.core.verdicts.store import StoreError
+from bridge.core.verdicts import Claim, MemoryVerdicts, StoreError, Verdict, VerdictFront, admin
+from bridge.core.verdicts import unwritten as unwritten_module
+from bridge.core.verdicts.codec import from_json, to_json
 
 KEEP = {OutcomeKind.NOT_DETECTED: 3600.0, OutcomeKind.DETECT: 7200.0}
 CLEAN = Outcome(OutcomeKind.NOT_DETECTED, Source.KATA, scan_id="s", md5="m")
 BAD = Outcome(OutcomeKind.DETECT, Source.KATA, threat="T", technology="sb")
+A = "a" * 64
+HANG = 10.0
 
 
-def run(path: Path, check: Callable[[SqliteVerdicts], Coroutine[Any, Any, None]]) -> None:
+class Flaky(MemoryVerdicts):
+    """A store that fails while it is told to."""
+
+    fails_to_read = False
+    fails_to_write = False
+
+    async def get(self, sha256: str) -> Verdict | None:
+        self._check(self.fails_to_read)
+        return await super().get(sha256)
+
+    async def put(self, verdict: Verdict, claim: Claim | None = None) -> bool:
+        self._check(self.fails_to_write)
+        return await super().put(verdict, claim)
+
+    async def claim(self, sha256: str, owner: str, seconds: float) -> Claim | None:
+        self._check(self.fails_to_write)
+        return await super().claim(sha256, owner, seconds)
+
+    async def renew(self, claim: Claim, seconds: float) -> bool:
+        self._check(self.fails_to_write)
+        return await super().renew(claim, seconds)
+
+    async def release(self, claim: Claim) -> None:
+        self._check(self.fails_to_write)
+        await super().release(claim)
+
+    async def forget(self, sha256: str) -> bool:
+        self._check(self.fails_to_write)
+        return await super().forget(sha256)
+
+    def _check(self, fails: bool) -> None:
+        if fails:
+            raise StoreError("the store is away")
+
+    def breaks(self, broken: bool = True) -> None:
+        self.fails_to_read = self.fails_to_write = broken
+
+
+def run(check: Callable[[Flaky], Coroutine[Any, Any, None]]) -> None:
     async def main() -> None:
-        store = SqliteVerdicts(path)
-        try:
-            await check(store)
-        finally:
-            await store.close()
+        async with asyncio.timeout(HANG):
+            await check(Flaky())
 
     asyncio.run(main())
 
 
-def verdict(sha256: str, expires_in: float = 60) -> Verdict:
-    now = time.time()
-    return Verdict(sha256, OutcomeKind.DETECT, now, now + expires_in, "T", "sb", "s", "m")
+async def until(condition: Callable[[], Awaitable[object]]) -> None:
+    while not await condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
 
 
-def test_a_verdict_comes_back_whole_after_a_restart(tmp_path: Path) -> None:
-    kept = verdict("a")
-
-    async def put(store: SqliteVerdicts) -> None:
-        await store.put(kept)
-
-    async def get(store: SqliteVerdicts) -> None:
-        assert await store.get("a") == kept
-        assert await store.get("b") is None
-
-    run(tmp_path / "v.db", put)
-    run(tmp_path / "v.db", get)
+@pytest.fixture
+def quick_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unwritten_module, "_RETRY_SECONDS", 0.01)
 
 
-def test_an_expired_verdict_is_none(tmp_path: Path) -> None:
-    async def check(store: SqliteVerdicts) -> None:
-        await store.put(verdict("a", expires_in=-1))
-        assert await store.get("a") is None
-
-    run(tmp_path / "v.db", check)
-
-
-def test_two_processes_see_each_others_verdicts(tmp_path: Path) -> None:
-    async def check(store: SqliteVerdicts) -> None:
-        other = SqliteVerdicts(tmp_path / "v.db")
-        await other.put(verdict("a"))
-        assert await store.get("a") is not None
-        await other.close()
-
-    run(tmp_path / "v.db", check)
-
-
-def test_a_file_that_is_no_store_is_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "v.db").write_bytes(b"this is no database" * 100)
-    with pytest.raises(StoreError, match=r"v\.db cannot be used: file is not a database"):
-        SqliteVerdicts(tmp_path / "v.db")
-
-
-def test_a_store_of_a_later_version_is_not_touched(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "v.db") as db:
-        db.execute("PRAGMA user_version=99")
-    db.close()
-    with pytest.raises(StoreError, match="its schema has version 99"):
-        SqliteVerdicts(tmp_path / "v.db")
-
-
-def front(store: SqliteVerdicts, size: int = 10) -> VerdictFront:
+def front(store: MemoryVerdicts, size: int = 10) -> VerdictFront:
     return VerdictFront(store, KEEP, size)
 
 
-def test_the_front_answers_from_memory_and_says_that_it_knows(tmp_path: Path) -> None:
-    async def check(store: SqliteVerdicts) -> None:
+def test_the_front_answers_from_memory_and_says_that_it_knows() -> None:
+    async def check(store: Flaky) -> None:
         known = front(store)
         assert known.peek("a") is None
         await known.put("a", CLEAN)
@@ -96,20 +92,20 @@ def test_the_front_answers_from_memory_and_says_that_it_knows(tmp_path: Path) ->
         assert outcome == Outcome(OutcomeKind.NOT_DETECTED, Source.KNOWN, scan_id="s", md5="m")
         assert await front(store).get("a") == outcome
 
-    run(tmp_path / "v.db", check)
+    run(check)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in OutcomeKind if kind not in KEEP])
-def test_what_is_no_verdict_is_never_kept(tmp_path: Path, kind: OutcomeKind) -> None:
-    async def check(store: SqliteVerdicts) -> None:
+def test_what_is_no_verdict_is_never_kept(kind: OutcomeKind) -> None:
+    async def check(store: Flaky) -> None:
         with pytest.raises(ValueError, match="no verdict"):
             await front(store).put("a", Outcome(kind, Source.KATA))
 
-    run(tmp_path / "v.db", check)
+    run(check)
 
 
-def test_each_kind_has_its_own_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def check(store: SqliteVerdicts) -> None:
+def test_each_kind_has_its_own_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check(store: Flaky) -> None:
         known = front(store)
         await known.put("clean", CLEAN)
         await known.put("bad", BAD)
@@ -121,29 +117,292 @@ def test_each_kind_has_its_own_life(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(time, "time", lambda: now + 7201)
         assert await known.get("bad") is None
 
-    run(tmp_path / "v.db", check)
+    run(check)
 
 
-def test_memory_is_bounded_and_the_store_behind_still_knows(tmp_path: Path) -> None:
-    async def check(store: SqliteVerdicts) -> None:
+def test_memory_is_bounded_and_the_store_behind_still_knows() -> None:
+    async def check(store: Flaky) -> None:
         known = front(store, size=2)
         for name in ("a", "b", "c"):
             await known.put(name, CLEAN)
         assert known.peek("a") is None
         assert await known.get("a") is not None
 
-    run(tmp_path / "v.db", check)
+    run(check)
+
+
+def test_only_kata_itself_makes_a_verdict() -> None:
+    async def check(store: Flaky) -> None:
+        for source in (Source.KNOWN, Source.RULE):
+            with pytest.raises(ValueError, match="no verdict to keep"):
+                await front(store).put("a", dataclasses.replace(CLEAN, source=source))
+
+    run(check)
+
+
+def test_what_is_changed_elsewhere_is_seen_once_trust_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check(store: Flaky) -> None:
+        known = VerdictFront(store, KEEP, trust=1)
+        await known.put(A, BAD)
+        await admin.allow(store, A, 60)
+        now = time.monotonic()
+        assert known.peek(A) is not None
+        monkeypatch.setattr(time, "monotonic", lambda: now + 1.1)
+        assert known.peek(A) is None
+        outcome = await known.get(A)
+        assert outcome is not None
+        assert (outcome.kind, outcome.rule) == (OutcomeKind.NOT_DETECTED, admin.BY_HAND)
+        await admin.forget(store, A)
+        monkeypatch.setattr(time, "monotonic", lambda: now + 2.2)
+        assert await known.get(A) is None
+        assert known.peek(A) is None
+
+    run(check)
+
+
+def test_a_verdict_found_elsewhere_is_seen_at_the_next_ask() -> None:
+    async def check(store: Flaky) -> None:
+        known = front(store)
+        assert await known.get("a") is None
+        await front(store).put("a", BAD)
+        assert await known.get("a") is not None
+
+    run(check)
+
+
+def test_a_verdict_from_before_the_clock_was_set_back_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def check(store: Flaky) -> None:
+        known = front(store)
+        await known.put("a", CLEAN)
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now - 3000)
+        assert known.peek("a") is None
+        assert await known.get("a") is None
+
+    run(check)
 
 
 def test_a_failing_store_is_said_once_and_done_without(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture, quick_retry: None
 ) -> None:
-    async def check(store: SqliteVerdicts) -> None:
+    async def check(store: Flaky) -> None:
         known = front(store)
-        await store._run(store._db.execute, "DROP TABLE verdicts")
-        assert await known.get("a") is None
-        await known.put("a", CLEAN)
+        store.breaks()
+        for _ in range(2):
+            assert await known.get("b") is None
+            assert await known.put("a", CLEAN)
         assert known.peek("a") is not None
-        assert caplog.text.count("verdicts are kept in memory") == 1
+        assert caplog.text.count("the store is away; verdicts are kept in memory") == 1
+        known._trust = 0
+        assert await known.get("a") is not None  # no longer trusted, but nobody knows better
+        store.breaks(False)
+        await until(lambda: store.get("a"))
+        await known.get("b")
+        assert caplog.text.count("the verdict store works again") == 1
 
-    run(tmp_path / "v.db", check)
+    run(check)
+
+
+def test_a_store_that_reads_but_does_not_write_is_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def check(store: Flaky) -> None:
+        known = front(store)
+        store.fails_to_write = True
+        for name in "abc":
+            await known.put(name, CLEAN)
+            await known.get("z")
+        assert caplog.text.count("kept in memory") == 1
+        assert "store works again" not in caplog.text
+        await known.close()
+
+    run(check)
+
+
+def test_without_a_store_an_owner_goes_on_by_itself() -> None:
+    async def check(store: Flaky) -> None:
+        known = front(store)
+        store.breaks()
+        claim = await known.claim("a", "me", 60)
+        assert claim is not None
+        assert claim.is_local
+        store.breaks(False)
+        other = await store.claim("a", "you", 60)
+        assert other is not None
+        assert await known.renew(claim, 60)
+        await known.release(claim)
+        assert await store.renew(other, 60)
+        assert await known.put("a", BAD, claim)
+        assert await store.get("a") is not None
+
+    run(check)
+
+
+def test_a_claim_outlives_a_store_that_is_away_for_a_while() -> None:
+    async def check(store: Flaky) -> None:
+        known = front(store)
+        claim = await known.claim("a", "me", 60)
+        assert claim is not None
+        store.breaks()
+        assert await known.renew(claim, 60)
+        await known.release(claim)
+        store.breaks(False)
+        assert await known.renew(claim, 60)
+
+    run(check)
+
+
+def test_another_owners_word_is_not_kept_in_memory_either() -> None:
+    async def check(store: Flaky) -> None:
+        known = front(store)
+        await known.put(A, BAD)
+        claim = await known.claim(A, "me", 60)
+        await admin.allow(store, A, 60)
+        assert not await known.put(A, BAD, claim)
+        assert known.peek(A) is None
+        outcome = await known.get(A)
+        assert outcome is not None
+        assert outcome.rule == admin.BY_HAND
+
+    run(check)
+
+
+def test_what_waited_is_written_the_newest_first_of_all_but_never_over_a_newer(
+    quick_retry: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def check(store: Flaky) -> None:
+        known = front(store)
+        store.breaks()
+        await known.put("a", CLEAN)
+        await known.put("a", BAD)
+        await known.put("b", CLEAN)
+        store.breaks(False)
+        newer = Verdict("b", OutcomeKind.DETECT, time.time() + 1, time.time() + 60)
+        await MemoryVerdicts.put(store, newer)
+        await until(lambda: store.get("a"))
+        await known.close()
+        written = await store.get("a")
+        assert written is not None
+        assert written.kind is OutcomeKind.DETECT
+        assert await store.get("b") == newer
+
+    run(check)
+
+
+def test_what_waits_is_known_before_it_is_written_and_written_at_the_end() -> None:
+    async def check(store: Flaky) -> None:
+        known = front(store, size=1)
+        store.fails_to_write = True
+        await known.put("a", BAD)
+        await known.put("b", BAD)
+        assert known.peek("a") is None  # pushed out of memory
+        assert await known.get("a") is not None
+        store.fails_to_write = False
+        await known.close()
+        assert await store.get("a") is not None
+
+    run(check)
+
+
+def test_what_waits_is_bounded(quick_retry: None) -> None:
+    async def check(store: Flaky) -> None:
+        async def never(_: Verdict) -> None:
+            raise StoreError("away")
+
+        waiting = unwritten_module.Unwritten(never, size=2)
+        now = time.time()
+        for name in "abc":
+            waiting.add(Verdict(name, OutcomeKind.DETECT, now, now + 60))
+        assert [waiting.get(name) is not None for name in "abc"] == [False, True, True]
+        with pytest.raises(StoreError):
+            await waiting.close()
+
+    run(check)
+
+
+def test_what_ended_while_it_waited_is_not_written() -> None:
+    async def check(store: Flaky) -> None:
+        waiting = unwritten_module.Unwritten(store.put)
+        waiting.add(Verdict("a", OutcomeKind.DETECT, 1, 2))
+        await waiting.close()
+        assert not await store.forget("a")
+
+    run(check)
+
+
+def test_what_is_forgotten_here_is_gone_at_once() -> None:
+    async def check(store: Flaky) -> None:
+        known = front(store)
+        store.fails_to_write = True
+        await known.put("a", BAD)
+        store.fails_to_write = False
+        assert await known.forget("a")
+        assert await known.get("a") is None
+        await known.close()
+        assert await store.get("a") is None
+
+    run(check)
+
+
+def test_untrusted_words_are_made_harmless() -> None:
+    async def check(store: Flaky) -> None:
+        await front(store).put("a", dataclasses.replace(BAD, threat="x\ud800\n"))
+        verdict = await store.get("a")
+        assert verdict is not None
+        assert verdict.threat == "x\\ud800\\n"
+
+    run(check)
+
+
+def test_by_hand() -> None:
+    async def check(store: Flaky) -> None:
+        assert await admin.show(store, A) is None
+        allowed = await admin.allow(store, A.upper(), 60)
+        assert (allowed.sha256, allowed.kind) == (A, OutcomeKind.NOT_DETECTED)
+        assert allowed.expires == allowed.time + 60
+        assert await admin.show(store, A) == allowed
+        assert await admin.forget(store, A)
+        assert not await admin.forget(store, A)
+
+    run(check)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+def test_nothing_is_allowed_for_no_time_or_for_ever(seconds: float) -> None:
+    async def check(store: Flaky) -> None:
+        with pytest.raises(ValueError, match="no time to allow"):
+            await admin.allow(store, A, seconds)
+
+    run(check)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("d41d8cd98f00b204e9800998ecf8427e", "is an md5"), ("", "no sha256"), (A + "\n", "no sha256")],
+)
+def test_only_a_sha256_names_bytes(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        admin.checked_hash(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{}", "null", "[]", "\xff", "[" * 100_000, '{"kind":"detect"}'),
+        '{"kind":"error","time":1,"expires":2}',
+        '{"kind":"detect","time":"1","expires":2}',
+        '{"kind":"not_detected","time":1,"expires":Infinity}',
+        '{"kind":"not_detected","time":true,"expires":2}',
+        '{"kind":"detect","time":1,"expires":2,"threat":3}',
+        '{"kind":["detect"],"time":1,"expires":2}',
+    ],
+)
+def test_what_cannot_be_read_is_no_verdict(text: str) -> None:
+    assert from_json("a", text) is None
+
+
+def test_json_keeps_a_verdict_whole() -> None:
+    verdict = Verdict("a", OutcomeKind.DETECT, 1.5, 2.25, "T", None, "s", None, "r")
+    assert from_json("a", to_json(verdict)) == verdict

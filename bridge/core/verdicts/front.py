@@ -6,33 +6,49 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 
-from bridge.core.model import Outcome, OutcomeKind
-from bridge.core.verdicts.store import StoreError, Verdict, VerdictStore
+from bridge.core.model import Outcome, OutcomeKind, Source
+from bridge.core.printable import printable
+from bridge.core.verdicts.store import Claim, StoreError, Verdict, VerdictStore, Watch
+from bridge.core.verdicts.unwritten import Unwritten
 
 _log = logging.getLogger(__name__)
 _SIZE = 100_000
+_TRUST_SECONDS = 5.0  # how long a verdict that was changed elsewhere may still be told
 
 
 class VerdictFront:
-    """Answers from memory what it can; a store that fails is said once and done without."""
+    """Answers from memory what it can; a store that fails is said once and done without.
+
+    Verdicts that could not be written are written when the store works again.
+    """
 
     def __init__(
-        self, store: VerdictStore, keep: Mapping[OutcomeKind, float], size: int = _SIZE
+        self,
+        store: VerdictStore,
+        keep: Mapping[OutcomeKind, float],
+        size: int = _SIZE,
+        trust: float = _TRUST_SECONDS,
     ) -> None:
-        """`keep`: seconds of life by kind; `size`: how many verdicts stay in memory."""
+        """`keep`: seconds of life by kind; `size`: how many verdicts stay in memory.
+
+        `trust`: seconds after which a verdict in memory is looked up in the store again.
+        """
         self._store = store
         self._keep = keep
         self._size = size
-        self._memory: OrderedDict[str, Verdict] = OrderedDict()
-        self._failing = False
+        self._trust = trust
+        self._memory: OrderedDict[str, tuple[Verdict, float]] = OrderedDict()
+        self._unwritten = Unwritten(self._write)
+        self._failing: set[str] = set()  # "reading", "writing": a full disk stops one of them
 
     def peek(self, sha256: str) -> Outcome | None:
-        """The known outcome if it is in memory; never waits."""
-        verdict = self._memory.get(sha256)
-        if verdict is None:
+        """The known outcome if it is in memory and fresh; never waits."""
+        verdict, looked_up = self._memory.get(sha256, (None, 0.0))
+        if verdict is None or time.monotonic() - looked_up >= self._trust:
             return None
-        if verdict.expires <= time.time():
+        if not verdict.is_valid(time.time()):
             del self._memory[sha256]
             return None
         self._memory.move_to_end(sha256)
@@ -43,59 +59,137 @@ class VerdictFront:
         known = self.peek(sha256)
         if known is not None:
             return known
+        before = self._memory.get(sha256)
         try:
-            verdict = await self._store.get(sha256)
+            verdict = self._newest(await self._store.get(sha256), self._unwritten.get(sha256))
         except StoreError as error:
-            self._failed(error)
-            return None
-        self._works()
-        if verdict is None:
-            return None
-        self._remember(verdict)
-        return verdict.as_outcome()
+            self._failed("reading", error)
+            in_memory = self._memory.get(sha256, (None, 0.0))[0]
+            verdict = self._newest(in_memory, self._unwritten.get(sha256))
+        else:
+            self._works("reading")
+            now_there = self._memory.get(sha256)
+            if now_there is not None and now_there is not before:  # put while we looked
+                verdict = self._newest(verdict, now_there[0])
+        return self._remember(sha256, verdict)
 
-    async def put(self, sha256: str, outcome: Outcome) -> None:
-        """Keep a verdict for its life; what is no verdict is not kept."""
+    async def put(self, sha256: str, outcome: Outcome, claim: Claim | None = None) -> bool:
+        """Keep KATA's verdict for its life, and end the claim.
+
+        False where another's word stands: the claim was taken over, or a person has spoken.
+        ValueError for anything but a verdict that comes from KATA itself.
+        """
+        verdict = self._verdict(sha256, outcome)
+        try:
+            kept = await self._store.put(verdict, _real(claim))
+        except StoreError as error:
+            self._failed("writing", error)
+            self._remember(sha256, verdict)
+            self._unwritten.add(verdict)
+            return True
+        self._works("writing")
+        if kept:
+            self._unwritten.drop(sha256)
+            self._remember(sha256, verdict)
+        else:
+            self._memory.pop(sha256, None)
+        return kept
+
+    def _verdict(self, sha256: str, outcome: Outcome) -> Verdict:
         if not outcome.is_verdict:
             raise ValueError(f"{outcome.kind} is no verdict")
+        if outcome.source is not Source.KATA:
+            raise ValueError(f"an outcome from {outcome.source} is no verdict to keep anew")
         now = time.time()
-        verdict = Verdict(
+        return Verdict(
             sha256,
             outcome.kind,
             now,
             now + self._keep[outcome.kind],
-            outcome.threat,
-            outcome.technology,
+            outcome.threat and printable(outcome.threat),
+            outcome.technology and printable(outcome.technology),
             outcome.scan_id,
             outcome.md5,
         )
-        self._remember(verdict)
-        try:
-            await self._store.put(verdict)
-        except StoreError as error:
-            self._failed(error)
-        else:
-            self._works()
 
-    def _remember(self, verdict: Verdict) -> None:
-        self._memory[verdict.sha256] = verdict
-        self._memory.move_to_end(verdict.sha256)
+    async def forget(self, sha256: str) -> bool:
+        """Drop a verdict here and in the store; False where there was none. StoreError."""
+        self._unwritten.drop(sha256)
+        here = self._memory.pop(sha256, None) is not None
+        return await self._store.forget(sha256) or here
+
+    async def claim(self, sha256: str, owner: str, seconds: float) -> Claim | None:
+        """See VerdictStore; without a store a claim that `is_local`: go on by yourself."""
+        try:
+            claim = await self._store.claim(sha256, owner, seconds)
+        except StoreError as error:
+            self._failed("writing", error)
+            return Claim(sha256, owner, 0)
+        if claim is not None:  # else nothing was written
+            self._works("writing")
+        return claim
+
+    async def renew(self, claim: Claim, seconds: float) -> bool:
+        """See VerdictStore; True without a store: nothing speaks against going on."""
+        if claim.is_local:
+            return True
+        try:
+            return await self._store.renew(claim, seconds)
+        except StoreError as error:
+            self._failed("writing", error)
+            return True
+
+    async def release(self, claim: Claim) -> None:
+        """See VerdictStore; without a store the lease ends by itself."""
+        if claim.is_local:
+            return
+        try:
+            await self._store.release(claim)
+        except StoreError as error:
+            self._failed("writing", error)
+
+    def watch(self, sha256: str) -> AbstractAsyncContextManager[Watch]:
+        """See VerdictStore."""
+        return self._store.watch(sha256)
+
+    def _newest(self, there: Verdict | None, here: Verdict | None) -> Verdict | None:
+        if there is None or here is None:
+            return there or here
+        return here if here.replaces(there, time.time()) else there
+
+    def _remember(self, sha256: str, verdict: Verdict | None) -> Outcome | None:
+        """Keep it as looked up just now; its outcome, where it is still valid."""
+        if verdict is None or not verdict.is_valid(time.time()):
+            self._memory.pop(sha256, None)
+            return None
+        self._memory[sha256] = verdict, time.monotonic()
+        self._memory.move_to_end(sha256)
         if len(self._memory) > self._size:
             self._memory.popitem(last=False)
+        return verdict.as_outcome()
 
-    def _failed(self, error: StoreError) -> None:
+    async def _write(self, verdict: Verdict) -> None:
+        await self._store.put(verdict)
+        self._works("writing")
+
+    def _failed(self, what: str, error: StoreError) -> None:
         if not self._failing:
             _log.error("%s; verdicts are kept in memory until it works again", error)
-        self._failing = True
+        self._failing.add(what)
 
-    def _works(self) -> None:
-        if self._failing:
+    def _works(self, what: str) -> None:
+        if self._failing == {what}:
             _log.warning("the verdict store works again")
-        self._failing = False
+        self._failing.discard(what)
 
     async def close(self) -> None:
-        """Close the store behind; what fails then is said."""
-        try:
-            await self._store.close()
-        except StoreError as error:
-            self._failed(error)
+        """Write what waits, and close the store behind; what fails then is said."""
+        for step in (self._unwritten.close, self._store.close):
+            try:
+                await step()
+            except StoreError as error:
+                self._failed("writing", error)
+
+
+def _real(claim: Claim | None) -> Claim | None:
+    return None if claim is None or claim.is_local else claim
