@@ -2,6 +2,7 @@
 
 from bridge.core.verdicts.front import VerdictFront
 from bridge.core.verdicts.memory import MemoryVerdicts
+from bridge.core.verdicts.opening import open_store
 from bridge.core.verdicts.sqlite import SqliteVerdicts
 from bridge.core.verdicts.store import Claim, StoreError, Verdict, VerdictStore, Watch
 
@@ -14,4 +15,5 @@ __all__ = [
     "VerdictFront",
     "VerdictStore",
     "Watch",
+    "open_store",
 ]
