@@ -2,68 +2,111 @@
 
 from __future__ import annotations
 
-import os
 import sys
+import threading
 from collections import deque
 from pathlib import Path
 
+from bridge.core.appendfile import AppendFile
+
 _BACKLOG = 100_000
+_BACKLOG_BYTES = 64 << 20
 
 
 class LineLog:
-    """Appends lines to a file. While the file cannot be written, lines wait in memory."""
+    """Appends lines to a file. While the file cannot be written, lines wait in memory.
 
-    def __init__(self, path: Path) -> None:
-        """Open or create the file; OSError where that fails. Blocks: disk."""
+    Several processes and threads may write. What waits is bounded: 100,000 lines and 64 MiB; the
+    oldest go first, and are counted.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_bytes: int | None = None,
+        daily: bool = False,
+        keep_seconds: float | None = None,
+    ) -> None:
+        """Open or create the file; OSError where that fails. Blocks: disk.
+
+        `max_bytes`: rotate before a line that would make the file larger; `daily`: rotate with
+        the first line of a day (local time); `keep_seconds`: delete rotated files last written
+        before that. See `bridge.core.rotation` for their names.
+        """
         self.path = path
-        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._file = AppendFile(path, max_bytes, daily, keep_seconds)
+        self._lock = threading.Lock()
         self._backlog: deque[bytes] = deque()
-        self._broken = False
+        self._backlog_bytes = 0
         self._dropped = 0
+        self._dropped_now = 0
+
+    @property
+    def waiting(self) -> int:
+        """Lines that wait in memory."""
+        return len(self._backlog)
+
+    @property
+    def dropped(self) -> int:
+        """Lines lost since the start."""
+        return self._dropped
 
     def write(self, line: bytes) -> None:
         """Append one line, given without its line end; whatever waits goes first."""
-        if self._backlog:
-            self._backlog.append(line)
-            if len(self._backlog) > _BACKLOG:
-                self._backlog.popleft()
-                self._dropped += 1
-            self._catch_up()
-        elif not self._append(line):
-            self._backlog.append(line)
+        with self._lock:
+            if self._backlog:
+                self._keep(line)
+                self._write_backlog()
+            elif not self._append(line):
+                self._keep(line)
 
-    def _catch_up(self) -> None:
-        while self._backlog and self._append(self._backlog[0]):
-            self._backlog.popleft()
-        if not self._backlog:
-            missing = f"{self._dropped} lines are" if self._dropped else "nothing is"
-            sys.stderr.write(f"{self.path} can be written again; {missing} missing\n")
-            self._dropped = 0
-
-    def _append(self, line: bytes) -> bool:
-        # After a write that was cut short, a line end keeps the next line whole.
-        data = b"%b%b\n" % (b"\n" if self._broken else b"", line)
-        try:
-            written = os.write(self._fd, data)
-        except OSError as error:
-            self._complain(error.strerror or str(error))
-            return False
-        if written == len(data):
-            self._broken = False
-            return True
-        self._broken = True
-        self._complain("the disk is full")
-        return False
-
-    def _complain(self, reason: str) -> None:
-        if not self._backlog:
-            sys.stderr.write(f"{self.path} cannot be written: {reason}; lines wait in memory\n")
+    def catch_up(self) -> None:
+        """Write what waits, and rotate and delete what is due. For a timer. Blocks: disk."""
+        with self._lock:
+            if self._backlog:
+                self._write_backlog()
+                return
+            try:
+                self._file.keep_house()
+            except OSError:
+                return  # the next line tries again, and says it
 
     def close(self) -> None:
         """Write what waits, if it can be written, and close."""
-        if self._backlog:
-            self._catch_up()
+        with self._lock:
+            if self._backlog:
+                self._write_backlog()
             if self._backlog:
                 sys.stderr.write(f"{self.path}: {len(self._backlog)} lines are lost\n")
-        os.close(self._fd)
+                self._dropped += len(self._backlog)
+                self._backlog.clear()
+            self._file.close()
+
+    def _keep(self, line: bytes) -> None:
+        self._backlog.append(line)
+        self._backlog_bytes += len(line)
+        while len(self._backlog) > _BACKLOG or self._backlog_bytes > _BACKLOG_BYTES:
+            self._backlog_bytes -= len(self._backlog.popleft())
+            if not self._dropped_now:
+                sys.stderr.write(f"{self.path}: too many lines wait; the oldest are dropped\n")
+            self._dropped += 1
+            self._dropped_now += 1
+
+    def _write_backlog(self) -> None:
+        while self._backlog and self._append(self._backlog[0]):
+            self._backlog_bytes -= len(self._backlog.popleft())
+        if not self._backlog:
+            missing = f"{self._dropped_now} lines are" if self._dropped_now else "nothing is"
+            sys.stderr.write(f"{self.path} can be written again; {missing} missing\n")
+            self._dropped_now = 0
+
+    def _append(self, line: bytes) -> bool:
+        try:
+            self._file.append(line)
+        except OSError as error:
+            if not self._backlog:
+                reason = error.strerror or str(error)
+                sys.stderr.write(f"{self.path} cannot be written: {reason}; lines wait in memory\n")
+            return False
+        return True
