@@ -73,6 +73,9 @@ class Intake:
         Within the preview nothing is answered: the client would take it for what follows 100.
         """
         icap = self._channel.icap
+        self._stopped = self._core.excluded(self._case)
+        if self._stopped is not None and icap.reading is Reading.BODY:
+            return Taken(outcome=self._stopped)
         while True:
             event = await self._channel.next_event(BODY_PATIENCE, self._silence())
             if isinstance(event, Data):

@@ -94,9 +94,20 @@ class Services:
             ("X-Include", _INCLUDE),
         ]
 
-    def finish(self, case: Case, item: Item | None, outcome: Outcome, decision: Decision) -> None:
-        """Record a case and log its verdict under the words that KATA's users grep for."""
-        self.core.finish(case, item, outcome, decision)
+    async def finish(
+        self, case: Case, item: Item | None, outcome: Outcome, decision: Decision
+    ) -> None:
+        """Record a case, and log its verdict."""
+        await self.core.finish(case, item, outcome, decision)
+        self._log_verdict(case, outcome, decision)
+
+    def finish_now(self, case: Case, outcome: Outcome, decision: Decision) -> None:
+        """Record a case whose body never came in whole, and log what it is taken for."""
+        self.core.finish_now(case, None, outcome, decision)
+        self._log_verdict(case, outcome, decision)
+
+    def _log_verdict(self, case: Case, outcome: Outcome, decision: Decision) -> None:
+        """One line under the words that KATA's users grep for."""
         time = datetime.now().astimezone().isoformat(timespec="milliseconds")
         context = case.context
         who = [context.get(key) or "-" for key in ("client_ip", "user", "method", "url")]

@@ -12,6 +12,7 @@ from bridge.core import (
     Decision,
     Door,
     Item,
+    Origin,
     Outcome,
     OutcomeKind,
     Source,
@@ -99,7 +100,8 @@ class Transaction:
 
     async def _judge(self, item: Item) -> Outcome:
         hold = self._service.settings.hold
-        return self._core.known(item) or await self._core.judge(self._case, item, wait=hold)
+        known = self._core.known(self._case, item)
+        return known or await self._core.judge(self._case, item, wait=hold)
 
     # -- answering -----------------------------------------------------------------------------
 
@@ -109,7 +111,8 @@ class Transaction:
         decision = self._core.decide(case, outcome)
         if decision is Decision.SKIP:
             decision = Decision.BLOCK
-        self._finish(taken.item, outcome, decision)
+        self._recorded = True
+        await self._services.finish(case, taken.item, outcome, decision)
         if decision is Decision.PASS:
             await self._give_back(taken, writer)
         elif self._answer.begun:
@@ -149,15 +152,15 @@ class Transaction:
             "method": head.method or None,
             "url": log_url(head.url, keep_query) or None,
         }
-
-    def _finish(self, item: Item | None, outcome: Outcome, decision: Decision) -> None:
-        self._recorded = True
-        self._services.finish(self._case, item, outcome, decision)
+        if self._core.wants_origin:
+            kind, agent = self._carrying.joined("content-type"), head.joined("user-agent")
+            self._case.origin = Origin(head.url or None, kind, agent, client_ip(self._request))
 
     def _record_failure(self, reason: str) -> Outcome:
         outcome = Outcome(OutcomeKind.ERROR, Source.RULE, reason)
         if not self._recorded:
-            self._finish(None, outcome, Decision.BLOCK)
+            self._recorded = True
+            self._services.finish_now(self._case, outcome, Decision.BLOCK)
         return outcome
 
     def _block_for_own_fault(self) -> None:

@@ -125,7 +125,7 @@ def _fault(path: Path, lines: _Lines, detail: ErrorDetails) -> tuple[int, str]:
     elif detail["type"] == "missing":
         sentence = "this key is missing."
     else:
-        sentence = detail["msg"].removeprefix("Value error, ") + "."
+        sentence = detail["msg"].removeprefix("Value error, ").removesuffix(".") + "."
     line = lines.of(location)
     return line, f"{path}:{line}: {_dotted(location) or 'the file'}: {sentence}"
 

@@ -14,8 +14,8 @@ from typing import Any
 import uvloop
 
 from bridge.core.config import ConfigError, find_config, load_config
-from bridge.core.engine import StartError
 from bridge.core.linelog import LineLog
+from bridge.core.opening import StartError
 from bridge.core.printable import printable
 from bridge.core.settings import Settings
 

@@ -1,17 +1,19 @@
-"""Whether KATA can be asked, and since when: each change is said once, with its duration."""
+"""Which Central Nodes can be asked, and since when: each change is said once, with its duration."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from enum import StrEnum
 
+from bridge.core.breaker import Breaker
 from bridge.core.kata.wire import Answer
 
 _log = logging.getLogger("bridge.core.kata")
 
 
-FAULTS_IN_A_ROW = 10  # a 5xx may speak of one file; so many speak of KATA
+DOWN_SECONDS = 3.0
 
 
 class KataState(StrEnum):
@@ -34,7 +36,11 @@ _BEST_FIRST = (
 class KataHealth:
     """Keeps the state of every Central Node as the calls show it."""
 
-    def __init__(self, sensor_id: str, central_nodes: list[str]) -> None:
+    def __init__(
+        self, sensor_id: str, central_nodes: list[str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`clock`: seconds that do not jump."""
+        self._clock = clock
         self._nodes = {node: _NodeHealth(node, sensor_id) for node in central_nodes}
 
     @property
@@ -43,9 +49,43 @@ class KataHealth:
         states = {node.state for node in self._nodes.values()}
         return next(state for state in _BEST_FIRST if state in states)
 
-    def note(self, central_node: str, answer: Answer, detail: str) -> None:
+    @property
+    def reason(self) -> str:
+        """Why no node takes files, in a few words."""
+        return "; ".join(f"{name}: {node.reason}" for name, node in self._nodes.items())
+
+    def knows(self, central_node: str) -> bool:
+        """Whether it is one of ours."""
+        return central_node in self._nodes
+
+    def usable(self) -> list[str]:
+        """The nodes that files go to, in their order: the first is used again once it works."""
+        return [name for name, node in self._nodes.items() if not node.breaker.is_open]
+
+    @property
+    def is_down(self) -> bool:
+        """Whether no node has been usable for longer than a passing fault lasts."""
+        since = [node.breaker.opened_at for node in self._nodes.values()]
+        opened = [at for at in since if at is not None]
+        return len(opened) == len(since) and self._clock() - max(opened) > DOWN_SECONDS
+
+    def to_knock(self) -> list[str]:
+        """The nodes that are to be asked whether they work again."""
+        now = self._clock()
+        return [name for name, node in self._nodes.items() if node.breaker.knock_due(now)]
+
+    def busy_for(self, central_node: str) -> float:
+        """Seconds for which a node asked to be left in peace."""
+        return self._nodes[central_node].breaker.busy_for(self._clock())
+
+    def note(
+        self, central_node: str, answer: Answer, detail: str, retry_after: float | None = None
+    ) -> None:
         """Take an answer into account; 413 and 429 are answers of a KATA that works."""
-        self._nodes[central_node].note(answer, detail)
+        node, now = self._nodes[central_node], self._clock()
+        node.note(answer, detail, now)
+        if answer is Answer.BUSY and retry_after:
+            node.breaker.busy(now, retry_after)
 
 
 class _NodeHealth:
@@ -53,35 +93,45 @@ class _NodeHealth:
         self._node = node
         self._sensor_id = sensor_id
         self.state = KataState.UNKNOWN
-        self._faults = 0
-        self._since = time.monotonic()
+        self.reason = "not asked yet"
+        self.breaker = Breaker()
+        self._since: float | None = None
 
-    def note(self, answer: Answer, detail: str) -> None:
-        self._faults = self._faults + 1 if answer is Answer.FAULT else 0
-        if 0 < self._faults < FAULTS_IN_A_ROW:
-            return
+    def note(self, answer: Answer, detail: str, now: float) -> None:
         if answer is Answer.NOT_ACCEPTED:
-            self._change(KataState.NOT_ACCEPTED, detail)
+            self.breaker.open(now)
+            self._change(KataState.NOT_ACCEPTED, detail, now)
         elif answer in (Answer.UNREACHABLE, Answer.FAULT):
-            self._change(KataState.UNREACHABLE, detail)
+            self.breaker.failed(now, unreachable=answer is Answer.UNREACHABLE)
+            if self.breaker.is_open or self.state is KataState.UNKNOWN:
+                self._change(KataState.UNREACHABLE, detail, now)
         else:
-            self._change(KataState.OK, detail)
+            self.breaker.worked()
+            self._change(KataState.OK, detail, now)
 
-    def _change(self, state: KataState, detail: str) -> None:
+    def _change(self, state: KataState, detail: str, now: float) -> None:
+        self.reason = detail
         if state is self.state:
             return
         before, self.state = self.state, state
-        lasted = time.monotonic() - self._since
-        self._since = time.monotonic()
+        lasted = now - (self._since if self._since is not None else now)
+        self._since = now
         if state is KataState.OK:
             again = "" if before is KataState.UNKNOWN else f" again after {lasted:.0f} s"
             _log.warning("KATA takes files%s: %s", again, self._node)
         elif state is KataState.NOT_ACCEPTED:
-            _log.error(
-                "KATA has not accepted this system (or no longer does): waiting for the KATA "
-                "administrator to accept sensorId %s at %s under External systems > Server list",
-                self._sensor_id,
-                self._node,
-            )
+            self._say_not_accepted(before)
         else:
             _log.error("KATA takes no files: %s: %s", self._node, detail)
+
+    def _say_not_accepted(self, before: KataState) -> None:
+        what = "KATA has not accepted this system (or no longer does)"
+        if before is KataState.OK:
+            what = "KATA access is lost: this system was rejected, or its certificate changed"
+        _log.error(
+            "%s: waiting for the KATA administrator to accept sensorId %s at %s under External "
+            "systems > Server list",
+            what,
+            self._sensor_id,
+            self._node,
+        )

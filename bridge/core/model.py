@@ -6,6 +6,7 @@ import os
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 
@@ -68,6 +69,7 @@ class Outcome:
     rule: str | None = None
     threat: str | None = None
     technology: str | None = None
+    importance: str | None = None
     scan_id: str | None = None
     md5: str | None = None
 
@@ -94,8 +96,32 @@ class HeldBytes(Protocol):
     def release(self) -> None:
         """Let go of them."""
 
+    @property
+    def path(self) -> Path | None:
+        """The file that holds all of it; None where it is in memory."""
+
     def open(self) -> BinaryIO:
         """The bytes as a file, to be closed by the caller. Blocks: disk."""
+
+
+class Identity(Protocol):
+    """What names some bytes: all that a record needs of them."""
+
+    @property
+    def sha256(self) -> str:
+        """Lower hex."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBytes:
+    """Bytes that are not here (any longer): `sha256` in lower hex, `size` in bytes."""
+
+    sha256: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +157,23 @@ def new_case_id() -> str:
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(75, -1, -5))
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an object came from, raw, for rules: never for a log. None: not known."""
+
+    url: str | None = None
+    content_type: str | None = None
+    user_agent: str | None = None
+    source: str | None = None
+
+
 @dataclass(slots=True)
 class Case:
     """One request with a body, or one file, through one door; leaves exactly one record.
 
     `context` holds the door's own keys. `size` in bytes is what was announced, for a case whose
     bytes never become an item. `started` is monotonic seconds. `decision` is what the
-    record says, once it is written.
+    record says, once it is written. `bypassed`: its door was opened by `kata-bridge bypass`.
     """
 
     door: Door
@@ -148,6 +184,14 @@ class Case:
     started: float = field(default_factory=time.monotonic)
     decision: Decision | None = None
     size: int | None = None
+    bypassed: bool = False
+    origin: Origin = Origin()
+
+    @property
+    def client(self) -> str:
+        """Who is served fairly beside others: a user's machine, else a proxy or a folder."""
+        keys = ("client_ip", "proxy", "folder")
+        return next((self.context[key] or "" for key in keys if self.context.get(key)), "")
 
     @property
     def waited_ms(self) -> int:

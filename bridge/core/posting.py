@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from bridge.core.health import KataHealth
+from bridge.core.journal import Journal, KeptScan, ScanPhase
 from bridge.core.kata.poller import Scan
 from bridge.core.kata.wire import Answer, CallResult, new_scan_id
 from bridge.core.model import Item
@@ -50,18 +52,21 @@ def backoff(attempt: int, retry_after: float | None = None) -> float:
 
 
 class Poster:
-    """Posts items and forgets scans; notes for `health` what the answers show."""
+    """Posts items and forgets scans; notes for `health` what the answers show.
 
-    def __init__(self, client: ScanCalls, central_nodes: list[str], health: KataHealth) -> None:
+    Whatever KATA may hold stands in the journal before it is sent, until KATA has forgotten it.
+    """
+
+    def __init__(self, client: ScanCalls, health: KataHealth, journal: Journal) -> None:
         self._client = client
-        self._nodes = central_nodes
         self._health = health
+        self._journal = journal
 
     async def post(self, item: Item, posting: Posting) -> CallResult:
         """Try until KATA takes the item, refuses it, or stays out of reach.
 
-        A busy KATA (429) is asked again for as long as the caller lets it; set `posting.scan` on
-        success.
+        A busy KATA (429) is asked again for as long as the caller lets it; one that has been out
+        of reach for a while is not waited for. Sets `posting.scan` on success.
         """
         attempt = faults = 0
         while True:
@@ -70,37 +75,67 @@ class Poster:
                 faults += 1
             elif result.answer is not Answer.BUSY:
                 return result
-            if faults >= ROUNDS:
+            if faults >= ROUNDS or self._health.is_down:
                 return result
             await asyncio.sleep(backoff(attempt, result.retry_after))
             attempt += 1
 
     async def _try_nodes(self, item: Item, posting: Posting) -> CallResult:
-        result = CallResult(Answer.UNREACHABLE, "no Central Node is configured")
-        for node in self._nodes:
-            # Each try has an id of its own: what KATA does with one that it has seen is unknown.
-            scan_id = new_scan_id()
-            posting.sent.append((node, scan_id))
-            result = await self._client.submit(node, scan_id, item)
-            self._health.note(node, result.answer, result.detail)
-            if result.answer is Answer.OK:
-                posting.md5 = result.md5
-                posting.scan = Scan(scan_id, node, asyncio.get_running_loop().time())
+        busy = None
+        result = CallResult(Answer.UNREACHABLE, f"KATA takes no files: {self._health.reason}")
+        for node in self._health.usable():
+            pause = self._health.busy_for(node)
+            if pause:
+                busy = CallResult(Answer.BUSY, "KATA asked for a pause (429)", pause)
+                continue
+            result = await self._send(node, item, posting)
+            if result.answer in (Answer.OK, Answer.TOO_LARGE):
                 return result
-            if result.answer not in (Answer.UNREACHABLE, Answer.FAULT):
-                posting.sent.pop()  # KATA said that it did not take it
-            if result.answer in (Answer.TOO_LARGE, Answer.NOT_ACCEPTED):
-                return result
+            if result.answer is Answer.BUSY:
+                busy = result
+        return busy or result
+
+    async def _send(self, node: str, item: Item, posting: Posting) -> CallResult:
+        # Each try has an id of its own: what KATA does with one that it has seen is unknown.
+        scan_id = new_scan_id()
+        posting.sent.append((node, scan_id))
+        kept = KeptScan(scan_id, node, item.sha256, item.size, None, time.time(), ScanPhase.SENT)
+        await self._journal.scan_sent(kept)
+        result = await self._client.submit(node, scan_id, item)
+        self._health.note(node, result.answer, result.detail, result.retry_after)
+        if result.answer is Answer.OK:
+            posting.md5 = result.md5
+            posting.scan = Scan(scan_id, node, asyncio.get_running_loop().time())
+            await self._journal.scan_accepted(scan_id, result.md5)
+        elif result.answer not in (Answer.UNREACHABLE, Answer.FAULT):
+            posting.sent.pop()  # KATA said that it did not take it
+            await self._journal.scan_gone(scan_id)
         return result
 
     async def forget(self, posting: Posting) -> None:
-        """DELETE whatever KATA may hold of this item."""
+        """DELETE whatever KATA may hold of this item; `sweep` tries again what fails."""
+        for _, scan_id in posting.sent:
+            await self._journal.scan_done(scan_id)
         while posting.sent:
             node, scan_id = posting.sent.pop()
             for attempt in range(ROUNDS):
-                result = await self._client.delete(node, scan_id)
-                if result.answer is Answer.OK:
+                if await self._delete(node, scan_id) or node not in self._health.usable():
                     break
-                await asyncio.sleep(backoff(attempt, result.retry_after))
-            else:
-                _log.info("scan %s stays at %s: %s", scan_id, node, result.detail)
+                await asyncio.sleep(backoff(attempt))
+
+    async def sweep(self) -> None:
+        """DELETE what could not be DELETEd before, by this process or an earlier one."""
+        for node, scan_id in await self._journal.done_scans():
+            if not self._health.knows(node):
+                _log.warning("scan %s stays at %s, which is not in kata.urls", scan_id, node)
+                await self._journal.scan_gone(scan_id)
+            elif node in self._health.usable():
+                await self._delete(node, scan_id)
+
+    async def _delete(self, node: str, scan_id: str) -> bool:
+        result = await self._client.delete(node, scan_id)
+        if result.answer is not Answer.OK:
+            _log.info("scan %s stays at %s for now: %s", scan_id, node, result.detail)
+            return False
+        await self._journal.scan_gone(scan_id)
+        return True

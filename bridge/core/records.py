@@ -7,20 +7,25 @@ escaped, so that a name can do no harm on a terminal.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 
 from bridge.core.linelog import LineLog
-from bridge.core.model import Case, Decision, Item, Outcome, OutcomeKind
+from bridge.core.model import Case, Decision, Identity, Outcome
+from bridge.core.rotation import tail_lines
 
 HISTORY = "log-history.log"
 DETECTS = "log-detects.log"
 
+_TAIL_BYTES = 64 << 20
+_CASE = re.compile(rb'"case":"([0-9a-z]{16})"')
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def format_record(
-    case: Case, item: Item | None, outcome: Outcome, decision: Decision, *, late: bool = False
+    case: Case, item: Identity | None, outcome: Outcome, decision: Decision, *, late: bool = False
 ) -> bytes:
     """One record as a line. `item` is None where the bytes never came in whole."""
     record = {
@@ -39,6 +44,7 @@ def format_record(
         "rule": outcome.rule,
         "threat": outcome.threat,
         "technology": outcome.technology,
+        "importance": outcome.importance,
         "scan_id": outcome.scan_id,
         "waited_ms": case.waited_ms,
         "context": case.context,
@@ -54,16 +60,20 @@ class Records:
         self._history = LineLog(directory / HISTORY)
         self._detects = LineLog(directory / DETECTS)
 
-    def write(self, case: Case, item: Item | None, outcome: Outcome, decision: Decision) -> None:
-        """The one record of a case."""
-        line = format_record(case, item, outcome, decision)
-        self._history.write(line)
-        if outcome.kind is OutcomeKind.DETECT:
+    def write(self, line: bytes, *, detection: bool, late: bool = False) -> bool:
+        """Append a record; a late one to the detections alone. Whether the disk has it."""
+        if not late:
+            self._history.write(line)
+        if detection:
             self._detects.write(line)
+        return not self._history.waiting and not self._detects.waiting
 
-    def write_late(self, case: Case, item: Item, outcome: Outcome, decision: Decision) -> None:
-        """A detection of a case that has its record already."""
-        self._detects.write(format_record(case, item, outcome, decision, late=True))
+    def present(self, case_ids: Collection[str]) -> set[str]:
+        """Which of these cases have a record in the newest part of the history. Blocks: disk."""
+        if not case_ids:
+            return set()
+        found = (_CASE.search(line) for line in tail_lines(self._history.path, _TAIL_BYTES))
+        return {match[1].decode("ascii") for match in found if match} & set(case_ids)
 
     def close(self) -> None:
         """Close both files."""

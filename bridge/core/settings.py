@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from bridge.core.exclusions import Rule, Types, read_kds_list
 from bridge.core.fields import (
     CertificateFile,
     Count,
@@ -40,6 +41,8 @@ from bridge.core.fields import (
 )
 from bridge.core.model import Decision, Mode, OutcomeKind
 from bridge.core.units import Address, parse_central_node, parse_fingerprint
+from bridge.core.verdicts.redis_url import connection_arguments
+from bridge.core.verdicts.store import StoreError
 
 
 class _Section(BaseModel):
@@ -63,7 +66,9 @@ class KataSettings(_Section):
     poll_interval: PollInterval = 60
     poll_interval_waiting: PollInterval = 2
     verdict_timeout: Annotated[Duration, AfterValidator(at_least(1, "1s"))] = 600
+    late_window: Duration = 24 * 3600
     max_object_size: Size = 100 << 20
+    alerts: Annotated[bool, Field(strict=True)] = True
 
     @field_validator("client_key")
     @classmethod
@@ -94,13 +99,14 @@ class KataSettings(_Section):
 class SubmitSettings(_Section):
     """What is sent to KATA at all."""
 
-    types: Annotated[Literal["all"], BeforeValidator(only("all"))] = "all"
+    types: Types = "all"
 
 
 class VerdictSettings(_Section):
     """Where verdicts are kept, and how long (seconds by kind)."""
 
     store: str = "sqlite:///var/lib/katabridge/verdicts.db"
+    max_entries: Count = 1_000_000
     keep: dict[OutcomeKind, Duration] = {
         OutcomeKind.NOT_DETECTED: 24 * 3600,
         OutcomeKind.DETECT: 7 * 24 * 3600,
@@ -108,15 +114,21 @@ class VerdictSettings(_Section):
 
     @field_validator("store")
     @classmethod
-    def _sqliteonly(cls, value: str, info: ValidationInfo) -> str:
-        prefix = "sqlite:///"
-        if not value.startswith(prefix) or value == prefix:
-            raise ValueError(f"{value!r} is not built yet; this version takes sqlite:///PATH only")
-        return value
+    def _known_kind(cls, value: str) -> str:
+        scheme, _, rest = value.partition("://")  # never shown: it may hold a password
+        if scheme in ("redis", "rediss"):
+            try:
+                connection_arguments(value)
+            except StoreError as error:
+                raise ValueError(str(error)) from None
+            return value
+        if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+            return value
+        raise ValueError("must be sqlite:///PATH, redis://HOST:PORT/DB or rediss://HOST:PORT/DB")
 
     @field_validator("keep")
     @classmethod
-    def _verdictsonly(cls, value: dict[OutcomeKind, float]) -> dict[OutcomeKind, float]:
+    def _verdicts_only(cls, value: dict[OutcomeKind, float]) -> dict[OutcomeKind, float]:
         verdicts = {OutcomeKind.NOT_DETECTED: 24 * 3600.0, OutcomeKind.DETECT: 7 * 24 * 3600.0}
         for kind in value:
             if kind not in verdicts:
@@ -145,6 +157,14 @@ class ServiceSettings(_Section):
     def log_mode(self) -> Mode:
         """The mode under its name in the log."""
         return {"advanced": Mode.ADVANCED}[self.mode]
+
+
+def _kds_list(path: Path) -> Path:
+    read_kds_list(path)  # KdsListError is a ValueError
+    return path
+
+
+KdsList = Annotated[PathSetting, AfterValidator(_kds_list)]
 
 
 def _no_skip(policy: PolicySetting) -> PolicySetting:
@@ -205,6 +225,8 @@ class Settings(_Section):
     submit: SubmitSettings = SubmitSettings()
     policy: Annotated[PolicySetting, AfterValidator(_no_skip)] = {}
     folder_policy: PolicySetting = {}
+    exclusions: list[Rule] = []
+    exclude_lists: list[KdsList] = []
     verdicts: VerdictSettings = VerdictSettings()
     spool: SpoolSettings = SpoolSettings()
     icap: IcapSettings = IcapSettings()
@@ -237,9 +259,6 @@ class Settings(_Section):
 # Keys of the design that this version refuses, because nothing would act on them.
 NOT_YET = frozenset(
     {
-        "kata.late_window",
-        "kata.alerts",
-        "exclusions",
         "icap.tls",
         "icap.trickle",
         "logs.keep",

@@ -6,6 +6,7 @@ Files are written by threads of the spool's own, mode 0600, within `max_bytes` a
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import io
 import os
@@ -34,11 +35,22 @@ class Spool:
         self._settings = settings
         self.dir = settings.dir / instance
         self.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for leftover in self.dir.iterdir():  # of a process that died: its cases were never judged
+        for leftover in self.dir.iterdir():  # of a process that died; what it kept lies beside
             leftover.unlink()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="spool")
         self.memory_used = 0
         self.disk_used = 0
+
+    def adopt(self, path: Path, size: int, sha256: str) -> Body:
+        """A file of this spool's folder as a body, held once. OSError where it is not whole."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        storage = _Storage(self)
+        storage.path, storage.fd, storage.on_disk = path, descriptor, size
+        self.disk_used += size
+        if os.fstat(descriptor).st_size != size:
+            storage.release()
+            raise OSError(errno.EIO, "it is not whole", str(path))
+        return Body(storage, size, sha256)
 
     def close(self) -> None:
         """End the threads; bodies that are still held stay readable."""
@@ -238,6 +250,11 @@ class Body:
     def chunks(self, offset: int = 0) -> AsyncIterator[bytes]:
         """All bytes from `offset` on, in pieces of at most 256 KiB."""
         return self._storage.chunks(offset)
+
+    @property
+    def path(self) -> Path | None:
+        """The file that holds all of it; None where it is in memory."""
+        return self._storage.path
 
     def open(self) -> BinaryIO:
         """The bytes as a file of their own, to be closed by the caller. Blocks: disk."""

@@ -5,13 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterable
+from typing import Protocol
 
-from bridge.core.kata.poller import Pollers
-from bridge.core.kata.wire import Answer, ScanState
-from bridge.core.model import Case, Item, Outcome, OutcomeKind, Source
-from bridge.core.posting import Poster, Posting
+from bridge.core.flight import Flight, oversize, unavailable
+from bridge.core.journal import KeptScan, ScanPhase
+from bridge.core.kata.poller import Scan
+from bridge.core.model import (
+    Case,
+    Decision,
+    Identity,
+    Item,
+    KnownBytes,
+    Outcome,
+    OutcomeKind,
+    Source,
+)
+from bridge.core.scanner import Scanner
 from bridge.core.settings import KataSettings
 from bridge.core.verdicts import VerdictFront
 
@@ -19,234 +30,217 @@ _log = logging.getLogger(__name__)
 
 PENDING = Outcome(OutcomeKind.PENDING, Source.KATA, "KATA has not judged it yet")
 _CLOSE_SECONDS = 2.0
+_GRACE = 1.0  # for a case that waited in vain to be recorded, and perhaps passed
 _RECORD_SECONDS = 60.0  # how long a scan stays at KATA for a door that does not write its record
-_STATES = {
-    ScanState.DETECT: OutcomeKind.DETECT,
-    ScanState.NOT_DETECTED: OutcomeKind.NOT_DETECTED,
-    ScanState.ERROR: OutcomeKind.ERROR,
-    ScanState.TIMEOUT: OutcomeKind.TIMEOUT,
-}
-
-LateHandler = Callable[[Case, Item, Outcome], None]
 
 
-@dataclass(eq=False, slots=True)
-class _Job:
-    """One content on its way through KATA, with all the cases that want to know."""
+class Aftermath(Protocol):
+    """Told what becomes of cases that were recorded without a verdict."""
 
-    item: Item
-    started: float
-    outcome: asyncio.Future[Outcome]
-    posting: Posting = field(default_factory=Posting)
-    open_cases: set[str] = field(default_factory=set)
-    late_cases: list[Case] = field(default_factory=list)
-    recorded: asyncio.Event = field(default_factory=asyncio.Event)
-    waiters: int = 0
-    task: asyncio.Task[None] | None = None
+    def judged_late(self, case: Case, content: Identity, outcome: Outcome) -> None:
+        """The outcome that came later, or that none came in time."""
 
 
 class Submitter:
     """`submit` gives the outcome of an item; `recorded` says that a case has its record.
 
-    A scan is DELETEd at KATA once every case that waited for it has its record.
+    A scan is DELETEd at KATA once every case that waited for it has its record. One that was
+    passed unjudged is looked after for `late_window`.
     """
 
     def __init__(
         self,
         settings: KataSettings,
         verdicts: VerdictFront,
-        poster: Poster,
-        poller: Pollers,
-        on_late: LateHandler,
+        scanner: Scanner,
+        aftermath: Aftermath,
     ) -> None:
-        """`on_late` is told of a detection that comes after a case was recorded as pending."""
         self._settings = settings
         self._verdicts = verdicts
-        self._poster = poster
-        self._poller = poller
-        self._on_late = on_late
-        self._jobs: dict[str, _Job] = {}
-        self._by_case: dict[str, _Job] = {}
-        self._unfinished: set[_Job] = set()  # judged or not: KATA may still hold their scans
-        self._slots = asyncio.Semaphore(settings.max_in_flight)
+        self._scanner = scanner
+        self._aftermath = aftermath
+        self._flights: dict[str, Flight] = {}
+        self._by_case: dict[str, Flight] = {}
+        self._unfinished: set[Flight] = set()  # judged or not: KATA may still hold their scans
+        self._closing = False
+        self.max_object_size = settings.max_object_size  # KATA's own limit may lower it
 
     @property
     def in_flight(self) -> int:
         """Contents that are queued or at KATA."""
-        return len(self._jobs)
+        return len(self._flights)
 
     def known(self, item: Item) -> Outcome | None:
         """What can be said at once, without waiting: a limit, or a verdict in memory."""
-        if item.size > self._settings.max_object_size:
-            return oversize(self._settings.max_object_size)
+        if item.size > self.max_object_size:
+            ours = self.max_object_size == self._settings.max_object_size
+            return oversize(self.max_object_size if ours else None)
         return self._verdicts.peek(item.sha256)
 
-    async def submit(self, case: Case, item: Item, *, wait: float | None = None) -> Outcome:
+    async def submit(
+        self, case: Case, item: Item, *, wait: float | None = None, background: bool = False
+    ) -> Outcome:
         """The outcome of these bytes; `pending` where `wait` seconds pass without one.
 
-        The scan goes on then, and its verdict is known to the next who asks.
+        The scan goes on then, and its verdict is known to the next who asks. Who asks in the
+        `background` has others go first.
         """
         outcome = self.known(item) or await self._verdicts.get(item.sha256)
         if outcome is not None:
             return outcome
-        loop = asyncio.get_running_loop()
-        arrived = loop.time()
-        deadline = None if wait is None else arrived + wait
-        while True:
-            job = self._jobs.get(item.sha256) or self._start(item)
-            outcome = await self._wait(job, case, deadline)
+        arrived = asyncio.get_running_loop().time()
+        limit = arrived + self._settings.verdict_timeout
+        hold = limit if wait is None else min(arrived + wait, limit)
+        while not self._closing:
+            flight = self._flights.get(item.sha256) or self._start(item, case.client, limit)
+            outcome = await self._wait(flight, case, hold, limit, background=background)
             # A failure of a scan that began before this case came is not this case's failure.
-            if outcome is PENDING or outcome.is_verdict or job.started >= arrived:
+            if outcome is PENDING or outcome.is_verdict or flight.started >= arrived:
                 return outcome
-            self.recorded(case)
+            self._close_case(case)
+        return unavailable("katabridge was stopped")
 
-    def recorded(self, case: Case) -> None:
-        """The case has its record: nothing of it needs its scan at KATA any longer."""
-        job = self._by_case.pop(case.id, None)
-        if job is not None:
-            job.open_cases.discard(case.id)
-            if not job.open_cases:
-                job.recorded.set()
+    def recorded(self, case: Case, outcome: Outcome) -> None:
+        """The case has its record: what it needs of its scan now is a verdict that comes late."""
+        flight = self._close_case(case)
+        if flight is None or outcome.is_verdict:
+            return
+        if flight.outcome.done():  # it came while the record was written
+            if flight.outcome.result().kind is not outcome.kind:
+                self._aftermath.judged_late(case, flight.content, flight.outcome.result())
+            return
+        flight.unjudged[case.id] = case
+        now = asyncio.get_running_loop().time()
+        if case.decision is Decision.PASS:
+            flight.extend(now + self._settings.late_window)
+        elif not flight.waiters and now >= flight.keep_until - _GRACE:
+            flight.expire(now)
+
+    def _close_case(self, case: Case) -> Flight | None:
+        flight = self._by_case.pop(case.id, None)
+        if flight is not None:
+            flight.closed(case)
+        return flight
+
+    def resume(
+        self, scans: Iterable[KeptScan], passed: dict[str, list[tuple[Case, float]]]
+    ) -> None:
+        """Take up scans of an earlier process, with the cases that it passed unjudged.
+
+        `passed`: by sha256, each with the time (seconds since the epoch) until it is looked after.
+        """
+        for kept in scans:
+            flight = self._flights.get(kept.sha256)
+            if flight is None:
+                flight = self._take_up(kept)
+                for case, until in passed.pop(kept.sha256, []):
+                    self.look_after(flight, case, until)
+            flight.posting.sent.append((kept.node, kept.scan_id))
+
+    def look_after(self, flight: Flight, case: Case, until: float) -> None:
+        """Tell what becomes of a case that was passed unjudged, until `until` (epoch seconds)."""
+        flight.unjudged[case.id] = case
+        flight.extend(asyncio.get_running_loop().time() + until - time.time())
+
+    def _take_up(self, kept: KeptScan) -> Flight:
+        now = asyncio.get_running_loop().time()
+        content = KnownBytes(kept.sha256, kept.size)
+        flight = self._new_flight(content, None, "", now + self._settings.verdict_timeout)
+        in_doubt = kept.phase is ScanPhase.SENT
+        flight.posting.md5 = kept.md5
+        flight.posting.scan = Scan(kept.scan_id, kept.node, now, in_doubt=in_doubt)
+        return flight
+
+    def restart(self, item: Item, client: str) -> Flight:
+        """Have a content judged that an earlier process did not bring to KATA."""
+        limit = asyncio.get_running_loop().time() + self._settings.verdict_timeout
+        return self._flights.get(item.sha256) or self._start(item, client, limit)
 
     async def close(self) -> None:
-        """Stop all work: who still waits gets `unavailable`; KATA is told to forget our scans."""
-        for job in self._unfinished:
-            job.recorded.set()
-            if job.task is not None and not job.outcome.done():
-                job.task.cancel()
-        tasks = [job.task for job in self._unfinished if job.task is not None]
+        """Stop all work: who still waits gets `unavailable`.
+
+        Scans stay at KATA and in the journal, so that the next start takes them up.
+        """
+        self._closing = True
+        now = asyncio.get_running_loop().time()
+        for flight in self._unfinished:
+            flight.recorded.set()
+            running = not flight.outcome.done() and flight.keep_until > now
+            if flight.task is not None and running:
+                flight.task.cancel()
+        tasks = [flight.task for flight in self._unfinished if flight.task is not None]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=_CLOSE_SECONDS)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        for job in list(self._jobs.values()):  # whose task was cancelled before it began
-            del self._jobs[job.item.sha256]
-            job.outcome.set_result(unavailable("katabridge was stopped"))
-            job.item.body.release()
+        for flight in list(self._flights.values()):  # whose task was cancelled before it began
+            self._land(flight, unavailable("katabridge was stopped"))
 
-    def _start(self, item: Item) -> _Job:
-        loop = asyncio.get_running_loop()
+    def _start(self, item: Item, client: str, limit: float) -> Flight:
         item.body.retain()
-        job = _Job(item, loop.time(), loop.create_future())
-        self._jobs[item.sha256] = job
-        self._unfinished.add(job)
-        job.task = asyncio.create_task(self._run(job), name=f"scan-{item.sha256[:12]}")
-        job.task.add_done_callback(lambda _: self._unfinished.discard(job))
-        return job
+        return self._new_flight(item, item, client, limit)
 
-    async def _wait(self, job: _Job, case: Case, deadline: float | None) -> Outcome:
-        self._by_case[case.id] = job
-        job.open_cases.add(case.id)
-        job.recorded.clear()
-        self._count_waiter(job, 1)
+    def _new_flight(
+        self, content: Identity, item: Item | None, client: str, limit: float
+    ) -> Flight:
+        loop = asyncio.get_running_loop()
+        flight = Flight(content, item, client, loop.time(), limit, loop.create_future())
+        self._flights[content.sha256] = flight
+        self._unfinished.add(flight)
+        flight.task = asyncio.create_task(self._run(flight), name=f"scan-{content.sha256[:12]}")
+        flight.task.add_done_callback(lambda _: self._unfinished.discard(flight))
+        return flight
+
+    async def _wait(
+        self, flight: Flight, case: Case, hold: float, limit: float, *, background: bool
+    ) -> Outcome:
+        self._by_case[case.id] = flight
+        flight.opened(case)
+        flight.extend(limit + _GRACE)
+        self._count_waiter(flight, 0 if background else 1)
         try:
-            async with asyncio.timeout_at(deadline):
-                return await asyncio.shield(job.outcome)
+            async with asyncio.timeout_at(hold):
+                return await asyncio.shield(flight.outcome)
         except TimeoutError:
-            if job.outcome.done():  # in the same turn of the loop: nobody would tell of it later
-                return job.outcome.result()
-            job.late_cases.append(case)
-            return PENDING
+            if flight.outcome.done():  # in the same turn of the loop: nobody would tell of it later
+                return flight.outcome.result()
+            return PENDING if hold < limit else flight.out_of_time()
         finally:
-            self._count_waiter(job, -1)
+            self._count_waiter(flight, 0 if background else -1)
 
-    def _count_waiter(self, job: _Job, change: int) -> None:
-        job.waiters += change
-        if job.posting.scan is not None:
-            job.posting.scan.waiters = job.waiters
-            self._poller.waiters_changed(job.posting.scan)
+    def _count_waiter(self, flight: Flight, change: int) -> None:
+        if change:
+            flight.count_waiter(change)
+            self._scanner.waiters_changed(flight)
 
-    async def _run(self, job: _Job) -> None:
+    async def _run(self, flight: Flight) -> None:
         try:
-            outcome = await self._judge(job)
-            if outcome.is_verdict:
-                await self._verdicts.put(job.item.sha256, outcome)
-        except asyncio.CancelledError:  # by `close`, which still waits for the clean-up
-            outcome = unavailable("katabridge was stopped")
+            outcome = await self._scanner.judge(flight)
+        except asyncio.CancelledError:  # by `close`: its scan and cases are the next start's
+            self._land(flight, unavailable("katabridge was stopped"))
+            return
         except Exception:
             _log.exception("a fault of katabridge itself; the item counts as `error`")
             outcome = Outcome(OutcomeKind.ERROR, Source.RULE, "a fault inside katabridge")
-        del self._jobs[job.item.sha256]
-        job.outcome.set_result(outcome)
-        self._tell_late(job, outcome)
-        job.item.body.release()
-        await self._clean_up(job)
+        self._land(flight, outcome)
+        for case in flight.unjudged.values():
+            self._aftermath.judged_late(case, flight.content, outcome)
+        await self._clean_up(flight)
 
-    async def _judge(self, job: _Job) -> Outcome:
-        if self._slots.locked() and len(self._jobs) > self._capacity:
-            return unavailable("the queue for KATA is full (kata.queue)")
-        try:
-            async with asyncio.timeout(self._settings.verdict_timeout):
-                async with self._slots:
-                    return await self._scan(job)
-        except TimeoutError:
-            if job.posting.scan is None:
-                return unavailable("KATA took no file within kata.verdict_timeout")
-            return Outcome(
-                OutcomeKind.TIMEOUT,
-                Source.KATA,
-                "KATA gave no verdict within kata.verdict_timeout",
-                scan_id=job.posting.scan.scan_id,
-                md5=job.posting.md5,
-            )
+    def _land(self, flight: Flight, outcome: Outcome) -> None:
+        del self._flights[flight.content.sha256]
+        flight.end(outcome)
+        if flight.item is not None:
+            flight.item.body.release()
 
-    @property
-    def _capacity(self) -> int:
-        return self._settings.max_in_flight + self._settings.queue
-
-    async def _scan(self, job: _Job) -> Outcome:
-        result = await self._poster.post(job.item, job.posting)
-        if result.answer is Answer.TOO_LARGE:
-            return oversize(None)
-        scan = job.posting.scan
-        if scan is None:
-            return unavailable(result.detail)
-        scan.waiters = job.waiters
-        self._poller.watch(scan)
-        try:
-            state = await scan.final
-        finally:
-            self._poller.forget(scan)
-        return Outcome(
-            _STATES[state],
-            Source.KATA,
-            f"KATA says {state.value!r}",
-            scan_id=scan.scan_id,
-            md5=job.posting.md5,
-        )
-
-    def _tell_late(self, job: _Job, outcome: Outcome) -> None:
-        if outcome.kind is OutcomeKind.DETECT:
-            for case in job.late_cases:
-                self._on_late(case, job.item, outcome)
-
-    async def _clean_up(self, job: _Job) -> None:
+    async def _clean_up(self, flight: Flight) -> None:
         """Forget the scan at KATA, after the records of its cases."""
-        if job.open_cases:
+        if flight.open_cases:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_RECORD_SECONDS):
-                    await job.recorded.wait()
-        for case_id in job.open_cases:
-            if self._by_case.get(case_id) is job:
+                    await flight.recorded.wait()
+        for case_id in flight.open_cases:
+            if self._by_case.get(case_id) is flight:
                 del self._by_case[case_id]
-        await self._poster.forget(job.posting)
-
-
-def oversize(limit: int | None) -> Outcome:
-    """An item that is too large: by our limit in bytes, or (None) by KATA's."""
-    if limit is None:
-        return Outcome(
-            OutcomeKind.OVERSIZE, Source.KATA, "larger than KATA takes (413)", rule="kata"
-        )
-    return Outcome(
-        OutcomeKind.OVERSIZE,
-        Source.RULE,
-        f"larger than kata.max_object_size ({limit} bytes)",
-        rule="kata.max_object_size",
-    )
-
-
-def unavailable(detail: str) -> Outcome:
-    """An item that KATA could not be asked about."""
-    return Outcome(OutcomeKind.UNAVAILABLE, Source.RULE, detail)
+        await self._scanner.forget(flight)

@@ -42,7 +42,8 @@ class EmulatedScan:
 class Memory:
     """The emulator's state. Sensors survive in `sensors.json`; scans do not.
 
-    `calls` counts requests by call, `submitted` names what was accepted, in order.
+    `calls` counts requests by call, `submitted` names what was accepted, `deleted` what was
+    DELETEd, in order.
     """
 
     directory: Path
@@ -53,6 +54,7 @@ class Memory:
     scans: dict[tuple[str, str], EmulatedScan] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     submitted: list[EmulatedScan] = field(default_factory=list)
+    deleted: list[EmulatedScan] = field(default_factory=list)
     attempts: Counter[str] = field(default_factory=Counter)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -101,9 +103,11 @@ class Memory:
         """Drop one scan; an empty id drops all of the sensor, as KATA does."""
         with self.lock:
             if scan_id:
-                return self.scans.pop((sensor, scan_id), None) is not None
+                scan = self.scans.pop((sensor, scan_id), None)
+                self.deleted += [scan] if scan is not None else []
+                return scan is not None
             for scan in self.of_sensor(sensor, None):
-                del self.scans[sensor, scan.scan_id]
+                self.deleted.append(self.scans.pop((sensor, scan.scan_id)))
             return True
 
 

@@ -24,6 +24,17 @@ class Why(StrEnum):
     DELIVERED = "delivered"
 
 
+def format_note(folder: str, look: Look, why: Why) -> str:
+    """What is to be remembered of a file after the record of its case."""
+    return json.dumps([folder, *astuple(look), why.value])
+
+
+def parse_note(note: str) -> tuple[str, Look, Why]:
+    """The folder's name, the file and why it stays."""
+    folder, *look, why = json.loads(note)
+    return folder, Look(*look), Why(why)
+
+
 class LeftFiles:
     """The looks of files that are done with but still there."""
 

@@ -7,6 +7,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from bridge.core import Core, Door, Settings, StartError, start_log
+from bridge.folder.left import parse_note
 from bridge.folder.watch import FolderWatcher
 
 _log = logging.getLogger(__name__)
@@ -25,9 +26,21 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             watchers = [FolderWatcher(core, each, threads, slots) for each in settings.folders]
             for watcher in watchers:
                 watcher.prepare()
+            await _take_up(core, watchers)
             await _watch(core, watchers, settings, stop)
     _log.warning("kata-bridge watch has stopped")
     log.close()
+
+
+async def _take_up(core: Core, watchers: list[FolderWatcher]) -> None:
+    """Go on with files whose record was written when an earlier process was cut off."""
+    by_name = {watcher.name: watcher for watcher in watchers}
+    for case_id, note in core.notes().items():
+        folder, look, why = parse_note(note)
+        if folder in by_name:
+            await by_name[folder].take_up(case_id, look, why)
+        else:
+            await core.confirm(case_id)
 
 
 async def _watch(

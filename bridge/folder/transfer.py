@@ -26,7 +26,7 @@ from bridge.core import (
 )
 from bridge.folder import files
 from bridge.folder.files import BeingWrittenError, Metadata, NotStillError
-from bridge.folder.left import LeftFiles, Why
+from bridge.folder.left import LeftFiles, Why, format_note
 from bridge.folder.settle import Look
 
 _log = logging.getLogger(__name__)
@@ -88,8 +88,14 @@ class Transfer:
         if look.size > limit:
             outcome = oversize(limit)
             if self._core.decide(case, outcome) is Decision.SKIP:
-                self._finish(case, None, outcome, Decision.SKIP)
-                self._left.add(look, Why.LEFT)
+                await self._finish(
+                    case,
+                    None,
+                    outcome,
+                    Decision.SKIP,
+                    format_note(self._folder.name, look, Why.LEFT),
+                )
+                await self.leave(case.id, look, Why.LEFT)
                 return Done(Decision.SKIP)
         try:
             return await self._judge(case, look)
@@ -100,10 +106,16 @@ class Transfer:
         """Wait for files whose delivery has begun: each ends delivered, recorded and removed."""
         await asyncio.gather(*self._completing, return_exceptions=True)
 
-    def withdrawn(self, case: Case) -> None:
+    async def withdrawn(self, case: Case) -> None:
         """Record the case of a file that went away before KATA could be asked."""
         outcome = unavailable("the file went away before KATA could be asked")
-        self._finish(case, None, outcome, Decision.HOLD)
+        await self._finish(case, None, outcome, Decision.HOLD, None)
+
+    async def leave(self, case_id: str, look: Look, why: Why) -> None:
+        """The case has its record, and the file is still there: remember why, also for later."""
+        self._left.add(look, why)
+        await self._in_thread(self._left.save)
+        await self._core.confirm(case_id)
 
     async def remove(self, look: Look) -> bool:
         """Remove the source of a delivered file; False where it cannot be removed."""
@@ -153,15 +165,17 @@ class Transfer:
         async def work() -> Done:
             try:
                 target = await self._deliver(case, item, kept, decision)
-                self._finish(case, item, outcome, decision)
+                why = Why.LEFT if decision is Decision.SKIP else Why.DELIVERED
+                await self._finish(
+                    case, item, outcome, decision, format_note(self._folder.name, look, why)
+                )
             finally:
                 item.body.release()
-            removed = True
-            if decision is Decision.SKIP:
-                self._left.add(look, Why.LEFT)
-            elif not await self.remove(look):
-                self._left.add(look, Why.DELIVERED)
-                removed = False
+            removed = why is Why.LEFT or await self.remove(look)
+            if why is Why.LEFT or not removed:
+                await self.leave(case.id, look, why)
+            else:
+                await self._core.confirm(case.id)
             return Done(decision, "", target, removed)
 
         task = asyncio.create_task(work(), name="delivery")
@@ -191,8 +205,15 @@ class Transfer:
         case.context["moved_to"] = str(folder / item.name)
         return folder
 
-    def _finish(self, case: Case, item: Item | None, outcome: Outcome, decision: Decision) -> None:
-        self._core.finish(case, item, outcome, decision)
+    async def _finish(
+        self,
+        case: Case,
+        item: Item | None,
+        outcome: Outcome,
+        decision: Decision,
+        note: str | None,
+    ) -> None:
+        await self._core.finish(case, item, outcome, decision, note)
         _log.info(
             "folder %s: %s: %s (%s), %s, case %s",
             self._folder.name,

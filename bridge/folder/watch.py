@@ -11,7 +11,7 @@ from pathlib import Path
 from bridge.core import Case, Core, Decision, FolderSettings, StartError
 from bridge.folder import files
 from bridge.folder.files import NotStillError
-from bridge.folder.left import LeftFiles
+from bridge.folder.left import LeftFiles, Why
 from bridge.folder.retry import Retries, Troubles
 from bridge.folder.settle import Look, Settler
 from bridge.folder.transfer import DeliveryError, Transfer
@@ -63,6 +63,15 @@ class FolderWatcher:
         for path in (self._folder.output, self._folder.quarantine):
             files.remove_drafts(path, self._core.instance)
 
+    @property
+    def name(self) -> str:
+        """The folder's name in the configuration."""
+        return self._folder.name
+
+    async def take_up(self, case_id: str, look: Look, why: Why) -> None:
+        """Go on with a file whose case has its record since an earlier process."""
+        await self._transfer.leave(case_id, look, why)
+
     async def run(self) -> None:
         """Watch until cancelled. Deliveries under way are completed, other files stay in input."""
         try:
@@ -84,7 +93,7 @@ class FolderWatcher:
             self._troubles.begins(_INPUT, f"{self._folder.input} cannot be read: {error.strerror}")
             return
         self._troubles.ends(_INPUT)
-        self._forget_others(set(looks))
+        await self._forget_others(set(looks))
         await self._remove_delivered()
         await loop.run_in_executor(self._threads, self._left.save)
         settled = self._settler.settled(looks, loop.time())
@@ -95,14 +104,14 @@ class FolderWatcher:
         elif due:
             self._begin_probe(due)
 
-    def _forget_others(self, present: set[Look]) -> None:
+    async def _forget_others(self, present: set[Look]) -> None:
         self._left.keep_only(present)
         names = {look.name for look in present}
         self._retries.keep_only(names)
         targets = {str(self._folder.output), str(self._folder.quarantine)}
         self._troubles.keep_only(names | targets | {_INPUT})
         for look in [look for look in self._held if look not in present]:
-            self._transfer.withdrawn(self._held.pop(look))
+            await self._transfer.withdrawn(self._held.pop(look))
 
     def _is_due(self, look: Look, now: float) -> bool:
         if look.name in self._tasks or look in self._left:

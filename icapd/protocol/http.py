@@ -56,6 +56,10 @@ class HttpHead:
         """The first field of that name, or None."""
         return next(iter(self._all(name)), None)
 
+    def joined(self, name: str) -> str | None:
+        """All fields of that name as one (RFC 9110 5.3), or None."""
+        return ", ".join(self._all(name)) or None
+
     def _all(self, name: str) -> list[str]:
         wanted = name.lower().encode("ascii")
         values = []

@@ -80,7 +80,7 @@ def on_two(open_one: Open, check: Callable[..., Coroutine[Any, Any, None]]) -> N
 
 
 async def until(condition: Callable[[], Awaitable[object]]) -> None:
-    while not await condition():  # noqa: ASYNC110
+    while not await condition():
         await asyncio.sleep(0.02)
 
 

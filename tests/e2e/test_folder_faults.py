@@ -198,7 +198,7 @@ def watching(site: Site, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - files tell nobody
+        while not condition():  # files tell nobody
             await asyncio.sleep(0.02)
 
 

@@ -28,7 +28,7 @@ async def judge(
     try:
         outcome = await core.judge(case, item, wait=wait)
         decision = core.decide(case, outcome)
-        core.finish(case, item, outcome, decision)
+        await core.finish(case, item, outcome, decision)
         return outcome, decision
     finally:
         item.body.release()

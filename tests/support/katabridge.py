@@ -13,7 +13,7 @@ import yaml
 from bridge.core import Settings, fingerprint, load_config
 from bridge.emulator import Emulator, Memory
 from tests.support.certificates import put_certificate
-from tests.support.processes import Program, accepts, free_port, module
+from tests.support.processes import Program, accepts, free_port, module, wait_until
 
 Records = list[dict[str, Any]]
 
@@ -89,6 +89,11 @@ class Site:
         if not path.exists():
             return []
         return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def wait_records(self, count: int, log: str = "log-history.log") -> Records:
+        """What the log holds once it holds so many: a threat's name may be looked up first."""
+        wait_until(lambda: len(self.records(log)) >= count, f"{count} lines in {log}")
+        return self.records(log)
 
     def start_icapd(self) -> Program:
         """The ICAP door as a program of its own."""

@@ -80,7 +80,7 @@ WRONG = {
     ),
     "keep of a failure": ("verdicts: {keep: {error: 1h}}\n", "error is no verdict"),
     "not built yet, a key": (
-        "exclusions: []\n", ":7: exclusions: this version does not act on this key yet"
+        "status: {}\n", ":7: status: this version does not act on this key yet"
     ),
     "not built yet, a value": (
         "icap: {workers: 4}\n", ":7: icap.workers: 4 is not built yet; this version takes 1 only"
@@ -89,7 +89,12 @@ WRONG = {
         "icap:\n  services:\n    a: {method: REQMOD, mode: monitor}\n",
         ":9: icap.services.a.mode: 'monitor' is not built yet; this version takes advanced only.",
     ),
-    "redis": ("verdicts: {store: 'redis://x'}\n", ":7: verdicts.store: 'redis://x' is not built"),
+    "a store that is none": (
+        "verdicts: {store: 'mysql://u:secret@x'}\n", ":7: verdicts.store: must be sqlite:///PATH, "
+    ),
+    "a redis without TLS": (
+        "verdicts: {store: 'redis://u:secret@x/0?ssl_ca_certs=/a'}\n", "needs TLS, that is rediss://"
+    ),
     "no network": ("icap: {allow_from: [10.0.0.300]}\n", ":7: icap.allow_from[0]: not a network"),
     "one folder for two": (
         "folders:\n  - {name: a, input: x, output: x, quarantine: y}\n",
@@ -126,6 +131,7 @@ def test_a_fault_names_file_line_and_key(folder: Path, text: str, expected: str)
         load_config(path)
     assert str(caught.value).startswith(str(path))
     assert expected in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,12 @@ from bridge.core import Case, Decision, Door, Mode, Outcome, OutcomeKind, Source
 from bridge.core.linelog import LineLog
 from bridge.core.model import new_case_id
 from bridge.core.records import Records, format_record
+from bridge.core.rotation import set_aside
 
 KEYS = [
     *("time", "case", "door", "name", "size", "sha256", "md5", "outcome", "source", "decision"),
-    *("late", "mode", "rule", "threat", "technology", "scan_id", "waited_ms", "context"),
+    *("late", "mode", "rule", "threat", "technology", "importance", "scan_id", "waited_ms"),
+    "context",
 ]
 CLEAN = Outcome(OutcomeKind.NOT_DETECTED, Source.KATA, md5="m", scan_id="s")
 BAD = Outcome(OutcomeKind.DETECT, Source.KNOWN, threat="EICAR", technology="am")
@@ -53,14 +55,24 @@ def test_a_name_that_is_not_utf8_is_recorded(tmp_path: Path) -> None:
 
 def test_every_case_goes_to_history_and_detections_to_both(tmp_path: Path) -> None:
     records = Records(tmp_path)
-    records.write(case(), None, CLEAN, Decision.PASS)
-    records.write(case(), None, BAD, Decision.BLOCK)
-    records.write_late(case(), None, BAD, Decision.HOLD)  # type: ignore[arg-type]
+    assert records.write(b"clean", detection=False)
+    assert records.write(b"bad", detection=True)
+    assert records.write(b"late", detection=True, late=True)
     records.close()
-    history = (tmp_path / "log-history.log").read_text().splitlines()
-    detects = (tmp_path / "log-detects.log").read_text().splitlines()
-    assert [json.loads(line)["outcome"] for line in history] == ["not_detected", "detect"]
-    assert [json.loads(line)["late"] for line in detects] == [False, True]
+    assert (tmp_path / "log-history.log").read_text().splitlines() == ["clean", "bad"]
+    assert (tmp_path / "log-detects.log").read_text().splitlines() == ["bad", "late"]
+
+
+def test_cases_that_have_a_record_are_found_past_a_rotation(tmp_path: Path) -> None:
+    cases = [case(), case('"case":"0123456789abcdef"'), case()]
+    records = Records(tmp_path)
+    for each in cases[:2]:
+        records.write(format_record(each, None, CLEAN, Decision.PASS), detection=False)
+    set_aside(tmp_path / "log-history.log")
+    ids = {each.id for each in cases}
+    assert records.present({*ids, "0123456789abcdef"}) == {cases[0].id, cases[1].id}
+    assert records.present([]) == set()
+    records.close()
 
 
 def test_case_ids_differ_and_sort_by_time() -> None:

@@ -51,7 +51,7 @@ def converse(site: Site, talk: Talk) -> None:
             reader, writer = await asyncio.open_connection("127.0.0.1", site.icap_port)
             await asyncio.wait_for(talk(reader, writer, door), 20)
             async with asyncio.timeout(5):
-                while door.connections:  # noqa: ASYNC110 - the server tells nobody
+                while door.connections:  # the server tells nobody
                     await asyncio.sleep(0.01)
             writer.close()
             await door.stop()
@@ -139,7 +139,7 @@ def test_a_closed_connection_whose_peer_does_not_read_is_given_up(
         big = b"GET / HTTP/1.1\r\nX: " + b"x" * 200_000 + b"\r\n\r\n"
         writer.write((what % len(big) + b"\r\n" + big) * 40 + b"nonsense\r\n\r\n")
         async with asyncio.timeout(15):
-            while door.connections:  # noqa: ASYNC110 - the server tells nobody
+            while door.connections:  # the server tells nobody
                 await asyncio.sleep(0.01)
 
     converse(site, talk)
@@ -189,7 +189,7 @@ def test_a_proxy_that_does_not_read_its_answer_is_cut(site: Site) -> None:
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(head() + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
         async with asyncio.timeout(15):
-            while door.connections:  # noqa: ASYNC110 - the server tells nobody
+            while door.connections:  # the server tells nobody
                 await asyncio.sleep(0.01)
 
     converse(site, talk)

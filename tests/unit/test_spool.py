@@ -24,7 +24,7 @@ def run(directory: Path, check: Check, **settings: Any) -> Spool:
     async def main() -> None:
         await check(spool)
         async with asyncio.timeout(10):
-            while spool.memory_used:  # noqa: ASYNC110 - freed by a thread that tells nobody
+            while spool.memory_used:  # freed by a thread that tells nobody
                 await asyncio.sleep(0.01)
 
     try:

@@ -69,7 +69,7 @@ def run(check: Callable[[Flaky], Coroutine[Any, Any, None]]) -> None:
 
 
 async def until(condition: Callable[[], Awaitable[object]]) -> None:
-    while not await condition():  # noqa: ASYNC110
+    while not await condition():
         await asyncio.sleep(0.01)
 
 

@@ -7,14 +7,9 @@ starve another. Every call has a total deadline: when it passes, the socket is s
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hashlib
-import socket
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -23,6 +18,7 @@ from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 
 from bridge.core.kata import wire
+from bridge.core.kata.calls import Call, Lane, Upload
 from bridge.core.kata.wire import Answer, CallResult
 from bridge.core.model import HeldBytes, Item
 from bridge.core.settings import KataSettings
@@ -36,26 +32,9 @@ _MAX_ANSWER = 64 << 20
 _HOUSEKEEPING_THREADS = 2
 
 
-@dataclass(slots=True)
-class _Call:
-    """One call on its way through a thread."""
-
-    connection: HTTPSConnection | None = None
-    aborted: threading.Event = field(default_factory=threading.Event)
-
-    def abort(self) -> None:
-        """End the call from outside: its thread gets an error from the socket."""
-        self.aborted.set()
-        sock = getattr(self.connection, "sock", None)
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                # not SSLSocket.shutdown: that would take the TLS state from under the thread
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
-
-
 class _Thread(threading.local):
     session: requests.Session | None = None
-    call: _Call | None = None
+    call: Call | None = None
 
 
 class _Connection(HTTPSConnection):
@@ -85,32 +64,6 @@ class _Session(requests.Session):
         """No redirect is followed, so none is looked at: its address may be nonsense."""
 
 
-class _Upload:
-    """A file for the multipart encoder that makes the md5 on the way and minds the deadline."""
-
-    def __init__(self, file: BinaryIO, size: int, call: _Call) -> None:
-        self._file = file
-        self._call = call
-        self.len = size
-        self.md5 = hashlib.md5(usedforsecurity=False)
-
-    def read(self, size: int = -1) -> bytes:
-        if self._call.aborted.is_set():
-            raise TimeoutError("the upload took too long")
-        data = self._file.read(size)
-        self.len -= len(data)
-        self.md5.update(data)
-        return data
-
-
-class _Lane:
-    """Threads for one kind of call; `free` has a place for each, so that no call queues unseen."""
-
-    def __init__(self, name: str, threads: int) -> None:
-        self.executor = ThreadPoolExecutor(threads, thread_name_prefix=f"kata-{name}")
-        self.free = asyncio.Semaphore(threads)
-
-
 class KataClient:
     """Calls KATA for one sensor instance. Methods never raise for what KATA or the net does."""
 
@@ -121,12 +74,13 @@ class KataClient:
         current = self._thread
         connection = type("Connection", (_Connection,), {"current": current})
         self._pool = type("Pool", (HTTPSConnectionPool,), {"ConnectionCls": connection})
-        self._uploads = _Lane("upload", settings.connections)
+        self._uploads = Lane("upload", settings.connections)
         # of its own for each Central Node, so that one that hangs does not delay the others
-        self._state = {node: _Lane("state", 1) for node in settings.urls}
+        self._state = {node: Lane("state", 1) for node in settings.urls}
         self._housekeeping = {
-            node: _Lane("housekeeping", _HOUSEKEEPING_THREADS) for node in settings.urls
+            node: Lane("housekeeping", _HOUSEKEEPING_THREADS) for node in settings.urls
         }
+        self._alerts = {node: Lane("alerts", 1) for node in settings.urls}
         self._sessions: list[requests.Session] = []
 
     async def submit(self, central_node: str, scan_id: str, item: Item) -> CallResult:
@@ -134,9 +88,9 @@ class KataClient:
         url = wire.submit_url(self._base(central_node), self._instance)
         seconds = _UPLOAD_BASE_SECONDS + item.size / _UPLOAD_BYTES_PER_SECOND
 
-        def post(call: _Call) -> CallResult:
+        def post(call: Call) -> CallResult:
             with item.body.open() as file:
-                upload = _Upload(file, item.size, call)
+                upload = Upload(file, item.size, call)
                 form = MultipartEncoder(
                     {
                         "scanId": scan_id,
@@ -159,7 +113,7 @@ class KataClient:
         """GET the states of all scans of this instance (help page 176830)."""
         url = wire.state_url(self._base(central_node), self._instance)
 
-        def get(call: _Call) -> CallResult:
+        def get(call: Call) -> CallResult:
             response = self._request(call, "GET", url)
             detail = _detail("state", response)
             if response.status_code in (204, 404):  # no results for this id
@@ -178,7 +132,7 @@ class KataClient:
         """DELETE one scan of ours (help page 176836); 404 means that it is gone already."""
         url = wire.delete_url(self._base(central_node), scan_id)
 
-        def delete(call: _Call) -> CallResult:
+        def delete(call: Call) -> CallResult:
             response = self._request(call, "DELETE", url)
             gone = response.status_code == 404
             answer = Answer.OK if gone else wire.classify(response.status_code)
@@ -186,9 +140,39 @@ class KataClient:
 
         return await self._run(self._housekeeping[central_node], delete, _STATE_SECONDS)
 
+    async def max_object_size(self, central_node: str) -> CallResult:
+        """GET the limits (help page 176834): `max_object_size` of the result, if KATA names one."""
+        url = wire.filters_url(self._base(central_node))
+
+        def get(call: Call) -> CallResult:
+            response = self._request(call, "GET", url)
+            answer = wire.classify(response.status_code)
+            size = wire.parse_filters(response.content) if answer is Answer.OK else None
+            return CallResult(answer, _detail("filters", response), max_object_size=size)
+
+        return await self._run(self._housekeeping[central_node], get, _STATE_SECONDS)
+
+    async def alerts(self, central_node: str, token: str | None) -> CallResult:
+        """GET what was detected since `token` (help page 181506)."""
+        url = wire.alerts_url(self._base(central_node), token)
+
+        def get(call: Call) -> CallResult:
+            response = self._request(call, "GET", url)
+            detail = _detail("alerts", response)
+            answer = wire.classify(response.status_code)
+            if answer is not Answer.OK:
+                return CallResult(answer, detail)
+            try:
+                return CallResult(answer, detail, alerts=wire.parse_alerts(response.content))
+            except wire.WireError as error:
+                return CallResult(Answer.FAULT, str(error))
+
+        return await self._run(self._alerts[central_node], get, _STATE_SECONDS)
+
     async def close(self) -> None:
         """End the threads; calls under way are cut off."""
-        for lane in (self._uploads, *self._state.values(), *self._housekeeping.values()):
+        others = (self._state, self._housekeeping, self._alerts)
+        for lane in (self._uploads, *(lane for lanes in others for lane in lanes.values())):
             lane.executor.shutdown(wait=False, cancel_futures=True)
         for session in self._sessions:
             session.close()
@@ -198,8 +182,8 @@ class KataClient:
 
     async def _run(
         self,
-        lane: _Lane,
-        work: Callable[[_Call], CallResult],
+        lane: Lane,
+        work: Callable[[Call], CallResult],
         seconds: float,
         body: HeldBytes | None = None,
     ) -> CallResult:
@@ -208,7 +192,7 @@ class KataClient:
         The thread holds `body` even when the caller has gone.
         """
         async with lane.free:
-            call = _Call()
+            call = Call()
             loop = asyncio.get_running_loop()
             future = loop.run_in_executor(lane.executor, self._guarded, work, call)
             if body is not None:
@@ -223,7 +207,7 @@ class KataClient:
                 return CallResult(Answer.UNREACHABLE, f"no answer within {seconds:.0f} s")
             return future.result()
 
-    def _guarded(self, work: Callable[[_Call], CallResult], call: _Call) -> CallResult:
+    def _guarded(self, work: Callable[[Call], CallResult], call: Call) -> CallResult:
         self._thread.call = call
         try:
             if call.aborted.is_set():
@@ -236,7 +220,7 @@ class KataClient:
         finally:
             self._thread.call = None
 
-    def _request(self, call: _Call, method: str, url: str, **kwargs: Any) -> requests.Response:
+    def _request(self, call: Call, method: str, url: str, **kwargs: Any) -> requests.Response:
         session = self._thread.session
         if session is None:
             session = self._thread.session = self._new_session()

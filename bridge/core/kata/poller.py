@@ -15,19 +15,40 @@ _log = logging.getLogger(__name__)
 FIRST_LOOK = 0.3
 LONG_WAIT = 60.0
 LONG_WAIT_INTERVAL = 10.0
+LOST_AFTER = 30.0  # seconds for which KATA may not list a scan that it accepted
 
 
 @dataclass(eq=False, slots=True)
 class Scan:
-    """One accepted scan. `waiters`: how many cases wait for it now; times are loop seconds."""
+    """One accepted scan. `waiters`: how many cases wait for it now; times are loop seconds.
+
+    `final` becomes None where KATA does not know the scan (any longer). `in_doubt`: the process
+    that sent it was cut off, so it may never have arrived.
+    """
 
     scan_id: str
     central_node: str
     accepted_at: float
     waiters: int = 0
-    final: asyncio.Future[ScanState] = field(
+    in_doubt: bool = False
+    missing_since: float | None = None
+    final: asyncio.Future[ScanState | None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
+
+    def seen(self, state: ScanState) -> None:
+        """KATA lists it."""
+        self.in_doubt, self.missing_since = False, None
+        if state.is_final and not self.final.done():
+            self.final.set_result(state)
+
+    def missed(self, now: float) -> None:
+        """KATA answered, and does not list it: it is lost when that goes on."""
+        if self.missing_since is None:
+            self.missing_since = now
+        lost = self.in_doubt or now - self.missing_since >= LOST_AFTER
+        if lost and not self.final.done():
+            self.final.set_result(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +88,7 @@ class StateCall(Protocol):
 class Pollers:
     """One poller for each Central Node, so that one that hangs does not delay the others.
 
-    Call `close` at the end.
+    Scans of a node that is no longer configured are lost. Call `close` at the end.
     """
 
     def __init__(self, client: StateCall, central_nodes: list[str], intervals: Intervals) -> None:
@@ -75,15 +96,21 @@ class Pollers:
 
     def watch(self, scan: Scan) -> None:
         """Look out for this scan from now on."""
-        self._pollers[scan.central_node].watch(scan)
+        poller = self._pollers.get(scan.central_node)
+        if poller is not None:
+            poller.watch(scan)
+        elif not scan.final.done():
+            scan.final.set_result(None)
 
     def waiters_changed(self, scan: Scan) -> None:
         """Somebody began or ceased to wait for a scan."""
-        self._pollers[scan.central_node].waiters_changed()
+        if scan.central_node in self._pollers:
+            self._pollers[scan.central_node].waiters_changed()
 
     def forget(self, scan: Scan) -> None:
         """Look out for this scan no longer."""
-        self._pollers[scan.central_node].forget(scan)
+        if scan.central_node in self._pollers:
+            self._pollers[scan.central_node].forget(scan)
 
     async def close(self) -> None:
         """Stop looking."""
@@ -137,14 +164,20 @@ class Poller:
                     _log.exception("a fault of katabridge itself while asking KATA for states")
 
     async def _look(self) -> None:
+        asked_about = list(self._scans.values())
         result = await self._client.states(self._node)
         self._note(result)
-        for scan_id, state in (result.states or {}).items():
-            scan = self._scans.get(scan_id)
-            if scan is not None and state.is_final:
+        if result.states is None:
+            return
+        now = asyncio.get_running_loop().time()
+        for scan in asked_about:
+            state = result.states.get(scan.scan_id)
+            if state is None:
+                scan.missed(now)
+            else:
+                scan.seen(state)
+            if scan.final.done():
                 self.forget(scan)
-                if not scan.final.done():
-                    scan.final.set_result(state)
 
     def _note(self, result: CallResult) -> None:
         failed = result.answer is not Answer.OK

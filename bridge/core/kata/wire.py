@@ -42,15 +42,37 @@ class Answer(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Alert:
+    """What KATA says of an object beyond its state. Hashes in lower hex."""
+
+    sha256: str | None
+    md5: str | None
+    threat: str | None
+    technology: str | None
+    importance: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertPage:
+    """Some alerts, oldest first. `token` leads to the next; `read` counts the others, too."""
+
+    alerts: list[Alert]
+    token: str | None
+    read: int
+
+
+@dataclass(frozen=True, slots=True)
 class CallResult:
     """How one call went. `detail` is for people, `retry_after` in seconds, `md5` of what was sent,
-    `states` by scanId for the state call."""
+    `states` by scanId, `max_object_size` in bytes, `alerts`: what the call of that name gave."""
 
     answer: Answer
     detail: str
     retry_after: float | None = None
     md5: str | None = None
     states: dict[str, ScanState] | None = None
+    max_object_size: int | None = None
+    alerts: AlertPage | None = None
 
 
 _ANSWERS = {
@@ -59,6 +81,9 @@ _ANSWERS = {
     413: Answer.TOO_LARGE,
     429: Answer.BUSY,
 }
+ALERTS_A_PAGE = 1000
+_TECHNOLOGIES = "am,sb,yara,url_reputation,ids"
+_MAX_TEXT = 1000  # no name of a threat is longer
 _SCAN_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -97,6 +122,78 @@ def delete_url(base: str, scan_id: str) -> str:
     if _SCAN_ID.fullmatch(scan_id) is None:
         raise ValueError(f"{scan_id!r} is no scanId of ours")
     return f"{base}/scans/{scan_id}"
+
+
+def filters_url(base: str) -> str:
+    """GET: KATA's own limits."""
+    return f"{base}/scans/filters"
+
+
+def alerts_url(base: str, token: str | None) -> str:
+    """GET: alerts of every technology, at most `ALERTS_A_PAGE`, from `token` on."""
+    more = f"&token={quote(token, safe='')}" if token else ""
+    return f"{base}/detects?detect_type={_TECHNOLOGIES}&limit={ALERTS_A_PAGE}{more}"
+
+
+def parse_filters(body: bytes) -> int | None:
+    """`maxObjectSize` of the limits; None where it says none that makes sense."""
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    size = data.get("maxObjectSize") if isinstance(data, dict) else None
+    return size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else None
+
+
+def parse_alerts(body: bytes) -> AlertPage:
+    """The alerts about external systems' objects; WireError where it is no page of alerts."""
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        raise WireError("the alerts answer is not JSON") from None
+    detects = data.get("detects") if isinstance(data, dict) else None
+    if not isinstance(detects, list | None):
+        raise WireError("the alerts answer is no list of alerts")
+    token = data.get("token") if isinstance(data, dict) else None
+    found = [_parse_alert(entry) for entry in detects or []]
+    alerts = [alert for alert in found if alert is not None]
+    return AlertPage(alerts, str(token) if token else None, len(found))
+
+
+def _parse_alert(entry: Any) -> Alert | None:
+    if _text(entry, "objectSource") != "external":
+        return None
+    return Alert(
+        _hash(_text(entry, "object", "processedObject", "SHA256"), 64),
+        _hash(_text(entry, "object", "processedObject", "MD5"), 32),
+        _names(entry),
+        _text(entry, "technology"),
+        _text(entry, "importance"),
+    )
+
+
+def _inner(value: Any, *keys: str) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _text(value: Any, *keys: str) -> str | None:
+    found = _inner(value, *keys)
+    return found[:_MAX_TEXT] if isinstance(found, str) and found else None
+
+
+def _hash(text: str | None, digits: int) -> str | None:
+    lower = (text or "").lower()
+    return lower if re.fullmatch(f"[0-9a-f]{{{digits}}}", lower) else None
+
+
+def _names(entry: Any) -> str | None:
+    names = _inner(entry, "detection", "detect")
+    if isinstance(names, str):
+        names = [names]
+    texts = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    return ", ".join(texts)[:_MAX_TEXT] or None
 
 
 def parse_states(body: bytes) -> dict[str, ScanState]:

@@ -10,7 +10,7 @@ from bridge.core.model import OutcomeKind
 from bridge.core.verdicts.store import Verdict
 
 _KINDS = {str(kind): kind for kind in (OutcomeKind.NOT_DETECTED, OutcomeKind.DETECT)}
-_TEXTS = ("threat", "technology", "scan_id", "md5", "rule")
+_TEXTS = ("threat", "technology", "importance", "scan_id", "md5", "rule")
 
 
 def from_fields(sha256: str, fields: dict[str, object]) -> Verdict | None:

@@ -108,6 +108,7 @@ class VerdictFront:
             now + self._keep[outcome.kind],
             outcome.threat and printable(outcome.threat),
             outcome.technology and printable(outcome.technology),
+            outcome.importance and printable(outcome.importance),
             outcome.scan_id,
             outcome.md5,
         )

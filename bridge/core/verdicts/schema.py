@@ -26,6 +26,7 @@ CREATE INDEX verdicts_expires ON verdicts (expires);
 # The count is kept by triggers: counting a million rows at each put would take too long.
 _TO_V2 = """
 ALTER TABLE verdicts ADD COLUMN rule TEXT;
+ALTER TABLE verdicts ADD COLUMN importance TEXT;
 CREATE INDEX verdicts_age ON verdicts (rule IS NOT NULL, time);
 CREATE TABLE claims (
     sha256 TEXT PRIMARY KEY,

@@ -24,6 +24,7 @@ class Verdict:
     expires: float
     threat: str | None = None
     technology: str | None = None
+    importance: str | None = None
     scan_id: str | None = None
     md5: str | None = None
     rule: str | None = None
@@ -48,6 +49,7 @@ class Verdict:
             rule=self.rule,
             threat=self.threat,
             technology=self.technology,
+            importance=self.importance,
             scan_id=self.scan_id,
             md5=self.md5,
         )

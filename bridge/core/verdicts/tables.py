@@ -26,6 +26,16 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+_FIELDS = (
+    *("kind", "time", "expires", "threat", "technology", "importance", "scan_id", "md5", "rule"),
+)
+_WRITE = (
+    f"INSERT INTO verdicts (sha256, {', '.join(_FIELDS)})"  # noqa: S608 - our own names
+    f" VALUES (?{', ?' * len(_FIELDS)}) ON CONFLICT (sha256) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _FIELDS)
+)
+
+
 def get(db: sqlite3.Connection, sha256: str) -> Verdict | None:
     """The verdict that is valid now."""
     verdict = _verdict(db, sha256)
@@ -87,26 +97,15 @@ def release(db: sqlite3.Connection, of: Claim) -> None:
 
 def _verdict(db: sqlite3.Connection, sha256: str) -> Verdict | None:
     row = db.execute(
-        "SELECT kind, time, expires, threat, technology, scan_id, md5, rule "
-        "FROM verdicts WHERE sha256 = ?",
+        f"SELECT {', '.join(_FIELDS)} FROM verdicts WHERE sha256 = ?",  # noqa: S608 - our names
         (sha256,),
     ).fetchone()
-    if row is None:
-        return None
-    names = ("kind", "time", "expires", "threat", "technology", "scan_id", "md5", "rule")
-    return from_fields(sha256, dict(zip(names, row, strict=True)))
+    return from_fields(sha256, dict(zip(_FIELDS, row, strict=True))) if row else None
 
 
 def _write_verdict(db: sqlite3.Connection, v: Verdict) -> None:
     # Not INSERT OR REPLACE: that deletes without a trigger, and the count would rise.
-    db.execute(
-        "INSERT INTO verdicts (sha256, kind, time, expires, threat, technology, scan_id, md5, rule)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET"
-        " kind = excluded.kind, time = excluded.time, expires = excluded.expires,"
-        " threat = excluded.threat, technology = excluded.technology,"
-        " scan_id = excluded.scan_id, md5 = excluded.md5, rule = excluded.rule",
-        (v.sha256, v.kind, v.time, v.expires, v.threat, v.technology, v.scan_id, v.md5, v.rule),
-    )
+    db.execute(_WRITE, (v.sha256, *(getattr(v, name) for name in _FIELDS)))
 
 
 def _clear_verdicts(db: sqlite3.Connection, now: float, max_entries: int) -> None:

@@ -1,0 +1,111 @@
+"""The emergency switch: doors that an administrator has opened for a while.
+
+It lies in a file beside the spool, so that all processes see it and it survives a restart. A file
+that cannot be read opens nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from bridge.core.model import Door
+
+_log = logging.getLogger(__name__)
+
+RULE = "bypass"
+_FILE = "bypass.json"
+_REMIND_SECONDS = 600.0
+_MAX_SECONDS = 30 * 86400.0  # longer ones are a policy, and belong into the configuration
+
+
+class BypassError(Exception):
+    """The switch cannot be set; the text is one sentence."""
+
+
+class Bypass:
+    """What one process knows of the switch. `refresh` looks at the file, `active` does not."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / _FILE
+        self._until: dict[Door, float] = {}
+        self._announced: dict[Door, float] = {}
+        self._faulty = False
+
+    def active(self, door: Door) -> bool:
+        """Whether the door passes everything now."""
+        return bool(self._until) and self._until.get(door, 0.0) > time.time()
+
+    def refresh(self, door: Door) -> None:
+        """Look at the file, and say what changed for this door. Blocks: disk."""
+        self._until = self._read()
+        if self.active(door):
+            self._announce(door)
+        elif self._announced.pop(door, None) is not None:
+            _log.warning("the bypass of the %s door has ended: objects are judged again", door)
+
+    def _announce(self, door: Door) -> None:
+        now = time.monotonic()
+        if now >= self._announced.get(door, float("-inf")):
+            _log.error(
+                "BYPASS: the %s door passes everything UNJUDGED until %s "
+                "(kata-bridge bypass --off ends it)",
+                door,
+                local_time(self._until[door]),
+            )
+            self._announced[door] = now + _REMIND_SECONDS
+
+    def _read(self) -> dict[Door, float]:
+        try:
+            until = read_bypass(self._path.parent)
+        except BypassError as error:
+            if not self._faulty:
+                _log.error("%s It opens nothing.", error)
+            self._faulty = True
+            return {}
+        self._faulty = False
+        return until
+
+
+def read_bypass(directory: Path) -> dict[Door, float]:
+    """door -> seconds since the epoch until which it is open; BypassError for a damaged file."""
+    path = directory / _FILE
+    try:
+        data = json.loads(path.read_text())
+        return {Door(door): float(until) for door, until in data.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise BypassError(f"{path} cannot be read ({error}).") from None
+
+
+def set_bypass(directory: Path, until: Mapping[Door, float]) -> None:
+    """Open doors until then (seconds since the epoch), and close all others.
+
+    BypassError where the folder cannot be written or a time is too far away.
+    """
+    now = time.time()
+    if any(end > now + _MAX_SECONDS for end in until.values()):
+        raise BypassError("a bypass lasts 30 days at most; write a policy for more.")
+    path = directory / _FILE
+    draft = path.with_suffix(".new")
+    text = json.dumps({door.value: end for door, end in until.items() if end > now})
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise BypassError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def local_time(seconds: float) -> str:
+    """A time for people."""
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")

@@ -1,0 +1,58 @@
+"""What a core needs before it can begin, each opened or refused with one sentence."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bridge.core.exclusions import KdsListError
+from bridge.core.settings import Settings
+from bridge.core.verdicts import StoreError, VerdictStore, open_store
+
+
+class StartError(Exception):
+    """A daemon cannot start; the text is one sentence for people."""
+
+
+@contextmanager
+def said(journal: Path) -> Iterator[None]:
+    """Faults of files as a StartError."""
+    try:
+        yield
+    except OSError as error:
+        raise StartError(f"{error.filename}: {error.strerror}.") from None
+    except KdsListError as error:
+        raise StartError(str(error)) from None
+    except sqlite3.Error as error:
+        raise StartError(f"the journal {journal} cannot be used: {error}.") from None
+
+
+def lock_instance(directory: Path, instance: str) -> int:
+    """Make sure that nobody else runs as this instance; held until the process ends."""
+    path = directory / f"{instance}.lock"
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StartError(f"{error.filename}: {error.strerror} (spool.dir).") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise StartError(
+            f"{path} is locked: this door of node {instance.partition('.')[0]!r} runs already. "
+            "Stop it, or give this one another spool.dir and kata.node."
+        ) from None
+    return descriptor
+
+
+def open_verdicts(settings: Settings) -> VerdictStore:
+    """The configured verdict store."""
+    try:
+        return open_store(settings.verdicts.store, max_entries=settings.verdicts.max_entries)
+    except StoreError as error:
+        raise StartError(f"{error} (verdicts.store).") from None

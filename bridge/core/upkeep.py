@@ -1,0 +1,86 @@
+"""What a core does by the clock: knock at nodes that failed, ask for limits, tidy up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from bridge.core.health import KataHealth
+from bridge.core.kata.wire import Answer, CallResult
+from bridge.core.submitter import Submitter
+
+_log = logging.getLogger(__name__)
+
+Work = Callable[[], Awaitable[None]]
+
+
+class Clockwork:
+    """Runs work at intervals, each in a task of its own; a fault in one is said and survived."""
+
+    def __init__(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def every(self, seconds: float, work: Work) -> None:
+        """Run `work` now and again `seconds` after each end."""
+        self._tasks.append(asyncio.create_task(_repeat(seconds, work), name="upkeep"))
+
+    async def close(self) -> None:
+        """Stop."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _repeat(seconds: float, work: Work) -> None:
+    while True:
+        try:
+            await work()
+        except Exception:
+            _log.exception("a fault of katabridge itself in its upkeep")
+        await asyncio.sleep(seconds)
+
+
+class KataCalls(Protocol):
+    """What is needed of the client."""
+
+    async def states(self, central_node: str) -> CallResult:
+        """The states of all scans of this instance."""
+
+    async def max_object_size(self, central_node: str) -> CallResult:
+        """KATA's limits."""
+
+
+async def knock(client: KataCalls, health: KataHealth) -> None:
+    """Ask the nodes that failed whether they work again: none is tried with a user's file."""
+
+    async def ask(node: str) -> None:
+        result = await client.states(node)
+        health.note(node, result.answer, result.detail)
+
+    await asyncio.gather(*(ask(node) for node in health.to_knock()))
+
+
+class Limits:
+    """Keeps the submitter's size limit at the smaller one of ours and KATA's."""
+
+    def __init__(self, client: KataCalls, health: KataHealth, submitter: Submitter) -> None:
+        self._client = client
+        self._health = health
+        self._submitter = submitter
+        self._ours = submitter.max_object_size
+        self._known: dict[str, int] = {}
+
+    async def ask(self) -> None:
+        """Ask every node that works; one that does not say keeps what it said before."""
+        for node in self._health.usable():
+            result = await self._client.max_object_size(node)
+            if result.answer is Answer.OK and result.max_object_size is not None:
+                self._known[node] = result.max_object_size
+        before = self._submitter.max_object_size
+        limit = min([self._ours, *self._known.values()])
+        self._submitter.max_object_size = limit
+        if limit != before:
+            whose = "kata.max_object_size" if limit == self._ours else "KATA's own limit"
+            _log.warning("objects over %d bytes are not sent from now on (%s)", limit, whose)
