@@ -1,0 +1,139 @@
+"""Two nodes with one redis: each content is judged once, whichever node is asked, whoever dies."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bridge.emulator import Emulator
+from icapd.client import IcapClient
+from tests.conftest import need
+from tests.support.katabridge import Site
+from tests.support.processes import Program, free_port, wait_until
+from tests.support.redis import RedisServer
+
+Keep = Callable[[Program], Program]
+GET = b"GET http://files.example/a HTTP/1.1\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\n\r\n"
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    with RedisServer(need("redis-server"), folder, password="planted-secret") as running:
+        yield running
+
+
+@pytest.fixture
+def nodes(tmp_path: Path, site: Site, redis: RedisServer) -> list[Site]:
+    """Two sites of one sensor: hosts of their own, one KATA and one redis."""
+    shared = {"verdicts": {"store": redis.url}, "icap": {"services": _SERVICES}}
+    found = []
+    for name in ("one", "two"):
+        node = replace(site, directory=tmp_path / name, icap_port=free_port())
+        node.sensor_id = site.sensor_id
+        node.changes = {**shared, "kata": {"node": name}}
+        for file in ("client.pem", "client.key"):
+            (node.directory / file).write_bytes((site.directory / file).read_bytes())
+        found.append(node)
+    return found
+
+
+_SERVICES = {"av/respmod": {"method": "RESPMOD", "hold": "60s"}}
+
+
+def ask(node: Site, body: bytes) -> int:
+    """The status a client gets: 204, or that of the page."""
+    with IcapClient("127.0.0.1", node.icap_port, timeout=90) as client:
+        answer = client.respmod("av/respmod", GET, OK, body, preview=1024)
+    return answer.status if answer.status == 204 else answer.http_head.status or 0
+
+
+def test_a_thousand_requests_for_a_hundred_contents_cost_a_hundred_submissions(
+    kata: Emulator, nodes: list[Site], started: Keep
+) -> None:
+    for node in nodes:
+        started(node.start_icapd())
+    contents = [
+        b"#kata state=%b delay=0.5\n%d" % (b"detect" if n % 10 == 0 else b"not_detected", n)
+        for n in range(100)
+    ]
+    wanted = [(nodes[n % 2], contents[n * 7 % 100]) for n in range(1000)]
+    with ThreadPoolExecutor(60) as clients:
+        got = list(clients.map(lambda pair: ask(*pair), wanted))
+    for (_, body), status in zip(wanted, got, strict=True):
+        assert status == (403 if body.startswith(b"#kata state=detect") else 204)
+    assert kata.memory.calls["submit"] == 100
+    records = [record for node in nodes for record in node.wait_records(500)]
+    assert Counter(record["source"] for record in records).keys() == {"kata", "known"}
+    assert len({record["case"] for record in records}) == 1000
+    wait_until(lambda: not kata.memory.scans, "the scans are DELETEd", 30)
+    logs = [(node.directory / "icapd.out").read_text() for node in nodes]
+    assert not [log for log in logs if "planted-secret" in log]
+
+
+def test_who_waits_gets_the_verdict_though_the_owner_was_killed(
+    kata: Emulator, nodes: list[Site], started: Keep
+) -> None:
+    owner, other = nodes
+    dying = owner.start_icapd()
+    started(other.start_icapd())
+    bodies = [b"#kata state=detect delay=3\n%d" % n for n in range(10)]
+    with ThreadPoolExecutor(40) as clients:
+        lost = [clients.submit(_ask_in_vain, owner, body) for body in bodies]
+        wait_until(lambda: len(kata.memory.scans) == 10, "the owner has them all at KATA")
+        waiting = [clients.submit(ask, other, body) for body in bodies * 3]
+        wait_until(lambda: _connections(other) >= 30, "they wait")
+        assert kata.memory.calls["submit"] == 10, "the other did not wait for the owner"
+        dying.process.send_signal(signal.SIGKILL)
+        dying.process.wait()
+        assert [each.result() for each in waiting] == [403] * 30
+        for each in lost:
+            each.result()
+    assert kata.memory.calls["submit"] == 20, "each was taken over once"
+
+
+def _ask_in_vain(node: Site, body: bytes) -> None:
+    with pytest.raises((OSError, EOFError, ValueError, ConnectionError)):
+        ask(node, body)
+
+
+def _connections(node: Site) -> int:
+    rows = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    local = f":{node.icap_port:04X}"
+    return sum(row.split()[1].endswith(local) and row.split()[3] == "01" for row in rows)
+
+
+def test_without_redis_every_request_is_answered_and_verdicts_are_shared_again_later(
+    kata: Emulator, nodes: list[Site], started: Keep, redis: RedisServer
+) -> None:
+    first, second = nodes
+    programs = [started(node.start_icapd()) for node in nodes]
+    assert ask(first, b"#kata state=detect\n1") == 403
+    redis.kill()
+    assert ask(first, b"#kata state=detect\n1") == 403, "the front in memory knows it"
+    assert ask(first, b"#kata state=detect\n2") == 403
+    assert ask(second, b"#kata state=detect\n2") == 403, "it asks KATA itself"
+    assert kata.memory.calls["submit"] == 3
+    redis.start()
+    shared = threading.Event()
+
+    def is_shared() -> bool:
+        body = b"#kata state=detect\n3%d" % kata.memory.calls["submit"]
+        before = kata.memory.calls["submit"]
+        assert ask(first, body) == ask(second, body) == 403
+        if kata.memory.calls["submit"] == before + 1:
+            shared.set()
+        return shared.is_set()
+
+    wait_until(is_shared, "the nodes share again", 60)
+    for program in programs:
+        assert "planted-secret" not in program.output()
