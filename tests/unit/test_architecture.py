@@ -14,6 +14,12 @@ ROOT = Path(__file__).parents[2]
 NON_IO_STDLIB = {
     *("__future__", "collections", "dataclasses", "enum", "functools", "re", "typing"),
 }
+HTTP = ("requests", "urllib3", "requests_toolbelt", "http.client", "aiohttp", "httpx")
+BY_NAME = {
+    "bridge.folder": "the folder door",
+    "bridge.commands": "a command",
+    "bridge.cli": "a command",
+}
 
 
 def imports(root: Path, package: str) -> Iterator[tuple[str, str]]:
@@ -53,21 +59,19 @@ def broken(module: str, name: str) -> Iterator[str]:
         yield "the ICAP door takes from bridge only bridge.core, by that name"
     if within(module, "bridge") and within(name, "icapd"):
         yield "nothing in bridge imports the ICAP door"
-    if within(module, "bridge.core") and (
-        within(name, "bridge.folder") or within(name, "bridge.emulator")
-    ):
-        yield "the core imports no door and no emulator"
-    if within(module, "bridge.folder") and within(name, "bridge.core") and not is_core_name(name):
-        yield "the folder door takes from the core only bridge.core, by that name"
+    outside = ("bridge.folder", "bridge.emulator", "bridge.commands", "bridge.cli")
+    if within(module, "bridge.core") and any(within(name, package) for package in outside):
+        yield "the core imports no door, no emulator and no command"
+    if within(name, "bridge.core") and not is_core_name(name):
+        for package, who in BY_NAME.items():
+            if within(module, package):
+                yield f"{who} takes from the core only bridge.core, by that name"
     if within(module, "icapd.protocol") and not within(name, "icapd.protocol"):
         top = name.split(".", maxsplit=1)[0]
         if top not in NON_IO_STDLIB:
             yield "icapd.protocol imports nothing but itself and what does no I/O"
-    network = ("requests", "urllib3", "requests_toolbelt", "http.client", "aiohttp", "httpx")
     if module != "bridge.core.kata.client" and not within(module, "bridge.emulator"):
-        for library in network:
-            if within(name, library):
-                yield "only the KATA client speaks HTTP"
+        yield from ("only the KATA client speaks HTTP" for lib in HTTP if within(name, lib))
 
 
 def is_core_name(name: str) -> bool:
@@ -90,6 +94,9 @@ PLANTED = [
     ("icapd/session.py", "from bridge import folder", "the ICAP door takes"),
     ("bridge/folder/watch.py", "from icapd import server", "nothing in bridge imports"),
     ("bridge/folder/watch.py", "import bridge.core.spool", "the folder door takes"),
+    ("bridge/commands/watch.py", "from bridge.core.config import find_config", "a command takes"),
+    ("bridge/cli.py", "import bridge.core.settings", "a command takes"),
+    ("bridge/core/policy.py", "from bridge import commands", "the core imports no door"),
     ("bridge/core/policy.py", "from bridge.folder import watch", "the core imports no door"),
     ("bridge/core/policy.py", "from ..folder import watch", "the core imports no door"),
     ("bridge/core/policy.py", "def f():\n    import icapd", "nothing in bridge imports"),
