@@ -3,11 +3,21 @@
 Doors import this package by its name only.
 """
 
-from bridge.core.config import ConfigError, load_config
+from bridge.core.config import DEFAULT_PATH, ConfigError, find_config, load_config
+from bridge.core.configedit import EditError, set_value, write_atomically
 from bridge.core.daemon import read_settings, run_daemon, start_log
 from bridge.core.engine import Core
 from bridge.core.flight import oversize, unavailable
-from bridge.core.kata.enrolment import fingerprint, make_certificate
+from bridge.core.kata.client import KataClient
+from bridge.core.kata.enrolment import (
+    certificate_expiry,
+    expiry_warning,
+    fingerprint,
+    make_certificate,
+    renew_certificate,
+)
+from bridge.core.kata.trust import ServerCertificate, TrustError, server_certificate
+from bridge.core.kata.wire import Answer, CallResult
 from bridge.core.linelog import LineLog
 from bridge.core.model import (
     Case,
@@ -20,43 +30,67 @@ from bridge.core.model import (
     OutcomeKind,
     Source,
 )
-from bridge.core.opening import StartError
+from bridge.core.opening import InstanceTakenError, StartError
 from bridge.core.printable import printable
 from bridge.core.settings import FolderSettings, IcapSettings, ServiceSettings, Settings
 from bridge.core.spool import Body, BodyWriter, Spool, SpoolError
-from bridge.core.units import Address, parse_address
+from bridge.core.units import (
+    Address,
+    parse_address,
+    parse_central_node,
+    parse_duration,
+    parse_fingerprint,
+)
 
 __all__ = [
+    "DEFAULT_PATH",
     "Address",
+    "Answer",
     "Body",
     "BodyWriter",
+    "CallResult",
     "Case",
     "ConfigError",
     "Core",
     "Decision",
     "Door",
+    "EditError",
     "FolderSettings",
     "IcapSettings",
+    "InstanceTakenError",
     "Item",
+    "KataClient",
     "LineLog",
     "Mode",
     "Origin",
     "Outcome",
     "OutcomeKind",
+    "ServerCertificate",
     "ServiceSettings",
     "Settings",
     "Source",
     "Spool",
     "SpoolError",
     "StartError",
+    "TrustError",
+    "certificate_expiry",
+    "expiry_warning",
+    "find_config",
     "fingerprint",
     "load_config",
     "make_certificate",
     "oversize",
     "parse_address",
+    "parse_central_node",
+    "parse_duration",
+    "parse_fingerprint",
     "printable",
     "read_settings",
+    "renew_certificate",
     "run_daemon",
+    "server_certificate",
+    "set_value",
     "start_log",
     "unavailable",
+    "write_atomically",
 ]

@@ -18,6 +18,10 @@ class StartError(Exception):
     """A daemon cannot start; the text is one sentence for people."""
 
 
+class InstanceTakenError(StartError):
+    """Somebody runs under this instance's name already."""
+
+
 @contextmanager
 def said(journal: Path) -> Iterator[None]:
     """Faults of files as a StartError."""
@@ -43,7 +47,7 @@ def lock_instance(directory: Path, instance: str) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
-        raise StartError(
+        raise InstanceTakenError(
             f"{path} is locked: this door of node {instance.partition('.')[0]!r} runs already. "
             "Stop it, or give this one another spool.dir and kata.node."
         ) from None

@@ -68,7 +68,12 @@ class Memory:
                 sensors[sensor] = {"fingerprint": fingerprint, "accepted": accepted}
                 write_sensors(self.directory, sensors)
                 return accepted
-            return bool(entry["accepted"]) and entry["fingerprint"] == fingerprint
+            if entry["fingerprint"] == fingerprint:
+                return bool(entry["accepted"])
+            if entry.get("changed_to") != fingerprint:
+                entry["changed_to"] = fingerprint
+                write_sensors(self.directory, sensors)
+            return False
 
     def is_busy(self) -> bool:
         """Whether as many scans run as are allowed."""
@@ -137,11 +142,13 @@ def write_sensors(directory: Path, sensors: dict[str, dict[str, str | bool]]) ->
 
 
 def accept_sensor(directory: Path, sensor: str) -> bool:
-    """Press Accept for a system that was seen; False where it was not."""
+    """Press Accept for a system, with the certificate that waits; False where none was seen."""
     sensors = read_sensors(directory)
     if sensor not in sensors:
         return False
-    sensors[sensor]["accepted"] = True
+    entry = sensors[sensor]
+    entry["fingerprint"] = entry.pop("changed_to", entry["fingerprint"])
+    entry["accepted"] = True
     write_sensors(directory, sensors)
     return True
 

@@ -213,6 +213,10 @@ def test_another_certificate_is_another_system(
     assert client.submit("a", b"x").status_code == 200
     other = Client(kata, tmp_path, "other")
     assert other.submit("b", b"x").status_code == 401
+    assert client.states() != 401
+    emulate(tmp_path / "kata", "--accept-sensor", SENSOR)
+    assert other.submit("b", b"x").status_code == 200
+    assert client.states() == 401, "the old certificate is still taken"
     other.session.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import ipaddress
 import os
@@ -17,6 +18,7 @@ from cryptography.x509.oid import NameOID
 _KEY_BITS = 2048
 _EXPONENT = 65537
 _DAYS = 365
+_WARN = timedelta(days=30)
 
 
 def make_certificate(certificate: Path, key: Path, name: str, addresses: Sequence[str] = ()) -> str:
@@ -24,7 +26,7 @@ def make_certificate(certificate: Path, key: Path, name: str, addresses: Sequenc
 
     RSA 2048 for 365 days, as KATA's integration guide asks. `addresses`: host names and IP
     addresses of a server. Returns the certificate's sha256 fingerprint (lower hex). Never
-    overwrites: FileExistsError.
+    overwrites: FileExistsError, and then, or after any OSError, neither is there anew.
     """
     private = rsa.generate_private_key(_EXPONENT, _KEY_BITS)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -51,8 +53,55 @@ def make_certificate(certificate: Path, key: Path, name: str, addresses: Sequenc
         ),
         0o600,
     )
-    _write_new(certificate, signed.public_bytes(serialization.Encoding.PEM), 0o644)
+    try:
+        _write_new(certificate, signed.public_bytes(serialization.Encoding.PEM), 0o644)
+    except BaseException:
+        key.unlink()  # half a pair would be in the way of the next try
+        raise
     return fingerprint(certificate)
+
+
+def renew_certificate(certificate: Path, key: Path, name: str) -> str:
+    """Put a new pair in the place of an old one, which stays beside it as `.old`.
+
+    Returns as `make_certificate`; OSError: the old pair is still in its place.
+    """
+    new_certificate, new_key = _beside(certificate, ".new"), _beside(key, ".new")
+    for leftover in (new_certificate, new_key):
+        leftover.unlink(missing_ok=True)
+    digits = make_certificate(new_certificate, new_key, name)
+    try:
+        for path, mode in ((certificate, 0o644), (key, 0o600)):
+            if path.exists():
+                old = _beside(path, ".old")
+                old.unlink(missing_ok=True)
+                _write_new(old, path.read_bytes(), mode)
+    except OSError:
+        new_certificate.unlink()
+        new_key.unlink()
+        raise
+    new_key.replace(key)
+    new_certificate.replace(certificate)
+    return digits
+
+
+def certificate_expiry(certificate: Path) -> datetime:
+    """When a PEM certificate ends (UTC); OSError, or ValueError where it is none."""
+    return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+
+
+def expiry_warning(path: Path, expires: datetime, now: datetime) -> str | None:
+    """One sentence from 30 days before a client certificate's end; both times with a zone."""
+    left = expires - now
+    if left > _WARN:
+        return None
+    says = f"has expired on {expires:%Y-%m-%d}"
+    if left > timedelta():
+        says = f"expires on {expires:%Y-%m-%d}, in {left.days} days"
+    return (
+        f"the certificate {path} {says}: make a new one with `kata-bridge enrol --renew`; "
+        "the KATA administrator must accept it anew."
+    )
 
 
 def fingerprint(certificate: Path) -> str:
@@ -68,8 +117,19 @@ def _general_name(address: str) -> x509.GeneralName:
         return x509.DNSName(address)
 
 
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
+
+
 def _write_new(path: Path, data: bytes, mode: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise
