@@ -1,0 +1,162 @@
+"""`kata-bridge scan`: has files and folders judged, and moves nothing."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.commands.scan_files import (
+    Found,
+    NotTakenError,
+    Reader,
+    context_of,
+    find_files,
+    not_readable,
+)
+from bridge.commands.scan_report import Report, Result, progress
+from bridge.commands.terminal import complain, prepare
+from bridge.core import (
+    Case,
+    Core,
+    Decision,
+    Door,
+    InstanceTakenError,
+    Item,
+    Mode,
+    Settings,
+    SpoolError,
+    StartError,
+    read_settings,
+    unavailable,
+)
+
+if TYPE_CHECKING:
+    from bridge.commands import Commands
+
+_AT_A_TIME = 16
+_THREADS = 8
+_MOST_SCANS = 64
+_STOP_SECONDS = 0.2
+
+
+def add(commands: Commands) -> None:
+    """Give the command its options."""
+    parser = commands.add_parser(
+        "scan",
+        help="judge files and folders",
+        description="Judges files and folders; nothing is moved. Exit code: 0 nothing detected, "
+        "1 a detection, 2 something could not be judged.",
+    )
+    parser.add_argument("paths", type=Path, nargs="+", metavar="PATH")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the configuration file")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Scan: 0 all clean, 1 a detection, 2 something was not judged, or it could not start."""
+    prepare()
+    settings = read_settings(options.config, check_only=False)
+    if isinstance(settings, int):
+        return settings
+    logging.basicConfig(level=logging.ERROR, handlers=[_Complaints()], force=True)
+    try:
+        return asyncio.run(_scan(settings, options.paths, as_lines=options.json))
+    except StartError as error:
+        complain("scan", str(error))
+    except KeyboardInterrupt:
+        complain("scan", "stopped before it began.")
+    return 2
+
+
+class _Complaints(logging.Handler):
+    """What the core logs of faults, as lines of this command."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        complain("scan", record.getMessage())
+        if record.exc_info:
+            traceback.print_exception(*record.exc_info)
+
+
+async def _scan(settings: Settings, paths: list[Path], *, as_lines: bool) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    report = Report(as_lines=as_lines, on_broken=stop.set)
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="scan") as threads:
+        async with _open_core(settings) as core:
+            found = await loop.run_in_executor(threads, find_files, paths, stop.is_set)
+            reader = Reader(threads, settings.kata.max_object_size, stop.is_set)
+            await _judge_all(core, reader, found, report, stop)
+    report.close(found.left_out)
+    return report.exit_code
+
+
+def _open_core(settings: Settings) -> Core:
+    """A core of our own beside those of the daemons and of other scans."""
+    for number in range(_MOST_SCANS):
+        name = f"{settings.kata.node}.scan.{number}"
+        try:
+            return Core(settings, Door.FOLDER, instance=name)
+        except InstanceTakenError:
+            continue
+    raise StartError(f"{_MOST_SCANS} scans run already beside this one.")
+
+
+async def _judge_all(
+    core: Core, reader: Reader, found: Found, report: Report, stop: asyncio.Event
+) -> None:
+    for path, why in found.unreadable:
+        report.add(Result(path, not_readable(why)))
+    left = iter(found.files)
+    async with progress(len(found.files)) as advance:
+
+        async def work() -> None:
+            while not stop.is_set() and (path := next(left, None)) is not None:
+                report.add(await _judge(core, reader, path))
+                advance()
+
+        at_a_time = min(_AT_A_TIME, core.settings.kata.max_in_flight, len(found.files))
+        await _run(core, [asyncio.create_task(work()) for _ in range(at_a_time)], stop)
+    report.missing = sum(1 for _ in left)
+
+
+async def _run(core: Core, workers: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
+    """Wait for the workers; after a stop each still ends the case it has, with its record."""
+    stopping = asyncio.create_task(stop.wait())
+    running: set[asyncio.Task[None]] = set(workers)
+    while running and not stop.is_set():
+        await asyncio.wait({stopping, *running}, return_when=asyncio.FIRST_COMPLETED)
+        running = {task for task in running if not task.done()}
+    stopping.cancel()
+    while running:
+        await core.stop_judging()
+        _, running = await asyncio.wait(running, timeout=_STOP_SECONDS)
+    await asyncio.gather(*workers)
+
+
+async def _judge(core: Core, reader: Reader, path: Path) -> Result:
+    """One file from its bytes to its record."""
+    case = Case(Door.FOLDER, Mode.ADVANCED, path.name, context_of(path))
+    writer = core.spool.writer()
+    item = None
+    try:
+        try:
+            await reader.copy(path, case, writer)
+            item = Item(path.name, await writer.finish())
+            outcome = await core.judge(case, item)
+        except NotTakenError as error:
+            outcome = error.outcome
+        except SpoolError as error:
+            outcome = unavailable(str(error))
+        core.finish(case, item, outcome, Decision.SKIP)
+    finally:
+        writer.discard()
+    return Result(path, outcome, case, item)
