@@ -72,6 +72,8 @@ def run(options: argparse.Namespace) -> int:
         complain("scan", str(error))
     except KeyboardInterrupt:
         complain("scan", "stopped before it began.")
+    except Exception:
+        traceback.print_exc()  # a fault of ours; Python's own exit code 1 would say "detected"
     return 2
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,7 @@ def test_what_kata_does_not_judge_is_2(
     assert done.returncode == 2
     (found,) = [each for each in objects(done) if each["name"] == "odd"]
     assert (found["outcome"], found["size"]) == (outcome, len(content))
+    assert (found["sha256"] is None) is (len(content) > 1 << 20), "it was read, or not read"
     assert f"{path} was not judged: {outcome}: ".encode() in done.stderr
     (record,) = [each for each in site.records() if each["name"] == "odd"]
     assert (record["outcome"], record["decision"]) == (outcome, "skip")
@@ -166,6 +168,17 @@ def test_odd_names_do_no_harm(site: Site, folder: Path, how: list[str]) -> None:
             b"[red]x :smile:",
         ):
             assert shown in done.stdout
+
+
+def test_a_terminal_without_the_signs_of_a_name(
+    site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    (folder / "имя").write_bytes(EICAR)
+    done = scan(site, folder / "имя", folder / "нет")
+    assert done.returncode == 1
+    assert rb"/\u0438\u043c\u044f" in done.stdout
+    assert rb"/\u043d\u0435\u0442 was not judged" in done.stderr
 
 
 def test_an_unreadable_folder_is_not_clean(site: Site, folder: Path) -> None:
@@ -283,3 +296,15 @@ def test_nobody_who_reads_on_is_no_traceback(site: Site, folder: Path) -> None:
     assert b"Traceback" not in done.stderr
     assert b"Broken" not in done.stderr
     assert site.records(), "what was judged has its record"
+
+
+def test_a_fault_of_our_own_is_no_detection(site: Site, folder: Path) -> None:
+    program = (
+        "import sys, bridge.cli; from bridge.commands import scan; scan.find_files = None; "
+        f"sys.exit(bridge.cli.main(['scan', '--config', {str(site.config)!r}, {str(folder)!r}]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert b"TypeError" in done.stderr

@@ -44,6 +44,10 @@ GOOD = {
         "kata:\n  urls:\n  - a\n  - b  # two\nicap: {}\n",
         f"kata:\n  urls:\n  - a\n  - b  # two\n  {LINE}\nicap: {{}}\n",
     ),
+    "added behind an indented list, before comments": (
+        "kata:\n  urls:\n    - a  # one\n\n# the door\nicap: {}\n",
+        f"kata:\n  urls:\n    - a  # one\n  {LINE}\n\n# the door\nicap: {{}}\n",
+    ),
     "added behind a block scalar": (
         "kata:\n  note: |\n    a\n    b\nicap: {}\n",
         f"kata:\n  note: |\n    a\n    b\n  {LINE}\nicap: {{}}\n",
