@@ -158,7 +158,7 @@ async def _judge(core: Core, reader: Reader, path: Path) -> Result:
             outcome = error.outcome
         except SpoolError as error:
             outcome = unavailable(str(error))
-        core.finish(case, item, outcome, Decision.SKIP)
+        await core.finish(case, item, outcome, Decision.SKIP)
     finally:
         writer.discard()
     return Result(path, outcome, case, item)

@@ -3,6 +3,7 @@
 Doors import this package by its name only.
 """
 
+from bridge.core.bypass import BypassError, local_time, read_bypass, set_bypass
 from bridge.core.config import DEFAULT_PATH, ConfigError, find_config, load_config
 from bridge.core.configedit import EditError, set_value, write_atomically
 from bridge.core.daemon import read_settings, run_daemon, start_log
@@ -30,7 +31,7 @@ from bridge.core.model import (
     OutcomeKind,
     Source,
 )
-from bridge.core.opening import InstanceTakenError, StartError
+from bridge.core.opening import InstanceTakenError, StartError, open_verdicts
 from bridge.core.printable import printable
 from bridge.core.settings import FolderSettings, IcapSettings, ServiceSettings, Settings
 from bridge.core.spool import Body, BodyWriter, Spool, SpoolError
@@ -41,6 +42,11 @@ from bridge.core.units import (
     parse_duration,
     parse_fingerprint,
 )
+from bridge.core.verdicts import StoreError, Verdict
+from bridge.core.verdicts.admin import allow as allow_hash
+from bridge.core.verdicts.admin import checked_hash
+from bridge.core.verdicts.admin import forget as forget_hash
+from bridge.core.verdicts.admin import show as show_hash
 
 __all__ = [
     "DEFAULT_PATH",
@@ -48,6 +54,7 @@ __all__ = [
     "Answer",
     "Body",
     "BodyWriter",
+    "BypassError",
     "CallResult",
     "Case",
     "ConfigError",
@@ -72,24 +79,34 @@ __all__ = [
     "Spool",
     "SpoolError",
     "StartError",
+    "StoreError",
     "TrustError",
+    "Verdict",
+    "allow_hash",
     "certificate_expiry",
+    "checked_hash",
     "expiry_warning",
     "find_config",
     "fingerprint",
+    "forget_hash",
     "load_config",
+    "local_time",
     "make_certificate",
+    "open_verdicts",
     "oversize",
     "parse_address",
     "parse_central_node",
     "parse_duration",
     "parse_fingerprint",
     "printable",
+    "read_bypass",
     "read_settings",
     "renew_certificate",
     "run_daemon",
     "server_certificate",
+    "set_bypass",
     "set_value",
+    "show_hash",
     "start_log",
     "unavailable",
     "write_atomically",

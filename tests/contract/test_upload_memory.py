@@ -10,7 +10,7 @@ from tests.support.katabridge import Site
 
 LIMIT_KIB = 8 * 1024
 
-UPLOAD = '''
+UPLOAD = """
 import asyncio, sys
 from pathlib import Path
 from bridge.core import Case, Core, Decision, Door, Item, Mode, load_config
@@ -40,7 +40,7 @@ async def main(config):
         print(outcome.kind, kib("VmHWM") - before, flush=True)
 
 asyncio.run(main(sys.argv[1]))
-'''
+"""
 
 
 def test_a_hundred_mebibytes_add_less_than_eight(kata: Emulator, site: Site) -> None:
