@@ -15,6 +15,7 @@ import uvloop
 
 from bridge.core.config import ConfigError, find_config, load_config
 from bridge.core.linelog import LineLog
+from bridge.core.logfiles import open_log
 from bridge.core.opening import StartError
 from bridge.core.printable import printable
 from bridge.core.settings import Settings
@@ -65,7 +66,7 @@ def start_log(settings: Settings, name: str) -> LineLog:
     """Send the service log to stderr and to `name` in `logs.dir`; StartError where it cannot be."""
     path = settings.logs.dir / name
     try:
-        log = LineLog(path)
+        log = open_log(settings.logs, name)
     except OSError as error:
         raise StartError(f"{path}: {error.strerror} (logs.dir).") from None
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr), _LineHandler(log)]

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Self
 
 from bridge.core.alerts import AlertBook
 from bridge.core.bypass import RULE as BYPASS
 from bridge.core.bypass import Bypass
+from bridge.core.finishing import Finisher, ThreatNamer
+from bridge.core.gate import Gate
 from bridge.core.health import KataHealth, KataState
 from bridge.core.journal import Journal
 from bridge.core.kata.client import KataClient
+from bridge.core.kata.enrolment import certificate_expiry, expiry_warning
 from bridge.core.kata.poller import Intervals, Pollers
 from bridge.core.kept import KeptBodies
 from bridge.core.later import LaterCases
-from bridge.core.ledger import Entry, Ledger
-from bridge.core.model import Case, Decision, Door, Identity, Item, Outcome, OutcomeKind, Source
+from bridge.core.ledger import Ledger
+from bridge.core.model import Case, Decision, Door, Item, Outcome, OutcomeKind, Source
 from bridge.core.opening import lock_instance, open_verdicts, said
 from bridge.core.policy import Policy, decide, door_policy
 from bridge.core.posting import Poster
@@ -30,9 +34,12 @@ from bridge.core.submitter import Submitter
 from bridge.core.upkeep import Clockwork, Limits, knock
 from bridge.core.verdicts import VerdictFront
 
+_log = logging.getLogger(__name__)
+
 _TICK = 1.0
 _LIMITS_SECONDS = 600.0
 _SWEEP_SECONDS = 60.0
+_DAY = 86400.0
 
 
 class Core:
@@ -59,7 +66,7 @@ class Core:
             self._sieve = Sieve(settings, door)
             self.spool = Spool(settings.spool, self.instance)
             bodies = KeptBodies(self.spool)
-            records = Records(settings.logs.dir)
+            records = Records(settings.logs)
             self._journal = Journal(journal)
         self._verdicts = VerdictFront(open_verdicts(settings), settings.verdicts.keep)
         self._client = KataClient(kata, self.instance)
@@ -67,15 +74,16 @@ class Core:
         intervals = Intervals(kata.poll_interval_waiting, kata.poll_interval)
         self._poller = Pollers(self._client, kata.urls, intervals)
         self._poster = Poster(self._client, self.health, self._journal)
-        self._alerts = AlertBook(self._client, kata.urls, self._journal)
-        self._ledger = Ledger(records, self._journal, self._name_threat)
+        alerts = AlertBook(self._client, kata.urls, self._journal) if kata.alerts else None
+        namer = ThreatNamer(alerts, self._verdicts)
+        self._ledger = Ledger(records, self._journal, namer.named)
         self._later = LaterCases(self._journal, bodies, self._ledger, kata.late_window)
-        scanner = Scanner(kata, self.instance, self._verdicts, self._poster, self._poller)
-        self._submitter = Submitter(kata, self._verdicts, scanner, self._later)
+        self._scanner = Scanner(kata, self.instance, self._verdicts, self._poster, self._poller)
+        self._submitter = Submitter(kata, self._verdicts, self._scanner, self._later)
         self._later.use(self._judge_in_background, self.decide, self._submitter.recorded)
+        self._finisher = Finisher(self._ledger, self._later, self._submitter, namer)
         self._bypass = Bypass(settings.spool.dir)
         self._clockwork = Clockwork()
-        self._finishing: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         """Take up what an earlier process left, and begin the work that goes by the clock."""
@@ -87,11 +95,24 @@ class Core:
         self._clockwork.every(_TICK, self._tick)
         self._clockwork.every(_LIMITS_SECONDS, limits.ask)
         self._clockwork.every(_SWEEP_SECONDS, self._poster.sweep)
+        self._clockwork.every(_DAY, self._look_at_certificate)
         return self
 
     async def _tick(self) -> None:
         await knock(self._client, self.health)
         await self.spool.in_thread(self._bypass.refresh, self.door)
+        await self.spool.in_thread(self._ledger.catch_up)
+
+    async def _look_at_certificate(self) -> None:
+        path = self.settings.kata.client_cert
+        try:
+            expires = await self.spool.in_thread(certificate_expiry, path)
+        except (OSError, ValueError) as error:
+            _log.error("%s cannot be read any longer: %s", path, error)
+            return
+        warning = expiry_warning(path, expires, datetime.now(UTC))
+        if warning is not None:
+            _log.error("%s", warning)
 
     async def greet(self) -> None:
         """Ask KATA once, so that the log says at the start whether it accepts us."""
@@ -103,6 +124,11 @@ class Core:
     def kata_works(self) -> bool:
         """Whether KATA took or judged something when it was last asked."""
         return self.health.state in (KataState.OK, KataState.UNKNOWN)
+
+    @property
+    def gate(self) -> Gate:
+        """Who is at KATA and who waits for a place."""
+        return self._scanner.gate
 
     @property
     def wants_origin(self) -> bool:
@@ -165,41 +191,13 @@ class Core:
         With a `note` of what the door does next, `confirm` must follow, or the note comes back as
         one of `notes` after a restart.
         """
-        entry = self._entry(case, item, outcome, decision)
-        unjudged = outcome.kind in (OutcomeKind.PENDING, OutcomeKind.TIMEOUT)
-        passed = item if unjudged and decision is Decision.PASS else None
-        nameless = entry.detection and not outcome.threat and self._may_be_named(outcome)
-        if passed is None and note is None and not nameless:
-            self._ledger.write(entry)
-            self._submitter.recorded(case, outcome)
-            return
-        work = self._finish_by_journal(entry, passed, note)
-        task = asyncio.create_task(work, name=f"record-{case.id}")
-        self._finishing.add(task)
-        task.add_done_callback(self._finishing.discard)
-        await asyncio.shield(task)  # once begun it is done to the end, whoever is cancelled
-
-    async def _finish_by_journal(self, entry: Entry, passed: Item | None, note: str | None) -> None:
-        if passed is not None:
-            await self._later.passed(entry.case, passed)
-        if note is not None:
-            await self._ledger.write_noted(entry, note)
-        else:
-            await self._ledger.write_named(entry)
-        self._submitter.recorded(entry.case, entry.outcome)
+        await self._finisher.finish(case, item, outcome, decision, note)
 
     def finish_now(
         self, case: Case, item: Item | None, outcome: Outcome, decision: Decision
     ) -> None:
         """`finish` for a case that ends without a verdict of KATA's."""
-        self._ledger.write(self._entry(case, item, outcome, decision))
-        self._submitter.recorded(case, outcome)
-
-    def _entry(self, case: Case, item: Item | None, outcome: Outcome, decision: Decision) -> Entry:
-        case.decision = decision
-        if case.bypassed:
-            outcome = replace(outcome, rule=BYPASS)
-        return Entry(case, item, outcome, decision)
+        self._finisher.finish_now(case, item, outcome, decision)
 
     async def accept(self, case: Case, item: Item) -> None:
         """Have an item judged and recorded after its user was served; it survives a crash.
@@ -216,24 +214,6 @@ class Core:
         """What the case's note said is done."""
         await self._ledger.done(case_id)
 
-    def _may_be_named(self, outcome: Outcome) -> bool:
-        return self.settings.kata.alerts and outcome.source is Source.KATA
-
-    async def _name_threat(self, content: Identity, outcome: Outcome) -> Outcome:
-        if not self._may_be_named(outcome):
-            return outcome
-        alert = await self._alerts.find(content.sha256, outcome.md5)
-        if alert is None:
-            return outcome
-        named = replace(
-            outcome,
-            threat=alert.threat,
-            technology=alert.technology,
-            importance=alert.importance,
-        )
-        await self._verdicts.put(content.sha256, named)
-        return named
-
     # -- the end -------------------------------------------------------------------------------
 
     async def stop_judging(self) -> None:
@@ -247,7 +227,7 @@ class Core:
         await self.stop_judging()
         await self._poller.close()
         self._ledger.hurry()
-        await asyncio.gather(*self._finishing, return_exceptions=True)
+        await self._finisher.close()
         await self._later.finish_telling()
         await self._ledger.close()
         await self._client.close()

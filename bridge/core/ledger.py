@@ -122,6 +122,10 @@ class Ledger:
             naming.cancel()
             hurry.cancel()
 
+    def catch_up(self) -> None:
+        """Write what waits for the disk. Blocks: disk."""
+        self._records.catch_up()
+
     def hurry(self) -> None:
         """Wait for no name any longer."""
         self._hurry.set()

@@ -10,11 +10,11 @@ import json
 import re
 from collections.abc import Collection
 from datetime import datetime
-from pathlib import Path
 
-from bridge.core.linelog import LineLog
+from bridge.core.logfiles import open_log
 from bridge.core.model import Case, Decision, Identity, Outcome
 from bridge.core.rotation import tail_lines
+from bridge.core.settings import LogSettings
 
 HISTORY = "log-history.log"
 DETECTS = "log-detects.log"
@@ -55,10 +55,10 @@ def format_record(
 class Records:
     """Writes records; several processes may share the files."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, settings: LogSettings) -> None:
         """Open both files; OSError where that fails."""
-        self._history = LineLog(directory / HISTORY)
-        self._detects = LineLog(directory / DETECTS)
+        self._history = open_log(settings, HISTORY)
+        self._detects = open_log(settings, DETECTS)
 
     def write(self, line: bytes, *, detection: bool, late: bool = False) -> bool:
         """Append a record; a late one to the detections alone. Whether the disk has it."""
@@ -74,6 +74,11 @@ class Records:
             return set()
         found = (_CASE.search(line) for line in tail_lines(self._history.path, _TAIL_BYTES))
         return {match[1].decode("ascii") for match in found if match} & set(case_ids)
+
+    def catch_up(self) -> None:
+        """Write what waits for the disk, rotate and delete what is due. Blocks: disk."""
+        self._history.catch_up()
+        self._detects.catch_up()
 
     def close(self) -> None:
         """Close both files."""

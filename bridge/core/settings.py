@@ -215,6 +215,8 @@ class LogSettings(_Section):
 
     dir: PathSetting = Path("/var/log/katabridge")
     level: Literal["debug", "info", "warning", "error"] = "info"
+    rotate: Annotated[Size, AfterValidator(at_least(1 << 20, "1MiB"))] = 100 << 20
+    keep: Annotated[Duration, AfterValidator(at_least(86400, "1d"))] = 90 * 86400
     urls: Literal["full", "no_query"] = "full"
 
 
@@ -261,7 +263,6 @@ NOT_YET = frozenset(
     {
         "icap.tls",
         "icap.trickle",
-        "logs.keep",
         "logs.syslog",
         "status",
         "notify",

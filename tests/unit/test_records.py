@@ -15,6 +15,7 @@ from bridge.core.linelog import LineLog
 from bridge.core.model import new_case_id
 from bridge.core.records import Records, format_record
 from bridge.core.rotation import set_aside
+from bridge.core.settings import LogSettings
 
 KEYS = [
     *("time", "case", "door", "name", "size", "sha256", "md5", "outcome", "source", "decision"),
@@ -54,7 +55,7 @@ def test_a_name_that_is_not_utf8_is_recorded(tmp_path: Path) -> None:
 
 
 def test_every_case_goes_to_history_and_detections_to_both(tmp_path: Path) -> None:
-    records = Records(tmp_path)
+    records = Records(LogSettings(dir=str(tmp_path)))
     assert records.write(b"clean", detection=False)
     assert records.write(b"bad", detection=True)
     assert records.write(b"late", detection=True, late=True)
@@ -65,7 +66,7 @@ def test_every_case_goes_to_history_and_detections_to_both(tmp_path: Path) -> No
 
 def test_cases_that_have_a_record_are_found_past_a_rotation(tmp_path: Path) -> None:
     cases = [case(), case('"case":"0123456789abcdef"'), case()]
-    records = Records(tmp_path)
+    records = Records(LogSettings(dir=str(tmp_path)))
     for each in cases[:2]:
         records.write(format_record(each, None, CLEAN, Decision.PASS), detection=False)
     set_aside(tmp_path / "log-history.log")
