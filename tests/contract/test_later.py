@@ -12,7 +12,6 @@ from bridge.core import Case, Core, Decision, Door, Mode, Outcome, OutcomeKind
 from bridge.emulator import Emulator
 from tests.support.judging import make_item, with_core
 from tests.support.katabridge import Site
-from tests.support.processes import wait_until
 
 K = OutcomeKind
 SLOW_BAD = b"#kata state=detect delay=1.5\n"
@@ -165,10 +164,10 @@ def test_monitor_work_waits_until_kata_is_back(kata: Emulator, site: Site) -> No
         sensors = kata.memory.directory / "sensors.json"
         sensors.write_text(sensors.read_text().replace("false", "true"))
         await until(site.records)
+        await until(lambda: not kept_bodies(site))
 
     with_core(site, work)
     assert site.records()[0]["outcome"] == "not_detected"
-    wait_until(lambda: not kept_bodies(site), "the kept body is dropped")
 
 
 def test_a_record_that_a_crash_cut_off_is_written_once(kata: Emulator, site: Site) -> None:

@@ -10,7 +10,7 @@ import pytest
 from bridge.emulator import EICAR, Emulator, Memory
 from tests.conftest import need
 from tests.support.certificates import put_certificate
-from tests.support.katabridge import Site
+from tests.support.katabridge import Records, Site
 from tests.support.origin import Origin, content
 from tests.support.processes import Program, wait_until
 from tests.support.squid import Squid
@@ -68,8 +68,12 @@ def test_eicar_gives_403_and_a_page_that_names_the_reason(gateway: Gateway) -> N
     assert b"Kaspersky KATA found a threat in this object" in got.body
     assert b"eicar.com" in got.body
     assert EICAR not in got.body
-    record = gateway.site.records()[-1]
-    assert record["case"].encode() in got.body
+
+    def of_this_page() -> Records:
+        return [each for each in gateway.site.records() if each["case"].encode() in got.body]
+
+    wait_until(of_this_page, "its record, once the threat has a name")
+    (record,) = of_this_page()
     assert record["outcome"] == "detect"
     assert record["context"] == {
         "service": "av/respmod",
@@ -171,5 +175,5 @@ def test_squid_saw_no_icap_failure_in_any_test_of_this_module(gateway: Gateway) 
 def test_katas_own_greps_find_the_verdicts(gateway: Gateway) -> None:
     log = (gateway.site.directory / "log" / "preprocessor_icap.log").read_text().splitlines()
     verdicts = [line for line in log if "blocking_advanced mode" in line and "verdict" in line]
-    assert len(verdicts) == len(gateway.site.records())
+    assert len(verdicts) == len(gateway.site.wait_records(len(verdicts)))
     assert any("verdict detect" in line and "/eicar.com" in line for line in verdicts)
