@@ -66,7 +66,7 @@ class Core:
             self._sieve = Sieve(settings, door)
             self.spool = Spool(settings.spool, self.instance)
             bodies = KeptBodies(self.spool)
-            records = Records(settings.logs)
+            records = Records(settings.logs, settings.spool.dir / f"{self.instance}.syslog")
             self._journal = Journal(journal)
         self._verdicts = VerdictFront(open_verdicts(settings), settings.verdicts.keep)
         self._client = KataClient(kata, self.instance)

@@ -62,8 +62,8 @@ class Flight:
         self.waiters += change
         if self.posting.scan is not None:
             self.posting.scan.waiters = self.waiters
-        if change > 0 and self.place is not None:
-            self.place.promote()
+        if self.place is not None:
+            self.place.wanted(waited_for=self.waiters > 0)
 
     def end(self, outcome: Outcome) -> None:
         """Tell everybody."""

@@ -17,12 +17,13 @@ class Place:
         self.client = client
         self.waited_for = waited_for
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.let_in = False
         self._gate = gate
         self._left = False
 
-    def promote(self) -> None:
-        """Somebody waits for it now."""
-        self._gate.promote(self)
+    def wanted(self, *, waited_for: bool) -> None:
+        """Somebody waits for it now, or nobody does any longer."""
+        self._gate.move(self, waited_for=waited_for)
 
     def leave(self) -> None:
         """Let the next one in."""
@@ -51,6 +52,11 @@ class _Line:
         if not places:
             del self._clients[place.client]
         return True
+
+    def last(self) -> Place | None:
+        if not self._clients:
+            return None
+        return next(reversed(self._clients.values()))[-1]
 
     def next(self) -> Place | None:
         if not self._clients:
@@ -84,7 +90,10 @@ class Gate:
         return self._waited_for.length + self._background.length
 
     async def enter(self, client: str, *, waited_for: bool) -> Place:
-        """A place, when it is this content's turn; QueueFullError where too many wait."""
+        """A place, when it is this content's turn; QueueFullError where too many wait.
+
+        Who is waited for takes the place of one in the background, who gets the error.
+        """
         place = self.ask(client, waited_for=waited_for)
         try:
             await place.ready
@@ -98,24 +107,33 @@ class Gate:
         place = Place(self, client, waited_for=waited_for)
         if self._inside < self._slots:
             self._let_in(place)
-        elif self.waiting >= self._queue:
-            raise QueueFullError
         else:
+            if self.waiting >= self._queue:
+                self._make_room(place)
             self._line(place).add(place)
         return place
 
-    def promote(self, place: Place) -> None:
-        """Somebody waits for a content that was queued in the background."""
-        if not place.waited_for:
-            queued = self._background.remove(place)
-            place.waited_for = True
+    def _make_room(self, place: Place) -> None:
+        last = self._background.last() if place.waited_for else None
+        if last is None:
+            raise QueueFullError
+        self._background.remove(last)
+        last.ready.set_exception(QueueFullError())
+
+    def move(self, place: Place, *, waited_for: bool) -> None:
+        """Queue a place among those who are waited for, or in the background."""
+        if place.waited_for is not waited_for:
+            queued = self._line(place).remove(place)
+            place.waited_for = waited_for
             if queued:
-                self._waited_for.add(place)
+                self._line(place).add(place)
 
     def left(self, place: Place) -> None:
         """A place is given back, or is no longer wanted."""
         if self._line(place).remove(place):
             place.ready.cancel()
+            return
+        if not place.let_in:
             return
         self._inside -= 1
         following = self._waited_for.next() or self._background.next()
@@ -127,4 +145,5 @@ class Gate:
 
     def _let_in(self, place: Place) -> None:
         self._inside += 1
+        place.let_in = True
         place.ready.set_result(None)

@@ -135,4 +135,4 @@ class Ledger:
         self.hurry()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._records.close()
+        await asyncio.to_thread(self._records.close)

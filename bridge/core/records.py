@@ -10,11 +10,13 @@ import json
 import re
 from collections.abc import Collection
 from datetime import datetime
+from pathlib import Path
 
 from bridge.core.logfiles import open_log
 from bridge.core.model import Case, Decision, Identity, Outcome
 from bridge.core.rotation import tail_lines
 from bridge.core.settings import LogSettings
+from bridge.core.siem.sink import SyslogSink
 
 HISTORY = "log-history.log"
 DETECTS = "log-detects.log"
@@ -55,10 +57,14 @@ def format_record(
 class Records:
     """Writes records; several processes may share the files."""
 
-    def __init__(self, settings: LogSettings) -> None:
-        """Open both files; OSError where that fails."""
+    def __init__(self, settings: LogSettings, syslog_queue: Path) -> None:
+        """Open both files; OSError where that fails.
+
+        `syslog_queue`: a folder of this process's own for lines whose collector is away.
+        """
         self._history = open_log(settings, HISTORY)
         self._detects = open_log(settings, DETECTS)
+        self._sink = SyslogSink(settings.syslog, syslog_queue) if settings.syslog else None
 
     def write(self, line: bytes, *, detection: bool, late: bool = False) -> bool:
         """Append a record; a late one to the detections alone. Whether the disk has it."""
@@ -66,6 +72,8 @@ class Records:
             self._history.write(line)
         if detection:
             self._detects.write(line)
+        if self._sink is not None:
+            self._sink.send(line)
         return not self._history.waiting and not self._detects.waiting
 
     def present(self, case_ids: Collection[str]) -> set[str]:
@@ -81,6 +89,8 @@ class Records:
         self._detects.catch_up()
 
     def close(self) -> None:
-        """Close both files."""
+        """Close both files. Blocks: disk, and the collector for two seconds."""
+        if self._sink is not None:
+            self._sink.close()
         self._history.close()
         self._detects.close()

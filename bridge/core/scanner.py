@@ -82,7 +82,10 @@ class Scanner:
                 return unavailable("the queue for KATA is full (kata.queue)")
             flight.place = place
             try:
-                await place.ready
+                try:
+                    await place.ready
+                except QueueFullError:
+                    return unavailable("others are waited for in the full queue (kata.queue)")
                 claim = await self._verdicts.claim(flight.content.sha256, self._owner, LEASE)
                 if claim is not None:
                     return await self._own(flight, claim)

@@ -40,6 +40,7 @@ from bridge.core.fields import (
     only,
 )
 from bridge.core.model import Decision, Mode, OutcomeKind
+from bridge.core.siem.message import parse_syslog_url
 from bridge.core.units import Address, parse_central_node, parse_fingerprint
 from bridge.core.verdicts.redis_url import connection_arguments
 from bridge.core.verdicts.store import StoreError
@@ -159,6 +160,11 @@ class ServiceSettings(_Section):
         return {"advanced": Mode.ADVANCED}[self.mode]
 
 
+def _syslog_url(value: str) -> str:
+    parse_syslog_url(value)
+    return value
+
+
 def _kds_list(path: Path) -> Path:
     read_kds_list(path)  # KdsListError is a ValueError
     return path
@@ -210,6 +216,15 @@ class FolderSettings(_Section):
         return self
 
 
+class SyslogSettings(_Section):
+    """Where records go, too: a SIEM's collector."""
+
+    url: Annotated[str, AfterValidator(_syslog_url)]
+    format: Literal["cef"] = "cef"
+    ca: CertificateFile | None = None
+    queue: Annotated[Size, AfterValidator(at_least(1 << 20, "1MiB"))] = 64 << 20
+
+
 class LogSettings(_Section):
     """Where records and service logs go."""
 
@@ -218,6 +233,7 @@ class LogSettings(_Section):
     rotate: Annotated[Size, AfterValidator(at_least(1 << 20, "1MiB"))] = 100 << 20
     keep: Annotated[Duration, AfterValidator(at_least(86400, "1d"))] = 90 * 86400
     urls: Literal["full", "no_query"] = "full"
+    syslog: SyslogSettings | None = None
 
 
 class Settings(_Section):
@@ -263,7 +279,6 @@ NOT_YET = frozenset(
     {
         "icap.tls",
         "icap.trickle",
-        "logs.syslog",
         "status",
         "notify",
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import pytest
 from pydantic import BaseModel
@@ -36,7 +36,7 @@ def section(annotation: Any) -> tuple[type[BaseModel] | None, str]:
     for argument in getattr(annotation, "__args__", ()):
         inner, _ = section(argument)
         if inner is not None:
-            return inner, {"list": "[]", "dict": ".*"}[annotation.__origin__.__name__]
+            return inner, {list: "[]", dict: ".*"}.get(get_origin(annotation), "")
     return None, ""
 
 

@@ -63,8 +63,36 @@ def test_who_is_waited_for_goes_before_the_background() -> None:
             "promoted": gate.ask("a", waited_for=False),
             "waited": gate.ask("a", waited_for=True),
         }
-        places["promoted"].promote()
+        places["promoted"].wanted(waited_for=True)
         assert order(gate, first, places) == ["waited", "promoted", "later"]
+
+    run(check)
+
+
+def test_nobody_waits_any_longer_and_others_go_first() -> None:
+    def check() -> None:
+        gate = Gate(1, 100)
+        first = gate.ask("x", waited_for=True)
+        places = {name: gate.ask(name, waited_for=True) for name in ("left", "stays")}
+        places["left"].wanted(waited_for=False)
+        assert order(gate, first, places) == ["stays", "left"]
+
+    run(check)
+
+
+def test_who_is_waited_for_takes_the_place_of_one_in_the_background() -> None:
+    def check() -> None:
+        gate = Gate(1, 2)
+        first = gate.ask("x", waited_for=True)
+        early, late = (gate.ask("a", waited_for=False) for _ in range(2))
+        with pytest.raises(QueueFullError):
+            gate.ask("b", waited_for=False)
+        waited = gate.ask("b", waited_for=True)
+        assert isinstance(late.ready.exception(), QueueFullError)
+        late.leave()
+        assert (gate.inside, gate.waiting) == (1, 2)
+        assert order(gate, first, {"early": early, "waited": waited}) == ["waited", "early"]
+        waited = gate.ask("b", waited_for=True)
 
     run(check)
 

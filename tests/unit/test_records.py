@@ -55,7 +55,7 @@ def test_a_name_that_is_not_utf8_is_recorded(tmp_path: Path) -> None:
 
 
 def test_every_case_goes_to_history_and_detections_to_both(tmp_path: Path) -> None:
-    records = Records(LogSettings(dir=str(tmp_path)))
+    records = Records(LogSettings(dir=str(tmp_path)), tmp_path / "queue")
     assert records.write(b"clean", detection=False)
     assert records.write(b"bad", detection=True)
     assert records.write(b"late", detection=True, late=True)
@@ -66,7 +66,7 @@ def test_every_case_goes_to_history_and_detections_to_both(tmp_path: Path) -> No
 
 def test_cases_that_have_a_record_are_found_past_a_rotation(tmp_path: Path) -> None:
     cases = [case(), case('"case":"0123456789abcdef"'), case()]
-    records = Records(LogSettings(dir=str(tmp_path)))
+    records = Records(LogSettings(dir=str(tmp_path)), tmp_path / "queue")
     for each in cases[:2]:
         records.write(format_record(each, None, CLEAN, Decision.PASS), detection=False)
     set_aside(tmp_path / "log-history.log")

@@ -313,3 +313,22 @@ def test_bodies_are_let_go_of_in_the_end() -> None:
         assert bench.front.kept == [], "an error is no verdict"
 
     run(check)
+
+
+def test_who_is_waited_for_takes_the_place_of_one_whose_user_has_left() -> None:
+    async def check(bench: Bench) -> None:
+        bench.ask(make_case())
+        await bench.kata.posted()
+        left = make_case()
+        outcome = await bench.ask(left, OTHER, wait=0.01)
+        assert outcome.kind is K.PENDING
+        bench.record(left, outcome, Decision.HOLD)
+        third = bench.ask(make_case(), Item("c", cast(Any, Body("u"))))
+        await turns()
+        assert bench.aftermath.told == [(left.id, K.UNAVAILABLE)]
+        bench.kata.scan.final.set_result(ScanState.NOT_DETECTED)
+        await bench.kata.posted(2)
+        bench.kata.scan.final.set_result(ScanState.NOT_DETECTED)
+        assert (await third).kind is K.NOT_DETECTED
+
+    run(check)
