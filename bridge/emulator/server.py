@@ -24,17 +24,20 @@ _MAX_BODY = 1 << 30
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    server: _Server
     context: SSL.Context
     application: Application
 
     def setup(self) -> None:
         self._stream = TlsStream(self.context, self.request)
+        self.server.streams.add(self._stream)
         self.rfile = io.BufferedReader(self._stream, 1 << 16)
         self.wfile = io.BufferedWriter(self._stream)
 
     def finish(self) -> None:
         with contextlib.suppress(OSError):
             self.wfile.flush()
+        self.server.streams.discard(self._stream)
         self._stream.cut()
 
     def _answer(self) -> None:
@@ -79,6 +82,10 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 512
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.streams: set[TlsStream] = set()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         del request, client_address  # a client that broke off: it has its own log
 
@@ -121,11 +128,13 @@ class Emulator:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop serving and close the port."""
+        """Stop serving: close the port and cut what is open."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
+        for stream in list(self._server.streams):
+            stream.cut()
 
     def __enter__(self) -> Emulator:
         self.start()
