@@ -35,6 +35,7 @@ async def _serve(settings: Settings, stop: asyncio.Event) -> None:
     log = start_log(settings, VERDICT_LOG)
     async with Core(settings, Door.ICAP) as core:
         server = IcapServer(core, log)
+        stop_metrics = core.serve_metrics(settings.status.icapd)
         await server.start()
         greeting = asyncio.create_task(core.greet())
         places = ", ".join(str(address) for address in server.addresses)
@@ -44,6 +45,7 @@ async def _serve(settings: Settings, stop: asyncio.Event) -> None:
         _log.warning("icapd stops")
         greeting.cancel()
         await server.stop()
+        stop_metrics()
     _log.warning("icapd has stopped")
     log.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Self
 
@@ -13,6 +14,7 @@ from bridge.core.bypass import RULE as BYPASS
 from bridge.core.bypass import Bypass
 from bridge.core.finishing import Finisher, ThreatNamer
 from bridge.core.gate import Gate
+from bridge.core.gauges import add_gauges
 from bridge.core.health import KataHealth, KataState
 from bridge.core.journal import Journal
 from bridge.core.kata.client import KataClient
@@ -21,6 +23,7 @@ from bridge.core.kata.poller import Intervals, Pollers
 from bridge.core.kept import KeptBodies
 from bridge.core.later import LaterCases
 from bridge.core.ledger import Ledger
+from bridge.core.metrics import Metrics
 from bridge.core.model import Case, Decision, Door, Item, Outcome, OutcomeKind, Source
 from bridge.core.opening import lock_instance, open_verdicts, said
 from bridge.core.policy import Policy, decide, door_policy
@@ -31,6 +34,7 @@ from bridge.core.settings import Settings
 from bridge.core.sieve import Sieve
 from bridge.core.spool import Spool
 from bridge.core.submitter import Submitter
+from bridge.core.units import Address
 from bridge.core.upkeep import Clockwork, Limits, knock
 from bridge.core.verdicts import VerdictFront
 
@@ -66,22 +70,25 @@ class Core:
             self._sieve = Sieve(settings, door)
             self.spool = Spool(settings.spool, self.instance)
             bodies = KeptBodies(self.spool)
-            records = Records(settings.logs, settings.spool.dir / f"{self.instance}.syslog")
+            self._records = Records(settings.logs, settings.spool.dir / f"{self.instance}.syslog")
             self._journal = Journal(journal)
         self._verdicts = VerdictFront(open_verdicts(settings), settings.verdicts.keep)
-        self._client = KataClient(kata, self.instance)
+        self._metrics = Metrics()
+        self._client = KataClient(kata, self.instance, self._metrics.count_request)
         self.health = KataHealth(str(kata.sensor_id), kata.urls)
         intervals = Intervals(kata.poll_interval_waiting, kata.poll_interval)
         self._poller = Pollers(self._client, kata.urls, intervals)
         self._poster = Poster(self._client, self.health, self._journal)
         alerts = AlertBook(self._client, kata.urls, self._journal) if kata.alerts else None
         namer = ThreatNamer(alerts, self._verdicts)
-        self._ledger = Ledger(records, self._journal, namer.named)
+        self._ledger = Ledger(self._records, self._journal, namer.named)
         self._later = LaterCases(self._journal, bodies, self._ledger, kata.late_window)
         self._scanner = Scanner(kata, self.instance, self._verdicts, self._poster, self._poller)
         self._submitter = Submitter(kata, self._verdicts, self._scanner, self._later)
         self._later.use(self._judge_in_background, self.decide, self._submitter.recorded)
-        self._finisher = Finisher(self._ledger, self._later, self._submitter, namer)
+        self._finisher = Finisher(
+            self._ledger, self._later, self._submitter, namer, self._metrics.count_case
+        )
         self._bypass = Bypass(settings.spool.dir)
         self._clockwork = Clockwork()
 
@@ -97,6 +104,13 @@ class Core:
         self._clockwork.every(_SWEEP_SECONDS, self._poster.sweep)
         self._clockwork.every(_DAY, self._look_at_certificate)
         return self
+
+    def serve_metrics(self, address: Address | None) -> Callable[[], None]:
+        """Answer /metrics there, if anywhere; call what is returned at the end. StartError."""
+        if address is None:
+            return lambda: None
+        add_gauges(self._metrics, self)
+        return self._metrics.serve(address)
 
     async def _tick(self) -> None:
         await knock(self._client, self.health)
@@ -124,6 +138,16 @@ class Core:
     def kata_works(self) -> bool:
         """Whether KATA took or judged something when it was last asked."""
         return self.health.state in (KataState.OK, KataState.UNKNOWN)
+
+    @property
+    def bypassed(self) -> bool:
+        """Whether an administrator has opened the door."""
+        return self._bypass.active(self.door)
+
+    @property
+    def records(self) -> Records:
+        """The log files, for what waits and what is lost."""
+        return self._records
 
     @property
     def gate(self) -> Gate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 from bridge.core.alerts import AlertBook
@@ -48,12 +49,19 @@ class Finisher:
     """Writes the one record of each case, and tells the submitter."""
 
     def __init__(
-        self, ledger: Ledger, later: LaterCases, submitter: Submitter, namer: ThreatNamer
+        self,
+        ledger: Ledger,
+        later: LaterCases,
+        submitter: Submitter,
+        namer: ThreatNamer,
+        count: Callable[[Entry], None],
     ) -> None:
+        """`count` is told of each case that ends."""
         self._ledger = ledger
         self._later = later
         self._submitter = submitter
         self._namer = namer
+        self._count = count
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def finish(
@@ -66,6 +74,7 @@ class Finisher:
     ) -> None:
         """See `bridge.core.engine.Core.finish`."""
         entry = _entry(case, item, outcome, decision)
+        self._count(entry)
         unjudged = outcome.kind in (OutcomeKind.PENDING, OutcomeKind.TIMEOUT)
         passed = item if unjudged and decision is Decision.PASS else None
         if passed is None and note is None and not self._namer.may_name(outcome):
@@ -95,7 +104,9 @@ class Finisher:
         self, case: Case, item: Item | None, outcome: Outcome, decision: Decision
     ) -> None:
         """See `bridge.core.engine.Core.finish_now`."""
-        self._ledger.write(_entry(case, item, outcome, decision))
+        entry = _entry(case, item, outcome, decision)
+        self._count(entry)
+        self._ledger.write(entry)
         self._submitter.recorded(case, outcome)
 
     async def close(self) -> None:

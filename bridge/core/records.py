@@ -74,7 +74,7 @@ class Records:
             self._detects.write(line)
         if self._sink is not None:
             self._sink.send(line)
-        return not self._history.waiting and not self._detects.waiting
+        return not self.waiting
 
     def present(self, case_ids: Collection[str]) -> set[str]:
         """Which of these cases have a record in the newest part of the history. Blocks: disk."""
@@ -82,6 +82,26 @@ class Records:
             return set()
         found = (_CASE.search(line) for line in tail_lines(self._history.path, _TAIL_BYTES))
         return {match[1].decode("ascii") for match in found if match} & set(case_ids)
+
+    @property
+    def waiting(self) -> int:
+        """Lines that wait for the disk."""
+        return self._history.waiting + self._detects.waiting
+
+    @property
+    def dropped(self) -> int:
+        """Lines that were lost since the start."""
+        return self._history.dropped + self._detects.dropped
+
+    @property
+    def syslog_waiting(self) -> int:
+        """Lines that the collector has not taken."""
+        return self._sink.waiting if self._sink else 0
+
+    @property
+    def syslog_dropped(self) -> int:
+        """Lines for the collector that were lost since the start."""
+        return self._sink.dropped if self._sink else 0
 
     def catch_up(self) -> None:
         """Write what waits for the disk, rotate and delete what is due. Blocks: disk."""

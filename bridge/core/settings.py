@@ -236,6 +236,13 @@ class LogSettings(_Section):
     syslog: SyslogSettings | None = None
 
 
+class StatusSettings(_Section):
+    """Where each daemon answers /metrics; None: nowhere."""
+
+    icapd: ListenAddress | None = None
+    watch: ListenAddress | None = None
+
+
 class Settings(_Section):
     """The whole configuration file."""
 
@@ -250,6 +257,7 @@ class Settings(_Section):
     icap: IcapSettings = IcapSettings()
     folders: list[FolderSettings] = []
     logs: LogSettings = LogSettings()
+    status: StatusSettings = StatusSettings()
 
     @field_validator("folders")
     @classmethod
@@ -279,7 +287,6 @@ NOT_YET = frozenset(
     {
         "icap.tls",
         "icap.trickle",
-        "status",
         "notify",
     }
 )

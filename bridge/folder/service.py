@@ -26,8 +26,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             watchers = [FolderWatcher(core, each, threads, slots) for each in settings.folders]
             for watcher in watchers:
                 watcher.prepare()
+            stop_metrics = core.serve_metrics(settings.status.watch)
             await _take_up(core, watchers)
             await _watch(core, watchers, settings, stop)
+            stop_metrics()
     _log.warning("kata-bridge watch has stopped")
     log.close()
 

@@ -80,7 +80,7 @@ WRONG = {
     ),
     "keep of a failure": ("verdicts: {keep: {error: 1h}}\n", "error is no verdict"),
     "not built yet, a key": (
-        "status: {}\n", ":7: status: this version does not act on this key yet"
+        "notify: {}\n", ":7: notify: this version does not act on this key yet"
     ),
     "not built yet, a value": (
         "icap: {workers: 4}\n", ":7: icap.workers: 4 is not built yet; this version takes 1 only"

@@ -14,8 +14,10 @@ from typing import Any, BinaryIO
 
 @dataclass(slots=True)
 class Call:
-    """One call on its way through a thread."""
+    """One call on its way through a thread. `status`: of the answer, once it is there."""
 
+    name: str
+    status: int | None = None
     connection: Any = None  # an HTTP connection with its `sock`
     aborted: threading.Event = field(default_factory=threading.Event)
 

@@ -1,4 +1,4 @@
-"""The only sockets to KATA: requests over mutual TLS, in threads of its own.
+"""The only requests to KATA: the library of that name over mutual TLS, in threads of its own.
 
 Uploads, the state call and housekeeping have separate threads and sessions, so that none can
 starve another. Every call has a total deadline: when it passes, the socket is shut down.
@@ -67,9 +67,16 @@ class _Session(requests.Session):
 class KataClient:
     """Calls KATA for one sensor instance. Methods never raise for what KATA or the net does."""
 
-    def __init__(self, settings: KataSettings, instance: str) -> None:
+    def __init__(
+        self,
+        settings: KataSettings,
+        instance: str,
+        count: Callable[[str, int | None], None] = lambda call, status: None,
+    ) -> None:
+        """`count` is told, in any thread, of each call and the status of its answer."""
         self._settings = settings
         self._instance = instance
+        self._count = count
         self._thread = _Thread()
         current = self._thread
         connection = type("Connection", (_Connection,), {"current": current})
@@ -107,7 +114,7 @@ class KataClient:
                     upload.md5.hexdigest(),
                 )
 
-        return await self._run(self._uploads, post, seconds, item.body)
+        return await self._run("submit", self._uploads, post, seconds, item.body)
 
     async def states(self, central_node: str) -> CallResult:
         """GET the states of all scans of this instance (help page 176830)."""
@@ -126,7 +133,7 @@ class KataClient:
             except wire.WireError as error:
                 return CallResult(Answer.FAULT, str(error))
 
-        return await self._run(self._state[central_node], get, _STATE_SECONDS)
+        return await self._run("state", self._state[central_node], get, _STATE_SECONDS)
 
     async def delete(self, central_node: str, scan_id: str) -> CallResult:
         """DELETE one scan of ours (help page 176836); 404 means that it is gone already."""
@@ -138,7 +145,7 @@ class KataClient:
             answer = Answer.OK if gone else wire.classify(response.status_code)
             return CallResult(answer, _detail("delete", response))
 
-        return await self._run(self._housekeeping[central_node], delete, _STATE_SECONDS)
+        return await self._run("delete", self._housekeeping[central_node], delete, _STATE_SECONDS)
 
     async def max_object_size(self, central_node: str) -> CallResult:
         """GET the limits (help page 176834): `max_object_size` of the result, if KATA names one."""
@@ -150,7 +157,7 @@ class KataClient:
             size = wire.parse_filters(response.content) if answer is Answer.OK else None
             return CallResult(answer, _detail("filters", response), max_object_size=size)
 
-        return await self._run(self._housekeeping[central_node], get, _STATE_SECONDS)
+        return await self._run("filters", self._housekeeping[central_node], get, _STATE_SECONDS)
 
     async def alerts(self, central_node: str, token: str | None) -> CallResult:
         """GET what was detected since `token` (help page 181506)."""
@@ -167,7 +174,7 @@ class KataClient:
             except wire.WireError as error:
                 return CallResult(Answer.FAULT, str(error))
 
-        return await self._run(self._alerts[central_node], get, _STATE_SECONDS)
+        return await self._run("alerts", self._alerts[central_node], get, _STATE_SECONDS)
 
     async def close(self) -> None:
         """End the threads; calls under way are cut off."""
@@ -182,6 +189,7 @@ class KataClient:
 
     async def _run(
         self,
+        name: str,
         lane: Lane,
         work: Callable[[Call], CallResult],
         seconds: float,
@@ -192,7 +200,7 @@ class KataClient:
         The thread holds `body` even when the caller has gone.
         """
         async with lane.free:
-            call = Call()
+            call = Call(name)
             loop = asyncio.get_running_loop()
             future = loop.run_in_executor(lane.executor, self._guarded, work, call)
             if body is not None:
@@ -219,6 +227,7 @@ class KataClient:
             return CallResult(Answer.FAULT, f"{type(error).__name__}: {error}")
         finally:
             self._thread.call = None
+            self._count(call.name, call.status)
 
     def _request(self, call: Call, method: str, url: str, **kwargs: Any) -> requests.Response:
         session = self._thread.session
@@ -234,6 +243,7 @@ class KataClient:
                 if len(body) > _MAX_ANSWER:
                     raise requests.ConnectionError("the answer is too large")
             response._content = bytes(body)
+            call.status = response.status_code
             return response
 
     def _new_session(self) -> requests.Session:

@@ -29,6 +29,16 @@ class SyslogSink:
             target, queue_dir, ca_file=settings.ca, queue_bytes=settings.queue
         )
 
+    @property
+    def waiting(self) -> int:
+        """Lines that are not delivered."""
+        return self._sender.waiting
+
+    @property
+    def dropped(self) -> int:
+        """Lines lost since the start."""
+        return self._sender.dropped
+
     def send(self, line: bytes) -> None:
         """Never waits and never fails."""
         record = json.loads(line)
