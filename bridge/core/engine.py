@@ -109,7 +109,13 @@ class Core:
         """Answer /metrics there, if anywhere; call what is returned at the end. StartError."""
         if address is None:
             return lambda: None
-        add_gauges(self._metrics, self)
+        parts = (self.gate, self.health, self.spool, self._records)
+        add_gauges(self._metrics, *parts)
+        self._metrics.gauge(
+            "bypass",
+            "1: the door passes everything unjudged.",
+            lambda: self._bypass.active(self.door),
+        )
         return self._metrics.serve(address)
 
     async def _tick(self) -> None:
@@ -138,16 +144,6 @@ class Core:
     def kata_works(self) -> bool:
         """Whether KATA took or judged something when it was last asked."""
         return self.health.state in (KataState.OK, KataState.UNKNOWN)
-
-    @property
-    def bypassed(self) -> bool:
-        """Whether an administrator has opened the door."""
-        return self._bypass.active(self.door)
-
-    @property
-    def records(self) -> Records:
-        """The log files, for what waits and what is lost."""
-        return self._records
 
     @property
     def gate(self) -> Gate:
