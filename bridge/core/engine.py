@@ -97,9 +97,12 @@ class Core:
         self._bypass.refresh(self.door)
         kept = self._journal.load()
         self._notes = await self._ledger.resume(kept.records)
-        self._later.resume(kept, self._submitter)
+        await self._later.resume(kept, self._submitter)
         limits = Limits(self._client, self.health, self._submitter)
-        self._clockwork.every(_TICK, self._tick)
+        # each by itself: a node that hangs must not delay the emergency switch
+        self._clockwork.every(_TICK, lambda: knock(self._client, self.health))
+        self._clockwork.every(_TICK, lambda: self._off_loop(self._bypass.refresh, self.door))
+        self._clockwork.every(_TICK, lambda: self._off_loop(self._ledger.catch_up))
         self._clockwork.every(_LIMITS_SECONDS, limits.ask)
         self._clockwork.every(_SWEEP_SECONDS, self._poster.sweep)
         self._clockwork.every(_DAY, self._look_at_certificate)
@@ -118,10 +121,8 @@ class Core:
         )
         return self._metrics.serve(address)
 
-    async def _tick(self) -> None:
-        await knock(self._client, self.health)
-        await self.spool.in_thread(self._bypass.refresh, self.door)
-        await self.spool.in_thread(self._ledger.catch_up)
+    async def _off_loop(self, work: Callable[..., None], *arguments: object) -> None:
+        await self.spool.in_thread(work, *arguments)
 
     async def _look_at_certificate(self) -> None:
         path = self.settings.kata.client_cert

@@ -117,13 +117,18 @@ class LaterCases:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    def resume(self, kept: Kept, submitter: Submitter) -> None:
-        """Go on with what an earlier process left. Blocks: disk."""
+    async def resume(self, kept: Kept, submitter: Submitter) -> None:
+        """Go on with what an earlier process left. Blocks for a moment: disk."""
+        told = await self._ledger.told_late(
+            {each.case_id for each in kept.cases if each.kind is CaseKind.PASSED}
+        )
         passed: dict[str, list[tuple[Case, float]]] = defaultdict(list)
         for each in kept.cases:
             case = case_from_text(each.data)
             self._kept.add(case.id)
-            if each.kind is CaseKind.PASSED:
+            if case.id in told:
+                self._spawn(self._tells, self._drop(case.id))
+            elif each.kind is CaseKind.PASSED:
                 passed[each.sha256].append((case, each.until))
             else:
                 self._resume_later(case, each)

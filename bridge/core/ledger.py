@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.core.journal import Journal, JournalError, KeptRecord
@@ -59,11 +59,18 @@ class Ledger:
         """A detection of a case that has its record already."""
         outcome = await self._named(entry)
         line = replace(entry, outcome=outcome, late=True).line()
-        self._records.write(line, detection=True, late=True)
+        self._records.write(line, history=False, detection=True)
+
+    async def told_late(self, case_ids: Collection[str]) -> set[str]:
+        """Which of these cases have a line of a late detection."""
+        return (await asyncio.to_thread(self._records.present, case_ids)).late
 
     async def write_named(self, entry: Entry) -> None:
         """Return when the record is safe; it is in the log once the threat's name is known."""
-        if not await self._keep(entry, None) or not entry.detection or entry.outcome.threat:
+        if not await self._keep(entry, None):
+            self.write(entry)  # a record without a name rather than an answer that waits for one
+            return
+        if not entry.detection or entry.outcome.threat:
             await self._write_when_named(entry)
             return
         task = asyncio.create_task(self._write_when_named(entry), name=f"record-{entry.case.id}")
@@ -81,8 +88,11 @@ class Ledger:
         """Write what an earlier process was cut off from; its notes that are still to be done."""
         present = await asyncio.to_thread(self._records.present, {r.case_id for r in records})
         for record in records:
-            if record.case_id not in present:
-                self._records.write(record.line, detection=record.detection)
+            missing_detection = record.detection and record.case_id not in present.detections
+            if missing_detection:
+                self._records.write(record.line, history=False, detection=True)
+            if record.case_id not in present.history:
+                self._records.write(record.line, history=True, detection=False)
             if record.note is None:
                 await self._journal.drop_record(record.case_id)
         return {r.case_id: r.note for r in records if r.note is not None}

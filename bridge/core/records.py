@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from bridge.core.logfiles import open_log
 from bridge.core.model import Case, Decision, Identity, Outcome
@@ -23,6 +24,7 @@ DETECTS = "log-detects.log"
 
 _TAIL_BYTES = 64 << 20
 _CASE = re.compile(rb'"case":"([0-9a-z]{16})"')
+_LATE = b',"late":true,'
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -54,6 +56,22 @@ def format_record(
     return _encode(record).encode("ascii")
 
 
+class Present(NamedTuple):
+    """The cases that have a record, a line among the detections, and one of a late detection."""
+
+    history: set[str]
+    detections: set[str]
+    late: set[str]
+
+
+def _cases(path: Path) -> Iterator[tuple[str, bool]]:
+    """Each case in the newest part of a log, and whether its line is about a late detection."""
+    for line in tail_lines(path, _TAIL_BYTES):
+        match = _CASE.search(line)
+        if match is not None:
+            yield match[1].decode("ascii"), _LATE in line.partition(b',"context":')[0]
+
+
 class Records:
     """Writes records; several processes may share the files."""
 
@@ -66,22 +84,26 @@ class Records:
         self._detects = open_log(settings, DETECTS)
         self._sink = SyslogSink(settings.syslog, syslog_queue) if settings.syslog else None
 
-    def write(self, line: bytes, *, detection: bool, late: bool = False) -> bool:
-        """Append a record; a late one to the detections alone. Whether the disk has it."""
-        if not late:
-            self._history.write(line)
-        if detection:
+    def write(self, line: bytes, *, history: bool = True, detection: bool) -> bool:
+        """Append a record to where it belongs. Whether the disk has it."""
+        if detection:  # first: a crash in between must not lose the detection
             self._detects.write(line)
+        if history:
+            self._history.write(line)
         if self._sink is not None:
             self._sink.send(line)
         return not self.waiting
 
-    def present(self, case_ids: Collection[str]) -> set[str]:
-        """Which of these cases have a record in the newest part of the history. Blocks: disk."""
-        if not case_ids:
-            return set()
-        found = (_CASE.search(line) for line in tail_lines(self._history.path, _TAIL_BYTES))
-        return {match[1].decode("ascii") for match in found if match} & set(case_ids)
+    def present(self, case_ids: Collection[str]) -> Present:
+        """Which of these cases stand in the newest part of the logs. Blocks: disk."""
+        wanted = set(case_ids)
+        if not wanted:
+            return Present(set(), set(), set())
+        history = {case for case, _ in _cases(self._history.path)}
+        detects = list(_cases(self._detects.path))
+        late = {case for case, is_late in detects if is_late}
+        early = {case for case, is_late in detects if not is_late}
+        return Present(history & wanted, early & wanted, late & wanted)
 
     @property
     def waiting(self) -> int:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from bridge.core import Case, Core, Decision, Door, Mode, Outcome, OutcomeKind
-from bridge.emulator import Emulator
+from bridge.core.bypass import set_bypass
+from bridge.core.journal import JournalError
+from bridge.core.kata.wire import Answer, CallResult
+from bridge.emulator import EICAR, Emulator
 from tests.support.judging import make_item, with_core
 from tests.support.katabridge import Site
 
@@ -199,3 +203,88 @@ def test_a_record_that_a_crash_cut_off_is_written_once(kata: Emulator, site: Sit
     with_core(site, after)
     with_core(site, later)
     assert sorted(record["case"] for record in site.records()) == sorted([first.id, second.id])
+
+
+def test_a_detection_that_a_crash_cut_in_two_is_completed(kata: Emulator, site: Site) -> None:
+    del kata
+    each = case(Mode.ADVANCED)
+
+    async def crashing(core: Core) -> None:
+        item = await make_item(core, EICAR)
+        outcome = await core.judge(each, item)
+        await core.finish(each, item, outcome, Decision.BLOCK, note="remove the source")
+        item.body.release()
+
+    async def after(core: Core) -> None:
+        await core.confirm(each.id)
+
+    with_core(site, crashing)
+    (site.directory / "log" / "log-history.log").write_text("")
+    with_core(site, after)
+    assert [record["case"] for record in site.records()] == [each.id]
+    assert [record["case"] for record in site.records("log-detects.log")] == [each.id]
+
+
+def test_a_late_detection_that_was_told_is_not_told_again(kata: Emulator, site: Site) -> None:
+    each = case(Mode.STANDARD)
+
+    async def before(core: Core) -> None:
+        core._later._drop = _nothing  # type: ignore[method-assign] # the crash comes before it
+        await pass_unjudged(core, each, SLOW_BAD)
+        await until(lambda: site.records("log-detects.log"))
+
+    async def after(core: Core) -> None:
+        del core
+        await until(lambda: not kept_bodies(site))
+        await until(lambda: not kata.memory.scans)
+
+    with_core(site, before)
+    assert kept_bodies(site) == [each.id]
+    with_core(site, after)
+    assert len(site.records("log-detects.log")) == 1
+
+
+async def _nothing(case_id: str) -> None:
+    del case_id
+
+
+def test_no_block_waits_for_a_name_where_the_journal_fails(
+    kata: Emulator, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del kata
+
+    async def work(core: Core) -> None:
+        async def fails(record: object) -> None:
+            raise JournalError("the disk is full")
+
+        async def never(node: str, token: str | None) -> None:
+            raise AssertionError("a name was looked up")
+
+        monkeypatch.setattr(core._journal, "keep_record", fails)
+        monkeypatch.setattr(core._client, "alerts", never)
+        item = await make_item(core, EICAR)
+        each = case(Mode.ADVANCED)
+        await core.finish(each, item, await core.judge(each, item), Decision.BLOCK)
+        assert len(site.records()) == 1
+        item.body.release()
+
+    with_core(site, work)
+
+
+def test_a_node_that_hangs_does_not_delay_the_emergency_switch(
+    kata: Emulator, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del kata
+
+    async def work(core: Core) -> None:
+        async def hangs(node: str) -> CallResult:
+            await asyncio.Event().wait()
+            raise AssertionError(node)
+
+        monkeypatch.setattr(core._client, "states", hangs)
+        core.health.note(site.url, Answer.NOT_ACCEPTED, "")
+        await asyncio.sleep(1.2)  # the knock is under way by then
+        set_bypass(site.directory / "spool", {Door.ICAP: time.time() + 60})
+        await until(lambda: core._bypass.active(Door.ICAP))
+
+    with_core(site, work)

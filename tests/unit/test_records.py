@@ -58,7 +58,7 @@ def test_every_case_goes_to_history_and_detections_to_both(tmp_path: Path) -> No
     records = Records(LogSettings(dir=str(tmp_path)), tmp_path / "queue")
     assert records.write(b"clean", detection=False)
     assert records.write(b"bad", detection=True)
-    assert records.write(b"late", detection=True, late=True)
+    assert records.write(b"late", history=False, detection=True)
     records.close()
     assert (tmp_path / "log-history.log").read_text().splitlines() == ["clean", "bad"]
     assert (tmp_path / "log-detects.log").read_text().splitlines() == ["bad", "late"]
@@ -71,8 +71,20 @@ def test_cases_that_have_a_record_are_found_past_a_rotation(tmp_path: Path) -> N
         records.write(format_record(each, None, CLEAN, Decision.PASS), detection=False)
     set_aside(tmp_path / "log-history.log")
     ids = {each.id for each in cases}
-    assert records.present({*ids, "0123456789abcdef"}) == {cases[0].id, cases[1].id}
-    assert records.present([]) == set()
+    assert records.present({*ids, "0123456789abcdef"}).history == {cases[0].id, cases[1].id}
+    assert records.present([]).history == set()
+    records.close()
+
+
+def test_a_late_line_is_told_from_the_record_of_a_detection(tmp_path: Path) -> None:
+    early, late = case(), case('","late":true,"')
+    records = Records(LogSettings(dir=str(tmp_path)), tmp_path / "queue")
+    records.write(format_record(early, None, BAD, Decision.BLOCK), detection=True)
+    records.write(format_record(late, None, CLEAN, Decision.PASS), detection=False)
+    line = format_record(late, None, BAD, Decision.PASS, late=True)
+    records.write(line, history=False, detection=True)
+    found = records.present({early.id, late.id})
+    assert found == ({early.id, late.id}, {early.id}, {late.id})
     records.close()
 
 
