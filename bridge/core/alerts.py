@@ -6,6 +6,7 @@ A state carries none of it, and alerts carry no scanId: they are joined by hash 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from bridge.core.kata.wire import Alert, Answer, CallResult
 _log = logging.getLogger(__name__)
 
 LOOKS = (0.0, 0.5, 0.5, 1.0, 1.0)  # seconds before each look for an alert that is waited for
+FIND_SECONDS = 4.0  # for all looks together, however slow KATA is
 _REMEMBERED = 10_000
 _MAX_PAGES = 100  # of a history that is read for the first time
 
@@ -43,10 +45,12 @@ class AlertBook:
 
     async def find(self, sha256: str, md5: str | None) -> Alert | None:
         """What KATA says of these bytes; None where it says nothing within a few seconds."""
-        for pause in LOOKS:
-            if self._of(sha256, md5) is None:
-                await asyncio.sleep(pause)
-                await self._look()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIND_SECONDS):
+                for pause in LOOKS:
+                    if self._of(sha256, md5) is None:
+                        await asyncio.sleep(pause)
+                        await self._look()
         return self._of(sha256, md5)
 
     def _of(self, sha256: str, md5: str | None) -> Alert | None:

@@ -85,7 +85,7 @@ class Core:
         self._later = LaterCases(self._journal, bodies, self._ledger, kata.late_window)
         self._scanner = Scanner(kata, self.instance, self._verdicts, self._poster, self._poller)
         self._submitter = Submitter(kata, self._verdicts, self._scanner, self._later)
-        self._later.use(self._judge_in_background, self.decide, self._submitter.recorded)
+        self._later.use(self._judge_in_background, self.decide, self._submitter)
         self._finisher = Finisher(
             self._ledger, self._later, self._submitter, namer, self._metrics.count_case
         )
@@ -96,13 +96,17 @@ class Core:
         """Take up what an earlier process left, and begin the work that goes by the clock."""
         self._bypass.refresh(self.door)
         kept = self._journal.load()
-        self._notes = await self._ledger.resume(kept.records)
-        await self._later.resume(kept, self._submitter)
+        try:
+            self._notes = await self._ledger.resume(kept.records)
+            await self._later.resume(kept)
+        except BaseException:
+            await self.close()
+            raise
         limits = Limits(self._client, self.health, self._submitter)
         # each by itself: a node that hangs must not delay the emergency switch
         self._clockwork.every(_TICK, lambda: knock(self._client, self.health))
         self._clockwork.every(_TICK, lambda: self._off_loop(self._bypass.refresh, self.door))
-        self._clockwork.every(_TICK, lambda: self._off_loop(self._ledger.catch_up))
+        self._clockwork.every(_TICK, self._ledger.catch_up)
         self._clockwork.every(_LIMITS_SECONDS, limits.ask)
         self._clockwork.every(_SWEEP_SECONDS, self._poster.sweep)
         self._clockwork.every(_DAY, self._look_at_certificate)
@@ -176,9 +180,9 @@ class Core:
 
     def excluded(self, case: Case) -> Outcome | None:
         """The rule by which an object is not judged, where that is known before its body."""
-        if not self._bypass.active(self.door):
+        case.bypassed = self._bypass.active(self.door)  # a case may be judged again, later
+        if not case.bypassed:
             return self._sieve.quick(case)
-        case.bypassed = True
         detail = "not judged: kata-bridge bypass is on"
         return Outcome(OutcomeKind.EXCLUDED, Source.RULE, detail, rule=BYPASS)
 

@@ -98,7 +98,9 @@ class Finisher:
             await self._ledger.write_noted(entry, note)
         else:
             await self._ledger.write_named(entry)
-        self._submitter.recorded(entry.case, entry.outcome)
+        looked_after = self._submitter.recorded(entry.case, entry.outcome)
+        if passed is not None and not looked_after:
+            await self._later.drop(entry.case.id)
 
     def finish_now(
         self, case: Case, item: Item | None, outcome: Outcome, decision: Decision

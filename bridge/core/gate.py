@@ -102,6 +102,12 @@ class Gate:
             raise
         return place
 
+    def force(self, client: str) -> Place:
+        """A place for a content that is at KATA already, even where there is none."""
+        place = Place(self, client, waited_for=True)
+        self._let_in(place)
+        return place
+
     def ask(self, client: str, *, waited_for: bool) -> Place:
         """A place whose `ready` is set when its turn has come; QueueFullError as in `enter`."""
         place = Place(self, client, waited_for=waited_for)
@@ -118,7 +124,8 @@ class Gate:
         if last is None:
             raise QueueFullError
         self._background.remove(last)
-        last.ready.set_exception(QueueFullError())
+        if not last.ready.done():  # else its task is being cancelled
+            last.ready.set_exception(QueueFullError())
 
     def move(self, place: Place, *, waited_for: bool) -> None:
         """Queue a place among those who are waited for, or in the background."""
@@ -136,9 +143,12 @@ class Gate:
         if not place.let_in:
             return
         self._inside -= 1
-        following = self._waited_for.next() or self._background.next()
-        if following is not None:
-            self._let_in(following)
+        while self._inside < self._slots:
+            following = self._waited_for.next() or self._background.next()
+            if following is None:
+                return
+            if not following.ready.done():  # else its task is being cancelled
+                self._let_in(following)
 
     def _line(self, place: Place) -> _Line:
         return self._waited_for if place.waited_for else self._background

@@ -10,13 +10,15 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
+
+from bridge.core.caseform import case_from_text
 
 _log = logging.getLogger(__name__)
 
@@ -109,6 +111,17 @@ def _scan(row: tuple[Any, ...]) -> KeptScan:
     return KeptScan(scan_id, node, sha256, size, md5, sent, ScanPhase(phase))
 
 
+def _case(row: tuple[Any, ...]) -> KeptCase:
+    case_id, kind, data, sha256, size, until = row
+    case_from_text(data)  # ValueError where it is damaged
+    return KeptCase(case_id, CaseKind(kind), data, sha256, size, until)
+
+
+def _record(row: tuple[Any, ...]) -> KeptRecord:
+    case_id, line, detection, note, when = row
+    return KeptRecord(case_id, line, bool(detection), note, when)
+
+
 class Journal:
     """The journal of one instance. Methods that are awaited return when the disk has it."""
 
@@ -148,6 +161,9 @@ class Journal:
     def _open(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, isolation_level=None)
         try:
+            found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if found != "ok":
+                raise sqlite3.DatabaseError(str(found))
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
             version = db.execute("PRAGMA user_version").fetchone()[0]
@@ -169,10 +185,19 @@ class Journal:
         cases = self._db.execute("SELECT * FROM cases").fetchall()
         records = self._db.execute("SELECT * FROM records ORDER BY time").fetchall()
         return Kept(
-            [_scan(row) for row in scans],
-            [KeptCase(row[0], CaseKind(row[1]), *row[2:]) for row in cases],
-            [KeptRecord(row[0], row[1], bool(row[2]), *row[3:]) for row in records],
+            list(self._readable(_scan, scans)),
+            list(self._readable(_case, cases)),
+            list(self._readable(_record, records)),
         )
+
+    def _readable(
+        self, make: Callable[[tuple[Any, ...]], T], rows: list[tuple[Any, ...]]
+    ) -> Iterator[T]:
+        for row in rows:
+            try:
+                yield make(row)
+            except (ValueError, TypeError) as error:
+                _log.error("the journal %s: an entry cannot be read: %s", self._path, error)
 
     # -- scans: a journal that fails must not stop judging, so these are said and done without ---
 
@@ -194,9 +219,9 @@ class Journal:
         """KATA does not hold it, or holds it no longer."""
         await self._try("DELETE FROM scans WHERE scan_id = ?", scan_id)
 
-    async def done_scans(self) -> list[tuple[str, str]]:
-        """(central node, scanId) of every scan that is only to be DELETEd."""
-        statement = "SELECT node, scan_id FROM scans WHERE state = ?"
+    async def done_scans(self) -> list[tuple[str, str, float]]:
+        """(central node, scanId, when sent) of every scan that is only to be DELETEd."""
+        statement = "SELECT node, scan_id, sent FROM scans WHERE state = ?"
         try:
             return await self._run(
                 lambda: self._db.execute(statement, (ScanPhase.DONE.value,)).fetchall()

@@ -27,9 +27,9 @@ class KeptBodies:
         self._sizes[case_id] = body.size
         try:
             await self._spool.in_thread(self._write, body, self._dir / case_id)
-        except (OSError, SpoolError) as error:
+        except BaseException as error:
             self._give_back(case_id)
-            if isinstance(error, SpoolError):
+            if not isinstance(error, OSError):
                 raise
             raise SpoolError(f"the spool {self._dir} fails: {error.strerror}") from error
 

@@ -13,8 +13,17 @@ from bridge.core.caseform import case_from_text, case_to_text
 from bridge.core.journal import CaseKind, Journal, JournalError, Kept, KeptCase, ScanPhase
 from bridge.core.kept import KeptBodies
 from bridge.core.ledger import Entry, Ledger
-from bridge.core.model import Case, Decision, Identity, Item, Outcome, OutcomeKind
-from bridge.core.spool import Body, SpoolError
+from bridge.core.model import (
+    Case,
+    Decision,
+    Identity,
+    Item,
+    KnownBytes,
+    Outcome,
+    OutcomeKind,
+    Source,
+)
+from bridge.core.spool import SpoolError
 from bridge.core.submitter import Submitter
 
 _log = logging.getLogger(__name__)
@@ -35,22 +44,35 @@ class LaterCases:
         self._bodies = bodies
         self._ledger = ledger
         self._window = window
-        self._kept: set[str] = set()
+        self._kept: dict[str, float] = {}  # case id -> until when it is looked after (epoch)
+        self._pauses: dict[str, float] = {}
         self._runs: set[asyncio.Task[None]] = set()
         self._tells: set[asyncio.Task[None]] = set()
         self._judge: Judge
         self._decide: Decide
-        self._recorded: Callable[[Case, Outcome], None]
+        self._submitter: Submitter
 
-    def use(self, judge: Judge, decide: Decide, recorded: Callable[[Case, Outcome], None]) -> None:
-        """The core's own ways to judge in the background, to decide, and to end a case."""
-        self._judge, self._decide, self._recorded = judge, decide, recorded
+    def use(self, judge: Judge, decide: Decide, submitter: Submitter) -> None:
+        """The core's own ways to judge in the background and to decide."""
+        self._judge, self._decide, self._submitter = judge, decide, submitter
 
     async def accept(self, case: Case, item: Item) -> None:
         """Take a case over; SpoolError or JournalError where it would not survive a crash."""
-        await self._keep(case, item, CaseKind.LATER)
         item.body.retain()
+        keeping = asyncio.create_task(self._keep(case, item, CaseKind.LATER))
+        try:
+            await asyncio.shield(keeping)
+        except BaseException:
+            # its door records it as it ends, so nobody may come back to it
+            item.body.release()
+            self._spawn(self._tells, self._undo(keeping, case.id))
+            raise
         self._spawn(self._runs, self._run(case, item, time.time() + self._window))
+
+    async def _undo(self, keeping: asyncio.Task[None], case_id: str) -> None:
+        await asyncio.wait({keeping})
+        if keeping.exception() is None:
+            await self.drop(case_id)
 
     async def passed(self, case: Case, item: Item) -> None:
         """Look after a case that is passed without a verdict; a fault is said, and lived with."""
@@ -61,8 +83,8 @@ class LaterCases:
 
     async def _keep(self, case: Case, item: Item, kind: CaseKind) -> None:
         await self._bodies.keep(item.body, case.id)
-        self._kept.add(case.id)
         until = time.time() + self._window
+        self._kept[case.id] = until
         kept = KeptCase(case.id, kind, case_to_text(case), item.sha256, item.size, until)
         try:
             await self._journal.keep_case(kept)
@@ -70,29 +92,58 @@ class LaterCases:
             await self._bodies.drop(case.id)
             raise
 
-    def judged_late(self, case: Case, content: Identity, outcome: Outcome) -> None:
+    def judged_late(self, case: Case, content: Identity, outcome: Outcome) -> asyncio.Task[None]:
         """See `bridge.core.submitter.Aftermath`."""
-        self._spawn(self._tells, self._tell(case, content, outcome))
+        return self._spawn(self._tells, self._tell(case, content, outcome))
 
     async def _tell(self, case: Case, content: Identity, outcome: Outcome) -> None:
         if outcome.kind is OutcomeKind.DETECT:
+            await self._tell_detection(case, content, outcome)
+        pause = self._pauses.get(case.id, _FIRST_PAUSE)
+        until = self._kept.get(case.id, 0.0)
+        if outcome.kind is OutcomeKind.UNAVAILABLE and time.time() + pause < until:
+            self._spawn(self._runs, self._look_again(case, content, until, pause))
+        else:
+            await self.drop(case.id)
+
+    async def _look_again(self, case: Case, content: Identity, until: float, pause: float) -> None:
+        """KATA could not be asked about what its user has already: it is asked until it can be."""
+        self._pauses[case.id] = min(max(pause * 2, _FIRST_PAUSE), _MAX_PAUSE)
+        await asyncio.sleep(pause)
+        body = self._bodies.load(case.id, content.size, content.sha256)
+        if body is None:
+            await self._body_gone(case.id)
+            return
+        flight = self._submitter.restart(Item(case.name, body), case.client)
+        self._submitter.look_after(flight, case, until)
+        body.release()
+
+    async def _body_gone(self, case_id: str) -> None:
+        _log.error("the body of case %s is gone from the spool: it is not judged", case_id)
+        await self.drop(case_id)
+
+    async def _tell_detection(self, case: Case, content: Identity, outcome: Outcome) -> None:
+        if case.decision is Decision.PASS:
             _log.error(
                 "LATE DETECTION: case %s (%s) was given to its user before KATA found a threat",
                 case.id,
                 case.name,
             )
-            decision = case.decision or Decision.HOLD
-            await self._ledger.write_late(Entry(case, content, outcome, decision))
-        await self._drop(case.id)
+        decision = case.decision or Decision.HOLD
+        await self._ledger.write_late(Entry(case, content, outcome, decision))
 
     async def _run(self, case: Case, item: Item, until: float) -> None:
         try:
-            outcome = await self._judged(case, item, until)
+            try:
+                outcome = await self._judged(case, item, until)
+            except Exception:
+                _log.exception("a fault of katabridge itself; case %s counts as `error`", case.id)
+                outcome = Outcome(OutcomeKind.ERROR, Source.RULE, "a fault inside katabridge")
             decision = self._decide(case, outcome)
             case.decision = decision
             await self._ledger.write_named(Entry(case, item, outcome, decision, late=True))
-            self._recorded(case, outcome)
-            await self._drop(case.id)
+            self._submitter.recorded(case, outcome)
+            await self.drop(case.id)
         finally:
             item.body.release()
 
@@ -106,58 +157,50 @@ class LaterCases:
             await asyncio.sleep(pause)
             pause = min(pause * 2, _MAX_PAUSE)
 
-    async def _drop(self, case_id: str) -> None:
-        if case_id in self._kept:
-            self._kept.discard(case_id)
+    async def drop(self, case_id: str) -> None:
+        """Nobody comes back to a case."""
+        self._pauses.pop(case_id, None)
+        if self._kept.pop(case_id, None) is not None:
             await self._journal.drop_case(case_id)
             await self._bodies.drop(case_id)
 
-    def _spawn(self, tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(
+        self, tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]
+    ) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name="later")
         tasks.add(task)
         task.add_done_callback(tasks.discard)
+        return task
 
-    async def resume(self, kept: Kept, submitter: Submitter) -> None:
+    async def resume(self, kept: Kept) -> None:
         """Go on with what an earlier process left. Blocks for a moment: disk."""
-        told = await self._ledger.told_late(
-            {each.case_id for each in kept.cases if each.kind is CaseKind.PASSED}
-        )
+        given = {c.case_id: c.until - self._window for c in kept.cases if c.kind is CaseKind.PASSED}
+        told = await self._ledger.told_late(given)
         passed: dict[str, list[tuple[Case, float]]] = defaultdict(list)
         for each in kept.cases:
             case = case_from_text(each.data)
-            self._kept.add(case.id)
-            if case.id in told:
-                self._spawn(self._tells, self._drop(case.id))
-            elif each.kind is CaseKind.PASSED:
-                passed[each.sha256].append((case, each.until))
-            else:
+            self._kept[case.id] = each.until
+            if each.kind is CaseKind.LATER:
                 self._resume_later(case, each)
+            elif case.id in told or each.until < time.time():
+                self._spawn(self._tells, self.drop(case.id))
+            else:
+                passed[each.sha256].append((case, each.until))
         scans = [scan for scan in kept.scans if scan.phase is not ScanPhase.DONE]
-        submitter.resume(scans, passed)
+        self._submitter.resume(scans, passed)
+        sizes = {each.sha256: each.size for each in kept.cases}
         for sha256, cases in passed.items():  # what is left was not brought to KATA
-            size = next(each.size for each in kept.cases if each.sha256 == sha256)
-            self._resume_passed(sha256, size, cases, submitter)
+            for case, until in cases:
+                content = KnownBytes(sha256, sizes[sha256])
+                self._spawn(self._runs, self._look_again(case, content, until, 0.0))
         self._bodies.clear({each.case_id for each in kept.cases})
 
     def _resume_later(self, case: Case, kept: KeptCase) -> None:
         body = self._bodies.load(case.id, kept.size, kept.sha256)
         if body is None:
-            _log.error("the body of case %s is gone from the spool: it is not judged", case.id)
-            self._spawn(self._tells, self._drop(case.id))
+            self._spawn(self._tells, self._body_gone(case.id))
             return
         self._spawn(self._runs, self._run(case, Item(case.name, body), kept.until))
-
-    def _resume_passed(
-        self, sha256: str, size: int, cases: list[tuple[Case, float]], submitter: Submitter
-    ) -> None:
-        bodies = [self._bodies.load(case.id, size, sha256) for case, _ in cases]
-        whole: list[Body] = [body for body in bodies if body is not None]
-        if whole:
-            flight = submitter.restart(Item(cases[0][0].name, whole[0]), cases[0][0].client)
-            for case, until in cases:
-                submitter.look_after(flight, case, until)
-        for body in whole:
-            body.release()
 
     async def close(self) -> None:
         """Stop judging; what is not judged stays for the next start."""

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.core.journal import Journal, JournalError, KeptRecord
 from bridge.core.model import Case, Decision, Identity, Outcome, OutcomeKind
-from bridge.core.records import Records, format_record
+from bridge.core.records import Present, Records, format_record
 
 _log = logging.getLogger(__name__)
+
+_LATE = ":late"  # ends the key of a late line, whose case has its record already
 
 NameThreat = Callable[[Identity, Outcome], Awaitable[Outcome]]
 
@@ -41,6 +43,10 @@ class Entry:
         return self.outcome.kind is OutcomeKind.DETECT
 
 
+def _record(entry: Entry, note: str | None) -> KeptRecord:
+    return KeptRecord(entry.case.id, entry.line(), entry.detection, note, time.time())
+
+
 class Ledger:
     """Writes records. `name_threat` gives an outcome with the threat's name, if there is one."""
 
@@ -50,6 +56,8 @@ class Ledger:
         self._name_threat = name_threat
         self._tasks: set[asyncio.Task[None]] = set()
         self._hurry = asyncio.Event()
+        # by journal row what it waits for: "line" (the disk), "note" (the door)
+        self._missing: dict[str, set[str]] = {}
 
     def write(self, entry: Entry) -> None:
         """Append a record at once: nothing depends on it but its case's answer."""
@@ -59,15 +67,14 @@ class Ledger:
         """A detection of a case that has its record already."""
         outcome = await self._named(entry)
         line = replace(entry, outcome=outcome, late=True).line()
-        self._records.write(line, history=False, detection=True)
-
-    async def told_late(self, case_ids: Collection[str]) -> set[str]:
-        """Which of these cases have a line of a late detection."""
-        return (await asyncio.to_thread(self._records.present, case_ids)).late
+        key = f"{entry.case.id}{_LATE}"
+        kept = await self._keep(KeptRecord(key, line, True, None, time.time()))
+        await self._commit(key, line, history=False, detection=True, kept=kept)
 
     async def write_named(self, entry: Entry) -> None:
         """Return when the record is safe; it is in the log once the threat's name is known."""
-        if not await self._keep(entry, None):
+        record = _record(entry, None)
+        if not await self._keep(record):
             self.write(entry)  # a record without a name rather than an answer that waits for one
             return
         if not entry.detection or entry.outcome.threat:
@@ -80,41 +87,79 @@ class Ledger:
     async def write_noted(self, entry: Entry, note: str) -> None:
         """Append a record after which a door does what `note` says, and then calls `done`."""
         outcome = await self._named(entry)
-        entry = replace(entry, outcome=outcome)
-        await self._keep(entry, note)
-        self.write(entry)
+        record = _record(replace(entry, outcome=outcome), note)
+        kept = await self._keep(record)
+        await self._commit(
+            record.case_id, record.line, detection=record.detection, kept=kept, noted=True
+        )
+
+    async def _write_when_named(self, entry: Entry) -> None:
+        outcome = await self._named(entry)
+        line = replace(entry, outcome=outcome).line()
+        await self._commit(entry.case.id, line, detection=entry.detection, kept=True)
+
+    async def _commit(  # noqa: PLR0913 - what a line is, and what hangs on it
+        self,
+        key: str,
+        line: bytes,
+        *,
+        history: bool = True,
+        detection: bool,
+        kept: bool,
+        noted: bool = False,
+    ) -> None:
+        """Append the line; its row leaves the journal when disk and door are done with it."""
+        on_disk = self._records.write(line, history=history, detection=detection)
+        if not kept:
+            return
+        waits = {"line": not on_disk, "note": noted}
+        self._missing[key] = {what for what, is_missing in waits.items() if is_missing}
+        await self._settle(key)
+
+    async def _settle(self, key: str, what: str = "") -> None:
+        missing = self._missing.get(key, set())
+        missing.discard(what)
+        if not missing:
+            self._missing.pop(key, None)
+            await self._journal.drop_record(key)
 
     async def resume(self, records: Sequence[KeptRecord]) -> dict[str, str]:
         """Write what an earlier process was cut off from; its notes that are still to be done."""
-        present = await asyncio.to_thread(self._records.present, {r.case_id for r in records})
+        since = min((record.time for record in records), default=time.time())
+        keys = {record.case_id.removesuffix(_LATE) for record in records}
+        present = await asyncio.to_thread(self._records.present, keys, since)
         for record in records:
-            missing_detection = record.detection and record.case_id not in present.detections
-            if missing_detection:
-                self._records.write(record.line, history=False, detection=True)
-            if record.case_id not in present.history:
-                self._records.write(record.line, history=True, detection=False)
-            if record.note is None:
-                await self._journal.drop_record(record.case_id)
+            await self._resume(record, present)
         return {r.case_id: r.note for r in records if r.note is not None}
+
+    async def _resume(self, record: KeptRecord, present: Present) -> None:
+        case_id = record.case_id.removesuffix(_LATE)
+        is_late = case_id != record.case_id
+        detected = present.late if is_late else present.detections
+        await self._commit(
+            record.case_id,
+            record.line,
+            history=not is_late and case_id not in present.history,
+            detection=record.detection and case_id not in detected,
+            kept=True,
+            noted=record.note is not None,
+        )
+
+    async def told_late(self, kept: Mapping[str, float]) -> set[str]:
+        """Which of these cases have a line of a late detection. By case id, since when (epoch)."""
+        since = min(kept.values(), default=time.time())
+        return (await asyncio.to_thread(self._records.present, kept, since)).late
 
     async def done(self, case_id: str) -> None:
         """What the note said is done."""
-        await self._journal.drop_record(case_id)
+        await self._settle(case_id, "note")
 
-    async def _keep(self, entry: Entry, note: str | None) -> bool:
-        line = entry.line()
-        record = KeptRecord(entry.case.id, line, entry.detection, note, time.time())
+    async def _keep(self, record: KeptRecord) -> bool:
         try:
             await self._journal.keep_record(record)
         except JournalError:  # it has been said; the record is written all the same
             return False
         return True
-
-    async def _write_when_named(self, entry: Entry) -> None:
-        outcome = await self._named(entry)
-        line = replace(entry, outcome=outcome).line()
-        if self._records.write(line, detection=entry.detection):
-            await self._journal.drop_record(entry.case.id)
 
     async def _named(self, entry: Entry) -> Outcome:
         """The outcome with its threat's name; as it is when we are to stop, or there is none."""
@@ -132,9 +177,12 @@ class Ledger:
             naming.cancel()
             hurry.cancel()
 
-    def catch_up(self) -> None:
-        """Write what waits for the disk. Blocks: disk."""
-        self._records.catch_up()
+    async def catch_up(self) -> None:
+        """Write what waits for the disk."""
+        await asyncio.to_thread(self._records.catch_up)
+        if not self._records.waiting:
+            for key in [key for key, missing in self._missing.items() if "line" in missing]:
+                await self._settle(key, "line")
 
     def hurry(self) -> None:
         """Wait for no name any longer."""

@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 ROUNDS = 3  # over all Central Nodes, for faults that may pass
 FIRST_DELAY = 0.5
 MAX_DELAY = 8.0
+_MAY_COME_SECONDS = 600.0
 
 
 class ScanCalls(Protocol):
@@ -42,6 +43,8 @@ class Posting:
     scan: Scan | None = None
     md5: str | None = None
     sent: list[tuple[str, str]] = field(default_factory=list)
+    accepted: set[str] = field(default_factory=set)
+    others: list[Scan] = field(default_factory=list)  # of the same content, of an earlier process
 
 
 def backoff(attempt: int, retry_after: float | None = None) -> float:
@@ -105,6 +108,7 @@ class Poster:
         self._health.note(node, result.answer, result.detail, result.retry_after)
         if result.answer is Answer.OK:
             posting.md5 = result.md5
+            posting.accepted.add(scan_id)
             posting.scan = Scan(scan_id, node, asyncio.get_running_loop().time())
             await self._journal.scan_accepted(scan_id, result.md5)
         elif result.answer not in (Answer.UNREACHABLE, Answer.FAULT):
@@ -118,22 +122,30 @@ class Poster:
             await self._journal.scan_done(scan_id)
         while posting.sent:
             node, scan_id = posting.sent.pop()
+            # one that was cut off may reach KATA yet
+            may_come = scan_id not in posting.accepted
             for attempt in range(ROUNDS):
-                if await self._delete(node, scan_id) or node not in self._health.usable():
+                if await self._delete(node, scan_id, may_come=may_come):
+                    break
+                if node not in self._health.usable():
                     break
                 await asyncio.sleep(backoff(attempt))
 
     async def sweep(self) -> None:
         """DELETE what could not be DELETEd before, by this process or an earlier one."""
-        for node, scan_id in await self._journal.done_scans():
+        for node, scan_id, sent in await self._journal.done_scans():
             if not self._health.knows(node):
                 _log.warning("scan %s stays at %s, which is not in kata.urls", scan_id, node)
                 await self._journal.scan_gone(scan_id)
             elif node in self._health.usable():
-                await self._delete(node, scan_id)
+                may_come = time.time() - sent < _MAY_COME_SECONDS
+                await self._delete(node, scan_id, may_come=may_come)
 
-    async def _delete(self, node: str, scan_id: str) -> bool:
+    async def _delete(self, node: str, scan_id: str, *, may_come: bool) -> bool:
+        """Whether nothing more is to be done now; with `may_come` a 404 may be too early."""
         result = await self._client.delete(node, scan_id)
+        if result.missing and may_come:
+            return True
         if result.answer is not Answer.OK:
             _log.info("scan %s stays at %s for now: %s", scan_id, node, result.detail)
             return False

@@ -15,14 +15,15 @@ from typing import NamedTuple
 
 from bridge.core.logfiles import open_log
 from bridge.core.model import Case, Decision, Identity, Outcome
-from bridge.core.rotation import tail_lines
+from bridge.core.rotation import rotated_files, tail_lines
 from bridge.core.settings import LogSettings
 from bridge.core.siem.sink import SyslogSink
 
 HISTORY = "log-history.log"
 DETECTS = "log-detects.log"
 
-_TAIL_BYTES = 64 << 20
+_WINDOWS = (1 << 20, 16 << 20, 256 << 20, 4 << 30)  # bytes from the end, until it is enough
+_TIME = re.compile(rb'\{"time":"([^"]{20,40})"')
 _CASE = re.compile(rb'"case":"([0-9a-z]{16})"')
 _LATE = b',"late":true,'
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -64,12 +65,36 @@ class Present(NamedTuple):
     late: set[str]
 
 
-def _cases(path: Path) -> Iterator[tuple[str, bool]]:
-    """Each case in the newest part of a log, and whether its line is about a late detection."""
-    for line in tail_lines(path, _TAIL_BYTES):
+def _cases(path: Path, since: float) -> Iterator[tuple[str, bool]]:
+    """Each case in a log since a time (epoch), and whether its line is about a late detection."""
+    for line in _lines_since(path, since):
         match = _CASE.search(line)
         if match is not None:
             yield match[1].decode("ascii"), _LATE in line.partition(b',"context":')[0]
+
+
+def _lines_since(path: Path, since: float) -> Iterator[bytes]:
+    """The end of a log, from a line before that time on."""
+    for size in _WINDOWS:
+        lines = tail_lines(path, size)
+        first = next(lines, b"")
+        if size == _WINDOWS[-1] or _is_before(first, since) or _is_all(path, size):
+            yield first
+            yield from lines
+            return
+
+
+def _is_before(line: bytes, since: float) -> bool:
+    match = _TIME.match(line)
+    try:
+        return match is not None and datetime.fromisoformat(match[1].decode()).timestamp() < since
+    except ValueError:
+        return False
+
+
+def _is_all(path: Path, size: int) -> bool:
+    files = [path, *rotated_files(path)]
+    return sum(each.stat().st_size for each in files if each.exists()) <= size
 
 
 class Records:
@@ -90,17 +115,17 @@ class Records:
             self._detects.write(line)
         if history:
             self._history.write(line)
-        if self._sink is not None:
+        if self._sink is not None and (history or detection):
             self._sink.send(line)
         return not self.waiting
 
-    def present(self, case_ids: Collection[str]) -> Present:
-        """Which of these cases stand in the newest part of the logs. Blocks: disk."""
+    def present(self, case_ids: Collection[str], since: float) -> Present:
+        """Which of these cases stand in the logs since a time (epoch). Blocks: disk."""
         wanted = set(case_ids)
         if not wanted:
             return Present(set(), set(), set())
-        history = {case for case, _ in _cases(self._history.path)}
-        detects = list(_cases(self._detects.path))
+        history = {case for case, _ in _cases(self._history.path, since)}
+        detects = list(_cases(self._detects.path, since))
         late = {case for case, is_late in detects if is_late}
         early = {case for case, is_late in detects if not is_late}
         return Present(history & wanted, early & wanted, late & wanted)

@@ -71,15 +71,20 @@ class Scanner:
 
     async def _take_up(self, flight: Flight) -> Outcome:
         """Wait for a scan of an earlier process; its claim is ours, if nobody took over."""
-        claim = await self._verdicts.claim(flight.content.sha256, self._owner, LEASE)
-        return await self._own(flight, claim)
+        flight.place = place = self.gate.force(flight.client)
+        try:
+            claim = await self._verdicts.claim(flight.content.sha256, self._owner, LEASE)
+            return await self._own(flight, claim)
+        finally:
+            flight.place = None
+            place.leave()
 
     async def _have_judged(self, flight: Flight) -> Outcome:
         while True:
             try:
                 place = self.gate.ask(flight.client, waited_for=flight.waiters > 0)
             except QueueFullError:
-                return unavailable("the queue for KATA is full (kata.queue)")
+                return await self._without_a_place(flight)
             flight.place = place
             try:
                 try:
@@ -96,14 +101,32 @@ class Scanner:
             if known is not None:
                 return known
 
+    async def _without_a_place(self, flight: Flight) -> Outcome:
+        """The queue is full; but what another process has scanned needs no place of ours."""
+        sha256 = flight.content.sha256
+        claim = await self._verdicts.claim(sha256, self._owner, LEASE)
+        known = None
+        if claim is None:
+            known = await self._wait_for_owner(sha256)
+        else:
+            await self._verdicts.release(claim)
+        return known or unavailable("the queue for KATA is full (kata.queue)")
+
     async def _wait_for_owner(self, sha256: str) -> Outcome | None:
-        """Another process has it scanned: its verdict, or None when it is time to claim again."""
-        async with self._verdicts.watch(sha256) as watch:
+        """Another process has it scanned: its verdict, or None where the claim is free again."""
+        while True:
+            async with self._verdicts.watch(sha256) as watch:
+                known = await self._verdicts.get(sha256)
+                if known is not None:
+                    return known
+                await watch.wait(_LOOK_SECONDS)
             known = await self._verdicts.get(sha256)
             if known is not None:
                 return known
-            await watch.wait(_LOOK_SECONDS)
-        return await self._verdicts.get(sha256)
+            claim = await self._verdicts.claim(sha256, self._owner, LEASE)
+            if claim is not None:
+                await self._verdicts.release(claim)
+                return None
 
     async def _own(self, flight: Flight, claim: Claim | None) -> Outcome:
         sha256 = flight.content.sha256
@@ -139,10 +162,10 @@ class Scanner:
 
     async def _scan(self, flight: Flight) -> Outcome:
         posting = flight.posting
-        for _ in range(_TRIES):
-            if posting.scan is None:
-                if flight.item is None:
-                    return unavailable("KATA does not know the scan of an earlier process")
+        for _ in range(_TRIES + len(posting.others)):
+            if posting.scan is None and flight.item is None:
+                return unavailable("KATA does not know the scan of an earlier process")
+            if posting.scan is None and flight.item is not None:
                 failure = await self._post(flight, flight.item)
                 if failure is not None:
                     return failure
@@ -154,7 +177,7 @@ class Scanner:
                 return Outcome(_STATES[state], Source.KATA, what, scan_id=scan_id, md5=posting.md5)
             if flight.item is not None:
                 _log.warning("KATA lost scan %s: it is submitted anew", scan_id)
-            posting.scan = None
+            posting.scan = posting.others.pop(0) if posting.others else None
         return unavailable("KATA lost the scan, and the next one too")
 
     async def _post(self, flight: Flight, item: Item) -> Outcome | None:

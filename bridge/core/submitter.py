@@ -31,14 +31,14 @@ _log = logging.getLogger(__name__)
 PENDING = Outcome(OutcomeKind.PENDING, Source.KATA, "KATA has not judged it yet")
 _CLOSE_SECONDS = 2.0
 _GRACE = 1.0  # for a case that waited in vain to be recorded, and perhaps passed
-_RECORD_SECONDS = 60.0  # how long a scan stays at KATA for a door that does not write its record
+_RECORD_SECONDS = 3600.0  # how long a scan stays at KATA for a door that does not write its record
 
 
 class Aftermath(Protocol):
     """Told what becomes of cases that were recorded without a verdict."""
 
-    def judged_late(self, case: Case, content: Identity, outcome: Outcome) -> None:
-        """The outcome that came later, or that none came in time."""
+    def judged_late(self, case: Case, content: Identity, outcome: Outcome) -> asyncio.Task[None]:
+        """The outcome that came later, or that none came in time; done when it is written."""
 
 
 class Submitter:
@@ -71,11 +71,14 @@ class Submitter:
         return len(self._flights)
 
     def known(self, item: Item) -> Outcome | None:
-        """What can be said at once, without waiting: a limit, or a verdict in memory."""
-        if item.size > self.max_object_size:
-            ours = self.max_object_size == self._settings.max_object_size
-            return oversize(self.max_object_size if ours else None)
+        """What can be said at once, without waiting: a verdict in memory."""
         return self._verdicts.peek(item.sha256)
+
+    def _too_large(self, item: Item) -> Outcome | None:
+        if item.size <= self.max_object_size:
+            return None
+        ours = self.max_object_size == self._settings.max_object_size
+        return oversize(self.max_object_size if ours else None)
 
     async def submit(
         self, case: Case, item: Item, *, wait: float | None = None, background: bool = False
@@ -85,7 +88,9 @@ class Submitter:
         The scan goes on then, and its verdict is known to the next who asks. Who asks in the
         `background` has others go first.
         """
+        # what is known counts whatever its size: a limit that was lowered must not let it by
         outcome = self.known(item) or await self._verdicts.get(item.sha256)
+        outcome = outcome or self._too_large(item)
         if outcome is not None:
             return outcome
         arrived = asyncio.get_running_loop().time()
@@ -100,21 +105,24 @@ class Submitter:
             self._close_case(case)
         return unavailable("katabridge was stopped")
 
-    def recorded(self, case: Case, outcome: Outcome) -> None:
-        """The case has its record: what it needs of its scan now is a verdict that comes late."""
+    def recorded(self, case: Case, outcome: Outcome) -> bool:
+        """The case has its record; whether its `Aftermath` will be told of a later outcome."""
         flight = self._close_case(case)
         if flight is None or outcome.is_verdict:
-            return
+            return False
         if flight.outcome.done():  # it came while the record was written
-            if flight.outcome.result().kind is not outcome.kind:
-                self._aftermath.judged_late(case, flight.content, flight.outcome.result())
-            return
+            later = flight.outcome.result()
+            if later.kind is outcome.kind:
+                return False
+            self._aftermath.judged_late(case, flight.content, later)
+            return True
         flight.unjudged[case.id] = case
         now = asyncio.get_running_loop().time()
         if case.decision is Decision.PASS:
             flight.extend(now + self._settings.late_window)
         elif not flight.waiters and now >= flight.keep_until - _GRACE:
             flight.expire(now)
+        return True
 
     def _close_case(self, case: Case) -> Flight | None:
         flight = self._by_case.pop(case.id, None)
@@ -129,12 +137,14 @@ class Submitter:
 
         `passed`: by sha256, each with the time (seconds since the epoch) until it is looked after.
         """
-        for kept in scans:
+        for kept in sorted(scans, key=lambda each: (each.phase is ScanPhase.SENT, -each.sent)):
             flight = self._flights.get(kept.sha256)
             if flight is None:
                 flight = self._take_up(kept)
                 for case, until in passed.pop(kept.sha256, []):
                     self.look_after(flight, case, until)
+            else:
+                flight.posting.others.append(self._scan(kept))
             flight.posting.sent.append((kept.node, kept.scan_id))
 
     def look_after(self, flight: Flight, case: Case, until: float) -> None:
@@ -146,10 +156,13 @@ class Submitter:
         now = asyncio.get_running_loop().time()
         content = KnownBytes(kept.sha256, kept.size)
         flight = self._new_flight(content, None, "", now + self._settings.verdict_timeout)
-        in_doubt = kept.phase is ScanPhase.SENT
         flight.posting.md5 = kept.md5
-        flight.posting.scan = Scan(kept.scan_id, kept.node, now, in_doubt=in_doubt)
+        flight.posting.scan = self._scan(kept)
         return flight
+
+    def _scan(self, kept: KeptScan) -> Scan:
+        now = asyncio.get_running_loop().time()
+        return Scan(kept.scan_id, kept.node, now, in_doubt=kept.phase is ScanPhase.SENT)
 
     def restart(self, item: Item, client: str) -> Flight:
         """Have a content judged that an earlier process did not bring to KATA."""
@@ -164,9 +177,9 @@ class Submitter:
         self._closing = True
         now = asyncio.get_running_loop().time()
         for flight in self._unfinished:
-            flight.recorded.set()
             running = not flight.outcome.done() and flight.keep_until > now
-            if flight.task is not None and running:
+            unrecorded = flight.outcome.done() and bool(flight.open_cases)
+            if flight.task is not None and (running or unrecorded):
                 flight.task.cancel()
         tasks = [flight.task for flight in self._unfinished if flight.task is not None]
         if tasks:
@@ -224,8 +237,12 @@ class Submitter:
             _log.exception("a fault of katabridge itself; the item counts as `error`")
             outcome = Outcome(OutcomeKind.ERROR, Source.RULE, "a fault inside katabridge")
         self._land(flight, outcome)
-        for case in flight.unjudged.values():
+        told = [
             self._aftermath.judged_late(case, flight.content, outcome)
+            for case in flight.unjudged.values()
+        ]
+        if told:
+            await asyncio.wait(told)  # a scan is DELETEd after everything that is written of it
         await self._clean_up(flight)
 
     def _land(self, flight: Flight, outcome: Outcome) -> None:

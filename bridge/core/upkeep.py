@@ -13,6 +13,8 @@ from bridge.core.submitter import Submitter
 
 _log = logging.getLogger(__name__)
 
+_LEAST_LIMIT = 1 << 20
+
 Work = Callable[[], Awaitable[None]]
 
 
@@ -71,16 +73,32 @@ class Limits:
         self._submitter = submitter
         self._ours = submitter.max_object_size
         self._known: dict[str, int] = {}
+        self._doubted: set[str] = set()
 
     async def ask(self) -> None:
         """Ask every node that works; one that does not say keeps what it said before."""
         for node in self._health.usable():
             result = await self._client.max_object_size(node)
             if result.answer is Answer.OK and result.max_object_size is not None:
-                self._known[node] = result.max_object_size
+                self._learn(node, result.max_object_size)
         before = self._submitter.max_object_size
         limit = min([self._ours, *self._known.values()])
         self._submitter.max_object_size = limit
         if limit != before:
             whose = "kata.max_object_size" if limit == self._ours else "KATA's own limit"
             _log.warning("objects over %d bytes are not sent from now on (%s)", limit, whose)
+
+    def _learn(self, node: str, size: int) -> None:
+        """The help names no unit; what cannot be bytes must not let objects by unscanned."""
+        if size >= _LEAST_LIMIT:
+            self._known[node] = size
+            return
+        self._known.pop(node, None)
+        if node not in self._doubted:
+            _log.error(
+                "KATA's maxObjectSize is %d (%s), too little to be bytes: it is not used, and "
+                "what KATA finds too large it refuses itself (413)",
+                size,
+                node,
+            )
+            self._doubted.add(node)

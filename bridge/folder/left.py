@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Iterable
 from dataclasses import astuple
 from enum import StrEnum
@@ -41,6 +42,8 @@ class LeftFiles:
     def __init__(self, path: Path) -> None:
         """Read what was kept; what cannot be read is forgotten, so a file is recorded once more."""
         self._path = path
+        self._lock = threading.Lock()  # entries change on the loop while a thread saves
+        self._saving = threading.Lock()
         self._changed = False
         self._failing = False
         self._files: dict[Look, Why] = {}
@@ -59,12 +62,14 @@ class LeftFiles:
 
     def add(self, look: Look, why: Why) -> None:
         """Remember a file; `save` makes it last."""
-        self._files[look] = why
-        self._changed = True
+        with self._lock:
+            self._files[look] = why
+            self._changed = True
 
     def discard(self, look: Look) -> None:
         """Forget a file."""
-        self._changed |= self._files.pop(look, None) is not None
+        with self._lock:
+            self._changed |= self._files.pop(look, None) is not None
 
     def delivered(self) -> list[Look]:
         """The files that are still to be removed."""
@@ -76,11 +81,17 @@ class LeftFiles:
         for look in [look for look in self._files if look not in present]:
             self.discard(look)
 
-    def save(self) -> None:
-        """Write down what changed; where that fails it is said once and tried again. Blocks."""
-        if not self._changed:
-            return
-        entries = sorted((*astuple(look), why.value) for look, why in self._files.items())
+    def save(self) -> bool:
+        """Write down what changed: whether the disk has it. A fault is said once. Blocks."""
+        with self._saving:
+            return self._save()
+
+    def _save(self) -> bool:
+        with self._lock:
+            if not self._changed:
+                return True
+            entries = sorted((*astuple(look), why.value) for look, why in self._files.items())
+            self._changed = False
         draft = self._path.with_suffix(".new")
         try:
             draft.write_text(json.dumps(entries))
@@ -88,6 +99,7 @@ class LeftFiles:
         except OSError as error:
             if not self._failing:
                 _log.error("%s cannot be written: %s", self._path, error.strerror)
-            self._failing = True
-            return
-        self._changed = self._failing = False
+            self._failing = self._changed = True
+            return False
+        self._failing = False
+        return True

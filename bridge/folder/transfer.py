@@ -84,6 +84,7 @@ class Transfer:
 
         NotStillError where it changed meanwhile, DeliveryError or OSError where a folder fails.
         """
+        case.bypassed = False  # of an earlier try
         limit = self._core.settings.kata.max_object_size
         if look.size > limit:
             outcome = oversize(limit)
@@ -114,8 +115,8 @@ class Transfer:
     async def leave(self, case_id: str, look: Look, why: Why) -> None:
         """The case has its record, and the file is still there: remember why, also for later."""
         self._left.add(look, why)
-        await self._in_thread(self._left.save)
-        await self._core.confirm(case_id)
+        if await self._in_thread(self._left.save):  # else the journal remembers it
+            await self._core.confirm(case_id)
 
     async def remove(self, look: Look) -> bool:
         """Remove the source of a delivered file; False where it cannot be removed."""

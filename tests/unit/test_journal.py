@@ -25,7 +25,8 @@ from bridge.core.journal import (
 from bridge.core.model import Case, Decision, Door, Mode
 
 SCAN = KeptScan("1", "https://cn", "ab", 3, None, 5.0, ScanPhase.SENT)
-LATER = KeptCase("case", CaseKind.LATER, "{}", "ab", 3, 9.0)
+CASE = case_to_text(Case(Door.ICAP, Mode.MONITOR, "a.bin", {}))
+LATER = KeptCase("case", CaseKind.LATER, CASE, "ab", 3, 9.0)
 RECORD = KeptRecord("case", b'{"a": 1}', True, "note", 7.0)
 
 
@@ -40,7 +41,7 @@ def test_a_scan_goes_through_its_phases(tmp_path: Path) -> None:
         assert (scan.phase, scan.md5) == (ScanPhase.ACCEPTED, "md5")
         assert await journal.done_scans() == []
         await journal.scan_done("1")
-        assert await journal.done_scans() == [("https://cn", "1")]
+        assert await journal.done_scans() == [("https://cn", "1", 5.0)]
         await journal.scan_gone("1")
         assert journal.load().scans == []
 
@@ -56,7 +57,7 @@ def test_a_record_ends_the_wait_of_its_case_in_one_step(tmp_path: Path) -> None:
         await journal.keep_record(RECORD)
         kept = journal.load()
         assert (kept.cases, kept.records) == ([], [RECORD])
-        await journal.keep_case(KeptCase("case", CaseKind.PASSED, "{}", "ab", 3, 9.0))
+        await journal.keep_case(KeptCase("case", CaseKind.PASSED, CASE, "ab", 3, 9.0))
         await journal.keep_record(RECORD)
         assert len(journal.load().cases) == 1, "a passed case lives on after its record"
         await journal.drop_record("case")
@@ -70,7 +71,8 @@ def test_a_record_ends_the_wait_of_its_case_in_one_step(tmp_path: Path) -> None:
 CRASH = """
 import asyncio, sys
 from pathlib import Path
-from tests.unit.test_journal import LATER, SCAN, RECORD
+from tests.unit.test_journal import SCAN, KeptCase, CaseKind
+LATER = KeptCase("case", CaseKind.LATER, sys.argv[2], "ab", 3, 9.0)
 from bridge.core.journal import Journal
 journal = Journal(Path(sys.argv[1]))
 async def work():
@@ -85,7 +87,7 @@ asyncio.run(work())
 
 def test_what_was_awaited_survives_kill_9(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", CRASH, str(tmp_path / "j")], stdout=subprocess.PIPE
+        [sys.executable, "-c", CRASH, str(tmp_path / "j"), CASE], stdout=subprocess.PIPE
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"kept\n"
@@ -150,3 +152,39 @@ def test_a_case_comes_back_as_it_was() -> None:
     assert (back.id, back.door, back.mode, back.name) == (case.id, case.door, case.mode, case.name)
     assert (back.context, back.decision, back.size) == (case.context, case.decision, 7)
     assert abs(back.waited_ms - case.waited_ms) < 1000
+
+
+def test_damage_in_the_middle_of_the_file_is_found_at_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "j"
+    journal = Journal(path)
+
+    async def fill() -> None:
+        for number in range(300):
+            await journal.keep_record(KeptRecord(f"{number}", b"x" * 500, False, None, 1.0))
+
+    asyncio.run(fill())
+    journal.close()
+    data = bytearray(path.read_bytes())
+    for page in range(8, len(data) // 4096 - 1):
+        data[page * 4096 : page * 4096 + 100] = b"\xff" * 100
+    path.write_bytes(data)
+    Journal(path).close()
+    assert "is damaged" in caplog.text
+    assert list(tmp_path.glob("j.damaged-*"))
+
+
+def test_an_entry_that_cannot_be_read_is_said_and_the_others_are_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = Journal(tmp_path / "j")
+
+    async def work() -> None:
+        await journal.keep_case(LATER)
+        await journal.keep_case(KeptCase("odd", CaseKind.LATER, "{}", "ab", 3, 9.0))
+
+    asyncio.run(work())
+    assert journal.load().cases == [LATER]
+    assert "an entry cannot be read" in caplog.text
+    journal.close()

@@ -71,8 +71,8 @@ def test_cases_that_have_a_record_are_found_past_a_rotation(tmp_path: Path) -> N
         records.write(format_record(each, None, CLEAN, Decision.PASS), detection=False)
     set_aside(tmp_path / "log-history.log")
     ids = {each.id for each in cases}
-    assert records.present({*ids, "0123456789abcdef"}).history == {cases[0].id, cases[1].id}
-    assert records.present([]).history == set()
+    assert records.present({*ids, "0123456789abcdef"}, 0).history == {cases[0].id, cases[1].id}
+    assert records.present([], 0).history == set()
     records.close()
 
 
@@ -83,7 +83,7 @@ def test_a_late_line_is_told_from_the_record_of_a_detection(tmp_path: Path) -> N
     records.write(format_record(late, None, CLEAN, Decision.PASS), detection=False)
     line = format_record(late, None, BAD, Decision.PASS, late=True)
     records.write(line, history=False, detection=True)
-    found = records.present({early.id, late.id})
+    found = records.present({early.id, late.id}, 0)
     assert found == ({early.id, late.id}, {early.id}, {late.id})
     records.close()
 

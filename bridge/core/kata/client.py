@@ -143,7 +143,7 @@ class KataClient:
             response = self._request(call, "DELETE", url)
             gone = response.status_code == 404
             answer = Answer.OK if gone else wire.classify(response.status_code)
-            return CallResult(answer, _detail("delete", response))
+            return CallResult(answer, _detail("delete", response), missing=gone)
 
         return await self._run("delete", self._housekeeping[central_node], delete, _STATE_SECONDS)
 

@@ -73,6 +73,7 @@ class CallResult:
     states: dict[str, ScanState] | None = None
     max_object_size: int | None = None
     alerts: AlertPage | None = None
+    missing: bool = False  # 404 for one scan
 
 
 _ANSWERS = {
