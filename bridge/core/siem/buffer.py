@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from itertools import islice
 
@@ -125,15 +126,24 @@ class LineBuffer:
     # -- to the collector --------------------------------------------------------------------------
 
     def take(self, seconds: float) -> Batch | None:
-        """The oldest lines, waiting for some; None after `seconds`, or at the stop without any."""
-        with self._changed:
-            seen = self._changes
-        batch = self._find()
-        if batch is None:
+        """The oldest lines, waiting for some.
+
+        None after `seconds`, or after the stop once nothing is left.
+        """
+        end = time.monotonic() + seconds
+        while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._changes != seen or self._is_over(), seconds)
+                # before the look at the disk: what is stored after it is a change
+                seen, over = self._changes, self._stopped and not self._memory
             batch = self._find()
-        return batch
+            if batch is not None or over or not self._wait_for_change(seen, end):
+                return batch
+
+    def _wait_for_change(self, seen: int, end: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._changes != seen, max(0.0, end - time.monotonic())
+            )
 
     def done(self, batch: Batch) -> None:
         """The lines of a batch are delivered."""
@@ -179,9 +189,6 @@ class LineBuffer:
     def _notify(self) -> None:
         self._changes += 1
         self._changed.notify_all()
-
-    def _is_over(self) -> bool:
-        return self._stopped and not self._memory
 
     def _is_too_much(self) -> bool:
         lines = len(self._memory)

@@ -102,8 +102,8 @@ class DiskQueue:
         with self._lock:
             try:
                 return work(self._opened())
-            except sqlite3.Error as error:
-                if not self._is_damage(error):
+            except (sqlite3.Error, UnicodeDecodeError) as error:
+                if not _is_damage(error):
                     raise QueueError(str(error)) from None
                 self._drop_connection()
                 self._set_aside(error)
@@ -129,12 +129,7 @@ class DiskQueue:
                 self._db.close()
             self._db = None
 
-    @staticmethod
-    def _is_damage(error: sqlite3.Error) -> bool:
-        # the low byte is the kind, the rest says more about it
-        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
-
-    def _set_aside(self, error: sqlite3.Error) -> None:
+    def _set_aside(self, error: Exception) -> None:
         path, damaged = self.directory / _FILE, self.directory / _DAMAGED
         try:
             path.replace(damaged)
@@ -189,6 +184,14 @@ class DiskQueue:
     @staticmethod
     def _delete_to(db: sqlite3.Connection, last: int) -> int:
         return db.execute("DELETE FROM lines WHERE id <= ?", (last,)).rowcount
+
+
+def _is_damage(error: Exception) -> bool:
+    # SQLite quotes a damaged schema in its message, which is then no UTF-8
+    if isinstance(error, UnicodeDecodeError):
+        return True
+    # the low byte is the kind, the rest says more about it
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
 
 
 def _open(path: Path) -> tuple[sqlite3.Connection, int]:
