@@ -71,8 +71,9 @@ def parse_address(value: object) -> Address:
 
 def parse_central_node(value: object) -> str:
     """The base URL of a Central Node without a trailing slash; https only."""
-    parts = urlsplit(value) if isinstance(value, str) else None
+    parts = None
     try:
+        parts = urlsplit(value) if isinstance(value, str) else None
         host = parts.hostname if parts is not None else None
         port = parts.port if parts is not None else None
     except ValueError:

@@ -142,3 +142,35 @@ def test_who_is_cancelled_in_the_turn_it_is_let_in_gives_its_place_back() -> Non
         assert gate.inside == 0
 
     asyncio.run(main())
+
+
+def test_a_place_that_is_being_cancelled_upsets_nobody() -> None:
+    def check() -> None:
+        gate = Gate(1, 2)
+        first = gate.ask("a", waited_for=True)
+        cancelled, background = gate.ask("a", waited_for=True), gate.ask("a", waited_for=False)
+        cancelled.ready.cancel()  # its task has not run yet
+        background.ready.cancel()
+        waited = gate.ask("b", waited_for=True)  # takes the place of `background`
+        first.leave()
+        assert waited.ready.done()
+        cancelled.leave()
+        background.leave()
+        assert (gate.inside, gate.waiting) == (1, 0)
+
+    run(check)
+
+
+def test_what_is_at_kata_already_has_a_place_and_is_counted() -> None:
+    def check() -> None:
+        gate = Gate(1, 5)
+        forced = [gate.force("a") for _ in range(3)]
+        waiting = gate.ask("a", waited_for=True)
+        assert gate.inside == 3
+        forced[0].leave()
+        forced[1].leave()
+        assert not waiting.ready.done()
+        forced[2].leave()
+        assert waiting.ready.done()
+
+    run(check)

@@ -59,7 +59,16 @@ def test_a_central_node_is_scheme_host_and_port() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["http://cn.example", "cn.example", "https://", "https://cn/kata", "https://a@cn", 5]
+    "text",
+    [
+        "http://cn.example",
+        "cn.example",
+        "https://",
+        "https://cn/kata",
+        "https://a@cn",
+        "https://[x::]",
+        5,
+    ],
 )
 def test_what_is_no_central_node(text: object) -> None:
     with pytest.raises(ValueError, match="https"):
