@@ -106,7 +106,7 @@ def _open_core(settings: Settings) -> Core:
     for number in range(_MOST_SCANS):
         name = f"{settings.kata.node}.scan.{number}"
         try:
-            return Core(settings, Door.FOLDER, instance=name)
+            return Core(settings, Door.FOLDER, instance=name, keeps_scans=False)
         except InstanceTakenError:
             continue
     raise StartError(f"{_MOST_SCANS} scans run already beside this one.")

@@ -52,6 +52,7 @@ def as_json(result: Result) -> str:
         "rule": outcome.rule,
         "threat": outcome.threat,
         "technology": outcome.technology,
+        "importance": outcome.importance,
         "scan_id": outcome.scan_id,
         "waited_ms": case.waited_ms if case else None,
         "context": case.context if case else context_of(result.path),

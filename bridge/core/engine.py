@@ -53,16 +53,24 @@ class Core:
     """
 
     def __init__(
-        self, settings: Settings, door: Door, worker: int = 0, *, instance: str | None = None
+        self,
+        settings: Settings,
+        door: Door,
+        worker: int = 0,
+        *,
+        instance: str | None = None,
+        keeps_scans: bool = True,
     ) -> None:
         """Open everything; StartError says what cannot be had. Needs a running loop.
 
         `instance`: the name that owns scans, where it is not `<node>.<door>.<worker>`.
+        `keeps_scans`: a stop leaves them at KATA for the next start of this instance.
         """
         own = settings.icap.policy if door is Door.ICAP else settings.folder_policy
         self.policy: Policy = door_policy(door, settings.policy, own)
         self.settings = settings
         self.door = door
+        self._keeps_scans = keeps_scans
         self.instance = instance or f"{settings.kata.node}.{door.value.lower()}.{worker}"
         self._lock = lock_instance(settings.spool.dir, self.instance)
         kata, journal = settings.kata, settings.spool.dir / f"{self.instance}.journal"
@@ -244,7 +252,7 @@ class Core:
     async def stop_judging(self) -> None:
         """Give everybody who waits for a verdict `unavailable`; scans stay for the next start."""
         await self._later.close()
-        await self._submitter.close()
+        await self._submitter.close(keep=self._keeps_scans)
 
     async def close(self) -> None:
         """End everything, in the order that loses nothing."""

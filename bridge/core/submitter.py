@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 
 PENDING = Outcome(OutcomeKind.PENDING, Source.KATA, "KATA has not judged it yet")
 _CLOSE_SECONDS = 2.0
+_FORGET_SECONDS = 5.0
 _GRACE = 1.0  # for a case that waited in vain to be recorded, and perhaps passed
 _RECORD_SECONDS = 3600.0  # how long a scan stays at KATA for a door that does not write its record
 
@@ -169,18 +170,20 @@ class Submitter:
         limit = asyncio.get_running_loop().time() + self._settings.verdict_timeout
         return self._flights.get(item.sha256) or self._start(item, client, limit)
 
-    async def close(self) -> None:
+    async def close(self, *, keep: bool) -> None:
         """Stop all work: who still waits gets `unavailable`.
 
-        Scans stay at KATA and in the journal, so that the next start takes them up.
+        With `keep` scans stay at KATA and in the journal, so that the next start takes them up.
         """
         self._closing = True
         now = asyncio.get_running_loop().time()
+        cut_off = []
         for flight in self._unfinished:
             running = not flight.outcome.done() and flight.keep_until > now
             unrecorded = flight.outcome.done() and bool(flight.open_cases)
             if flight.task is not None and (running or unrecorded):
                 flight.task.cancel()
+                cut_off.append(flight)
         tasks = [flight.task for flight in self._unfinished if flight.task is not None]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=_CLOSE_SECONDS)
@@ -189,6 +192,13 @@ class Submitter:
             await asyncio.gather(*late, return_exceptions=True)
         for flight in list(self._flights.values()):  # whose task was cancelled before it began
             self._land(flight, unavailable("katabridge was stopped"))
+        if not keep:
+            await self._forget_all(cut_off)
+
+    async def _forget_all(self, flights: list[Flight]) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FORGET_SECONDS):
+                await asyncio.gather(*(self._scanner.forget(flight) for flight in flights))
 
     def _start(self, item: Item, client: str, limit: float) -> Flight:
         item.body.retain()

@@ -17,6 +17,14 @@ from tests.support.processes import wait_until
 _ROWS, _COLUMNS = 40, 200
 
 
+def _environment() -> dict[str, str]:
+    """Ours, but for the size of another terminal."""
+    size = ("COLUMNS", "LINES")
+    return {name: value for name, value in os.environ.items() if name not in size} | {
+        "TERM": "xterm"
+    }
+
+
 class Terminal:
     """`with Terminal(command) as terminal:`; the program has ended, or is ended, at the end."""
 
@@ -29,7 +37,7 @@ class Terminal:
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env={**os.environ, "TERM": "xterm"},
+            env=_environment(),
             start_new_session=True,
         )
         os.close(theirs)

@@ -143,7 +143,7 @@ def run(check: Callable[[Bench], Awaitable[None]], **changes: Any) -> None:
     async def main() -> None:
         bench = Bench(**changes)
         await check(bench)
-        await bench.submitter.close()
+        await bench.submitter.close(keep=True)
         assert bench.front.claims == [], "a claim is left"
 
     asyncio.run(asyncio.wait_for(main(), 20))
@@ -293,7 +293,7 @@ def test_a_stop_while_another_process_has_it_leaves_nothing() -> None:
         bench.front.owned_by_others = 1 << 40
         task = bench.ask(make_case())
         await turns(50)
-        await bench.submitter.close()
+        await bench.submitter.close(keep=True)
         assert (await task).kind is K.UNAVAILABLE
         assert bench.scanner.gate.inside == 0
         assert bench.kata.scans == []
