@@ -97,7 +97,7 @@ def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Fa
     context.load_cert_chain(tmp_path / "k.pem", tmp_path / "k.key")
     with HTTPServer(host="127.0.0.1", ssl_context=context, threaded=True) as server:
         site = Site(tmp_path / "site", f"https://127.0.0.1:{server.port}", tmp_path / "k.pem")
-        site.changes = {"kata": {"verdict_timeout": "3s", "poll_interval": "300ms"}}
+        site.changes = {"kata": {"verdict_timeout": "2s", "poll_interval": "300ms"}}
         yield FaultyKata(server), site
 
 
