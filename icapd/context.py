@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from icapd.protocol import HttpHead, Request
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}")
+_UNSURE = re.compile(r"[;\\]|%(?:2f|5c|3b|3f|00)|filename\*", re.IGNORECASE)
 _SCHEMES = ("WinNT://", "LDAP://", "Local://", "Radius://")
 _NAME_MAX = 255
 _UNNAMED = "unnamed"
@@ -60,6 +61,15 @@ def log_url(url: str, keep_query: bool) -> str:
         return urlunsplit((parts.scheme, host, parts.path, query, ""))
     except ValueError:
         return url if keep_query else url.partition("?")[0]
+
+
+def sure_name(request_head: HttpHead, carrying: HttpHead, name: str) -> str | None:
+    """The object's name where nobody could read another one; None in doubt."""
+    dispositions = carrying.all("content-disposition")
+    if len(dispositions) > 1:
+        return None
+    source = dispositions[0] if dispositions else request_head.url.partition("?")[0]
+    return None if _UNSURE.search(source.removeprefix("attachment;")) else name
 
 
 def object_name(request_head: HttpHead, carrying: HttpHead) -> str:

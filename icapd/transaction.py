@@ -20,7 +20,7 @@ from bridge.core import (
 )
 from icapd.answer import Answer
 from icapd.channel import Channel, Disconnected, Expired
-from icapd.context import client_ip, log_url, object_name, user_name
+from icapd.context import client_ip, log_url, object_name, sure_name, user_name
 from icapd.intake import Intake, Taken
 from icapd.pages import make_page
 from icapd.protocol import HttpHead, ProtocolError, Reading, Request
@@ -154,7 +154,13 @@ class Transaction:
         }
         if self._core.wants_origin:
             kind, agent = self._carrying.joined("content-type"), head.joined("user-agent")
-            self._case.origin = Origin(head.url or None, kind, agent, client_ip(self._request))
+            self._case.origin = Origin(
+                head.url or None,
+                kind,
+                agent,
+                client_ip(self._request),
+                sure_name(head, self._carrying, self._case.name),
+            )
 
     def _record_failure(self, reason: str) -> Outcome:
         outcome = Outcome(OutcomeKind.ERROR, Source.RULE, reason)

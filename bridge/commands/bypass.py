@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         return settings
     doors = [Door(options.door.upper())] if options.door else list(Door)
     try:
-        until = _still_open(settings.spool.dir) if not options.off or options.door else {}
+        until = {} if options.off and not options.door else _still_open(settings.spool.dir)
         if options.off or options.seconds is not None:
             for door in doors:
                 until.pop(door, None)

@@ -189,7 +189,10 @@ class _Pair:
             say(f"{self.certificate} and {self.key} are new.")
         elif anew:
             renew_certificate(self.certificate, self.key, _SUBJECT)
-            say(f"{self.certificate} and {self.key} are new; the old ones are kept as .old.")
+            say(
+                f"{self.certificate} and {self.key} are new; "
+                "the old ones are kept beside them (.old)."
+            )
             say("KATA must accept this system anew: until then it takes no files from it.")
         else:
             say(f"{self.certificate} and {self.key} exist: they are used as they are.")

@@ -53,10 +53,16 @@ def add(commands: Commands) -> None:
         description="Judges files and folders; nothing is moved. Exit code: 0 nothing detected, "
         "1 a detection, 2 something could not be judged.",
     )
-    parser.add_argument("paths", type=Path, nargs="+", metavar="PATH")
+    parser.add_argument("paths", type=_path, nargs="+", metavar="PATH")
     parser.add_argument("--config", type=Path, metavar="FILE", help="the configuration file")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.set_defaults(run=run)
+
+
+def _path(text: str) -> Path:
+    if not text:  # an unset variable of a shell must not mean the folder we are in
+        raise argparse.ArgumentTypeError("an empty path names no file")
+    return Path(text)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -77,11 +77,20 @@ def read_bypass(directory: Path) -> dict[Door, float]:
     path = directory / _FILE
     try:
         data = json.loads(path.read_text())
-        return {Door(door): float(until) for door, until in data.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise BypassError(f"{path} cannot be read ({error}).") from None
+    except (OSError, ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict) or not all(_is_end(*entry) for entry in data.items()):
+        raise BypassError(f"{path} is damaged; `kata-bridge bypass --off` mends it.")
+    return {Door(door): float(until) for door, until in data.items()}
+
+
+def _is_end(door: object, until: object) -> bool:
+    """Whether it is a door, and a time at most 30 days ahead (and a day: clocks are set)."""
+    if door not in set(Door) or isinstance(until, bool) or not isinstance(until, int | float):
+        return False
+    return until < time.time() + _MAX_SECONDS + 86400
 
 
 def set_bypass(directory: Path, until: Mapping[Door, float]) -> None:
@@ -96,6 +105,7 @@ def set_bypass(directory: Path, until: Mapping[Door, float]) -> None:
     draft = path.with_suffix(".new")
     text = json.dumps({door.value: end for door, end in until.items() if end > now})
     try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(text)

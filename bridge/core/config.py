@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,8 @@ def load_config(path: Path) -> Settings:
 
 def _compose(path: Path) -> yaml.Node:
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for without end
+            raise OSError(errno.EINVAL, "it is no regular file")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"

@@ -26,7 +26,7 @@ from bridge.core.ledger import Ledger
 from bridge.core.metrics import Metrics
 from bridge.core.model import Case, Decision, Door, Item, Outcome, OutcomeKind, Source
 from bridge.core.opening import lock_instance, open_verdicts, said
-from bridge.core.policy import Policy, decide, door_policy
+from bridge.core.policy import Policy, decide, door_policy, lenient
 from bridge.core.posting import Poster
 from bridge.core.records import Records
 from bridge.core.scanner import Scanner
@@ -76,6 +76,10 @@ class Core:
         kata, journal = settings.kata, settings.spool.dir / f"{self.instance}.journal"
         with said(journal):
             self._sieve = Sieve(settings, door)
+            for doubt in self._sieve.doubts(settings):
+                _log.warning("%s", doubt)
+            for kind in lenient(self.policy):
+                _log.warning("the policy of this door passes %s objects", kind)
             self.spool = Spool(settings.spool, self.instance)
             bodies = KeptBodies(self.spool)
             self._records = Records(settings.logs, settings.spool.dir / f"{self.instance}.syslog")

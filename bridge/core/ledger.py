@@ -14,11 +14,9 @@ from dataclasses import dataclass, replace
 
 from bridge.core.journal import Journal, JournalError, KeptRecord
 from bridge.core.model import Case, Decision, Identity, Outcome, OutcomeKind
-from bridge.core.records import Present, Records, format_record
+from bridge.core.records import LATE, Present, Records, format_record
 
 _log = logging.getLogger(__name__)
-
-_LATE = ":late"  # ends the key of a late line, whose case has its record already
 
 NameThreat = Callable[[Identity, Outcome], Awaitable[Outcome]]
 
@@ -67,7 +65,7 @@ class Ledger:
         """A detection of a case that has its record already."""
         outcome = await self._named(entry)
         line = replace(entry, outcome=outcome, late=True).line()
-        key = f"{entry.case.id}{_LATE}"
+        key = f"{entry.case.id}{LATE}"
         kept = await self._keep(KeptRecord(key, line, True, None, time.time()))
         await self._commit(key, line, history=False, detection=True, kept=kept)
 
@@ -126,14 +124,14 @@ class Ledger:
     async def resume(self, records: Sequence[KeptRecord]) -> dict[str, str]:
         """Write what an earlier process was cut off from; its notes that are still to be done."""
         since = min((record.time for record in records), default=time.time())
-        keys = {record.case_id.removesuffix(_LATE) for record in records}
+        keys = {record.case_id.removesuffix(LATE) for record in records}
         present = await asyncio.to_thread(self._records.present, keys, since)
         for record in records:
             await self._resume(record, present)
         return {r.case_id: r.note for r in records if r.note is not None}
 
     async def _resume(self, record: KeptRecord, present: Present) -> None:
-        case_id = record.case_id.removesuffix(_LATE)
+        case_id = record.case_id.removesuffix(LATE)
         is_late = case_id != record.case_id
         detected = present.late if is_late else present.detections
         await self._commit(
@@ -193,4 +191,9 @@ class Ledger:
         self.hurry()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.catch_up()
+        for key, (line, detection) in self._records.take_waiting().items():
+            # a row that is there already keeps its note
+            if key not in self._missing:
+                await self._keep(KeptRecord(key, line, detection, None, time.time()))
         await asyncio.to_thread(self._records.close)

@@ -61,6 +61,14 @@ class LineLog:
             elif not self._append(line):
                 self._keep(line)
 
+    def take_waiting(self) -> list[bytes]:
+        """The lines that wait, for somebody else to keep; they are forgotten here."""
+        with self._lock:
+            lines = list(self._backlog)
+            self._backlog.clear()
+            self._backlog_bytes = 0
+            return lines
+
     def catch_up(self) -> None:
         """Write what waits, and rotate and delete what is due. For a timer. Blocks: disk."""
         with self._lock:

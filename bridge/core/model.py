@@ -165,6 +165,7 @@ class Origin:
     content_type: str | None = None
     user_agent: str | None = None
     source: str | None = None
+    name: str | None = None
 
 
 @dataclass(slots=True)

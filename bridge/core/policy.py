@@ -45,6 +45,12 @@ def door_policy(door: Door, common: Policy, own: Policy) -> Policy:
     return {**DEFAULT, **DOOR_DEFAULTS[door], **common, **own}
 
 
+def lenient(policy: Policy) -> list[OutcomeKind]:
+    """What is passed though KATA did not find it clean, and not by a rule of the administrator."""
+    sure = (OutcomeKind.NOT_DETECTED, OutcomeKind.EXCLUDED)
+    return [k for k in OutcomeKind if k not in sure and policy.get(k) is Decision.PASS]
+
+
 def decide(outcome: OutcomeKind, mode: Mode, policy: Policy, *, bypassed: bool = False) -> Decision:
     """What the door does. A kind that the policy does not name is blocked.
 

@@ -26,6 +26,8 @@ _WINDOWS = (1 << 20, 16 << 20, 256 << 20, 4 << 30)  # bytes from the end, until 
 _TIME = re.compile(rb'\{"time":"([^"]{20,40})"')
 _CASE = re.compile(rb'"case":"([0-9a-z]{16})"')
 _LATE = b',"late":true,'
+_DETECTION = b',"outcome":"detect",'
+LATE = ":late"  # ends the key of a late line, whose case has its record already
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -70,7 +72,11 @@ def _cases(path: Path, since: float) -> Iterator[tuple[str, bool]]:
     for line in _lines_since(path, since):
         match = _CASE.search(line)
         if match is not None:
-            yield match[1].decode("ascii"), _LATE in line.partition(b',"context":')[0]
+            yield match[1].decode("ascii"), _is_late(line)
+
+
+def _is_late(line: bytes) -> bool:
+    return _LATE in line.partition(b',"context":')[0]
 
 
 def _lines_since(path: Path, since: float) -> Iterator[bytes]:
@@ -149,6 +155,20 @@ class Records:
     def syslog_dropped(self) -> int:
         """Lines for the collector that were lost since the start."""
         return self._sink.dropped if self._sink else 0
+
+    def take_waiting(self) -> dict[str, tuple[bytes, bool]]:
+        """What the disk has not taken, for somebody else to keep: line, and whether it detects.
+
+        By case; a late line under the case's id with `LATE` behind it.
+        """
+        taken = {}
+        for log, detects in ((self._history, False), (self._detects, True)):
+            for line in log.take_waiting():
+                match = _CASE.search(line)
+                if match is not None:
+                    key = match[1].decode("ascii") + (LATE if _is_late(line) and detects else "")
+                    taken[key] = line, detects or _DETECTION in line
+        return taken
 
     def catch_up(self) -> None:
         """Write what waits for the disk, rotate and delete what is due. Blocks: disk."""

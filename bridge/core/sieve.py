@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 
 from bridge.core.exclusions import Exclusions, Facts, left_out, read_kds_list
@@ -28,6 +29,15 @@ class Sieve:
         some_body = any(each.needs_body for each in self._exclusions)
         self.wants_body = some_body or self._types != "all"
         self.wants_origin = bool(self._exclusions)
+
+    def doubts(self, settings: Settings) -> Iterator[str]:
+        """What to say of rules that a stranger can make fit."""
+        for number, rule in enumerate(settings.exclusions):
+            if rule.enabled and rule.stands_on_forgeable_criteria:
+                yield (
+                    f"exclusions[{number}] ({rule}) stands on what a stranger can choose: whoever "
+                    "knows the rule gets anything past KATA"
+                )
 
     def quick(self, case: Case) -> Outcome | None:
         """By what is known before the body: URL, headers, client, name."""
@@ -67,7 +77,7 @@ def _excluded(rule: str, detail: str) -> Outcome:
 def _facts(case: Case) -> Facts:
     origin = case.origin
     return Facts(
-        case.name,
+        (origin.name or "") if case.door is Door.ICAP else case.name,
         url=origin.url,
         content_type=origin.content_type,
         user_agent=origin.user_agent,

@@ -52,9 +52,10 @@ class Done:
 class DeliveryError(Exception):
     """A target folder does not take a file; the file stays in input."""
 
-    def __init__(self, folder: Path, reason: str) -> None:
-        super().__init__(f"{folder}: {reason}")
-        self.folder = folder
+    def __init__(self, target: Path, reason: str, outcome: Outcome) -> None:
+        super().__init__(f"{target}: {reason}")
+        self.folder = target.parent
+        self.outcome = outcome
 
 
 class Transfer:
@@ -165,7 +166,7 @@ class Transfer:
 
         async def work() -> Done:
             try:
-                target = await self._deliver(case, item, kept, decision)
+                target = await self._deliver(case, item, kept, outcome, decision)
                 why = Why.LEFT if decision is Decision.SKIP else Why.DELIVERED
                 await self._finish(
                     case, item, outcome, decision, format_note(self._folder.name, look, why)
@@ -185,7 +186,7 @@ class Transfer:
         return await asyncio.shield(task)
 
     async def _deliver(
-        self, case: Case, item: Item, kept: Metadata, decision: Decision
+        self, case: Case, item: Item, kept: Metadata, outcome: Outcome, decision: Decision
     ) -> Path | None:
         if decision is Decision.SKIP:
             return None
@@ -202,7 +203,8 @@ class Transfer:
         try:
             await self._in_thread(publish)
         except OSError as error:
-            raise DeliveryError(folder, error.strerror or str(error)) from error
+            reason = error.strerror or str(error)
+            raise DeliveryError(folder / item.name, reason, outcome) from error
         case.context["moved_to"] = str(folder / item.name)
         return folder
 

@@ -8,7 +8,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bridge.core import Case, Core, Decision, FolderSettings, StartError
+from bridge.core import Case, Core, Decision, FolderSettings, OutcomeKind, StartError
 from bridge.folder import files
 from bridge.folder.files import NotStillError
 from bridge.folder.left import LeftFiles, Why
@@ -144,7 +144,10 @@ class FolderWatcher:
                 return
             except DeliveryError as error:
                 self._hold(look, case)
-                self._troubles.begins(str(error.folder), f"{error}; {look.name} stays in input")
+                what = f"{look.name} ({error.outcome.kind}) stays in input"
+                self._troubles.begins(str(error.folder), f"{error}; {what}")
+                if error.outcome.kind is OutcomeKind.DETECT:  # each is said: it is no mere trouble
+                    self._troubles.begins(f"detect {look.name}", f"KATA found a threat: {what}")
                 return
             except OSError as error:
                 self._hold(look, case)

@@ -54,13 +54,14 @@ class HttpHead:
 
     def field(self, name: str) -> str | None:
         """The first field of that name, or None."""
-        return next(iter(self._all(name)), None)
+        return next(iter(self.all(name)), None)
 
     def joined(self, name: str) -> str | None:
         """All fields of that name as one (RFC 9110 5.3), or None."""
-        return ", ".join(self._all(name)) or None
+        return ", ".join(self.all(name)) or None
 
-    def _all(self, name: str) -> list[str]:
+    def all(self, name: str) -> list[str]:
+        """The values of all fields of that name, in order."""
         wanted = name.lower().encode("ascii")
         values = []
         for line in self._lines[1:]:
@@ -77,8 +78,8 @@ class HttpHead:
     @property
     def announces_body(self) -> bool:
         """Whether any framing field says that a body follows (RFC 9112 6); in doubt it does."""
-        lengths = self._all("content-length")
-        return any(value.strip("0") for value in lengths) or bool(self._all("transfer-encoding"))
+        lengths = self.all("content-length")
+        return any(value.strip("0") for value in lengths) or bool(self.all("transfer-encoding"))
 
     def without(self, names: Iterable[str]) -> bytes:
         """The head without these fields, everything else as it was sent."""

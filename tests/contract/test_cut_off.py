@@ -157,6 +157,34 @@ def test_a_record_outlives_a_full_disk_and_a_kill(kata: Emulator, site: Site) ->
     assert [record["case"] for record in site.records()] == [each.id]
 
 
+def test_records_that_no_disk_took_before_the_stop_are_written_after_the_start(
+    kata: Emulator, site: Site
+) -> None:
+    del kata
+
+    async def before(core: Core) -> None:
+        await judge(core, EICAR)
+        await until(site.records)  # and from now on it is known
+
+        def full(line: bytes) -> None:
+            raise OSError(28, "No space left on device", line)
+
+        for log in (core._records._history, core._records._detects):
+            log._file.append = full  # type: ignore[method-assign]
+        await judge(core, EICAR)
+        await judge(core, b"clean")
+
+    async def after(core: Core) -> None:
+        await until(lambda: not core._journal.load().records)
+
+    with_core(site, before)
+    assert len(site.records()) == 1
+    with_core(site, after)
+    assert [record["outcome"] for record in site.records()] == ["detect", "detect", "not_detected"]
+    assert len(site.records("log-detects.log")) == 2
+    assert len({record["case"] for record in site.records()}) == 3
+
+
 def test_rows_leave_the_journal_when_the_disk_has_room_again(kata: Emulator, site: Site) -> None:
     del kata
 

@@ -292,3 +292,14 @@ def test_what_stays_is_remembered_even_where_it_cannot_be_written(
     path.rmdir()
     left.save()
     assert look in LeftFiles(path)
+
+
+def test_a_threat_that_cannot_be_quarantined_is_said(site: Site, started: Keep) -> None:
+    (site.directory / "quarantine" / "evil.com").mkdir()
+    (site.directory / "in" / "evil.com").write_bytes(EICAR)
+    watcher = started(site.start_watch())
+    said = "KATA found a threat: evil.com (detect) stays in input"
+    wait_until(lambda: said in watcher.output(), "it is said")
+    assert "quarantine/evil.com: Is a directory" in watcher.output()
+    (site.directory / "quarantine" / "evil.com").rmdir()
+    assert site.wait_records(1)[0]["decision"] == "block"

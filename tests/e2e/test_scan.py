@@ -308,3 +308,11 @@ def test_a_fault_of_our_own_is_no_detection(site: Site, folder: Path) -> None:
     )
     assert done.returncode == 2
     assert b"TypeError" in done.stderr
+
+
+def test_an_empty_path_is_not_the_folder_we_are_in(kata: Emulator, site: Site) -> None:
+    command = [*module("bridge.cli"), "scan", "--config", str(site.config), ""]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "an empty path names no file" in done.stderr
+    assert kata.memory.calls["submit"] == 0

@@ -144,17 +144,27 @@ def test_a_bypass_passes_what_kata_cannot_be_asked_about(
     assert fetch(site, "http://h/", b"anything").status == 204
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"ICAP": "soon"}', '{"DOOR": 1}', "\udcff"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", '{"ICAP": "soon"}', '{"DOOR": 1}', "\udcff", '{"ICAP": 1e12}'),
+        *('{"ICAP": 1e300}', '{"ICAP": Infinity}', '{"ICAP": NaN}', '{"ICAP": "9999999999"}'),
+        *('{"ICAP": true}', '{"ICAP": 99999999999999999999}', "[" * 100_000),
+    ],
+    ids=lambda text: text[:20],
+)
 def test_a_damaged_switch_opens_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str
 ) -> None:
     (tmp_path / "bypass.json").write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(BypassError, match="cannot be read"):
+    with pytest.raises(BypassError, match="is damaged; `kata-bridge bypass --off` mends it"):
         read_bypass(tmp_path)
     bypass = Bypass(tmp_path)
     bypass.refresh(Door.ICAP)
     assert not bypass.active(Door.ICAP)
     assert "It opens nothing" in caplog.text
+    set_bypass(tmp_path, {})
+    assert read_bypass(tmp_path) == {}
 
 
 def test_a_bypass_of_months_is_refused(tmp_path: Path) -> None:
@@ -162,3 +172,42 @@ def test_a_bypass_of_months_is_refused(tmp_path: Path) -> None:
         set_bypass(tmp_path, {Door.ICAP: time.time() + 31 * 86400})
     set_bypass(tmp_path, {Door.ICAP: time.time() - 1})
     assert read_bypass(tmp_path) == {}
+
+
+DOUBTFUL_NAMES = {
+    "two dispositions": (
+        "http://h/a",
+        b'Content-Disposition: attachment; filename="a.iso"\r\n'
+        b'Content-Disposition: attachment; filename="evil.exe"\r\n',
+    ),
+    "an escaped slash": ("http://h/evil.exe%2ffile.iso", b""),
+    "an escaped backslash": ("http://h/evil.exe%5cfile.iso", b""),
+    "a parameter": ("http://h/evil.exe;file.iso", b""),
+    "a path in a disposition": (
+        "http://h/a",
+        b'Content-Disposition: attachment; filename="evil.exe\\..\\a.iso"\r\n',
+    ),
+}
+
+
+@pytest.mark.parametrize(("url", "fields"), DOUBTFUL_NAMES.values(), ids=DOUBTFUL_NAMES.keys())
+def test_a_name_that_can_be_read_in_two_ways_excludes_nothing(
+    site: Site, started: Keep, url: str, fields: bytes
+) -> None:
+    site.changes = {"exclusions": [{"name": "*.iso"}]}
+    icapd = started(site.start_icapd())
+    assert "exclusions[0] (name=*.iso) stands on what a stranger can choose" in icapd.output()
+    request = f"GET {url} HTTP/1.1\r\n\r\n".encode()
+    head = b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n"
+    with IcapClient("127.0.0.1", site.icap_port, timeout=20) as client:
+        answer = client.respmod("av/respmod", request, head, EICAR, preview=1024)
+        assert answer.http_head.status == 403
+        plain = b'HTTP/1.1 200 OK\r\nContent-Disposition: attachment; filename="a.iso"\r\n\r\n'
+        assert client.respmod("av/respmod", request, plain, EICAR, preview=1024).status == 204
+
+
+def test_a_policy_that_passes_failures_is_said_at_the_start(site: Site, started: Keep) -> None:
+    site.changes = {"policy": {"error": "pass", "timeout": "block"}}
+    output = started(site.start_icapd()).output()
+    assert "the policy of this door passes error objects" in output
+    assert "passes timeout objects" not in output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -205,3 +206,13 @@ def test_a_missing_file_says_how_to_name_another(tmp_path: Path) -> None:
 
 def run(command: list[Any]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+
+
+def test_a_pipe_is_not_waited_for(folder: Path) -> None:
+    pipe = folder / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigError, match="it is no regular file"):
+        load_config(pipe)
+    path = write(folder, GOOD + "exclude_lists: [pipe]\n")
+    with pytest.raises(ConfigError, match="the list is no regular file"):
+        load_config(path)

@@ -57,12 +57,12 @@ def test_no_half_pair_is_left_behind(tmp_path: Path, there: str) -> None:
 def test_a_renewed_pair_fits_and_the_old_one_is_kept(tmp_path: Path) -> None:
     certificate, key = tmp_path / "c.pem", tmp_path / "c.key"
     make_certificate(certificate, key, "one")
-    for _ in range(2):  # the second time there are old ones already
+    for ending in (".old", ".old2"):  # the second time there are old ones already
         before = certificate.read_bytes(), key.read_bytes()
         (tmp_path / "c.key.new").write_text("of a try that was cut off")
         digits = renew_certificate(certificate, key, "one")
         assert digits == fingerprint(certificate)
-        old = tmp_path / "c.pem.old", tmp_path / "c.key.old"
+        old = tmp_path / f"c.pem{ending}", tmp_path / f"c.key{ending}"
         assert (old[0].read_bytes(), old[1].read_bytes()) == before
         assert before != (certificate.read_bytes(), key.read_bytes())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -70,7 +70,7 @@ def test_a_renewed_pair_fits_and_the_old_one_is_kept(tmp_path: Path) -> None:
     context.load_cert_chain(*old)
     for private in (key, old[1]):
         assert stat.S_IMODE(private.stat().st_mode) == 0o600
-    assert len(list(tmp_path.iterdir())) == 4
+    assert len(list(tmp_path.iterdir())) == 6
 
 
 @pytest.mark.parametrize("at", [1, 2, 3, 4], ids=["key", "certificate", "old", "old key"])

@@ -13,6 +13,7 @@ from pathlib import Path
 from bridge.core.exclusions.rules import Rule
 from bridge.core.printable import printable
 
+_MAX_BYTES = 1 << 20
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _EXTENSION = re.compile(r"\*(?:\.[^.*?]*\w[^.*?]*)+")
 _BOMS = (
@@ -29,6 +30,10 @@ class KdsListError(ValueError):
 def read_kds_list(path: Path) -> list[Rule]:
     """The rules of the list at `path`; KdsListError says what is wrong with it."""
     try:
+        if path.exists() and not path.is_file():
+            raise KdsListError(f"{path}: the list is no regular file.")
+        if path.stat().st_size > _MAX_BYTES:
+            raise KdsListError(f"{path}: the list is larger than a mebibyte.")
         data = path.read_bytes()
     except OSError as error:
         raise KdsListError(f"{path}: the list cannot be read: {error.strerror}.") from None

@@ -14,6 +14,7 @@ from bridge.core.exclusions.masks import check_host_mask, check_mask, check_path
 from bridge.core.fields import Size
 from bridge.core.formats import FORMATS, Group
 
+_SMALL = 1 << 20
 _NO_CRITERIA = frozenset({"enabled", "label"})
 _URL_PARTS = ("scheme", "path", "port")
 _BODY = frozenset({"format", "md5", "sha256", "larger_than", "smaller_than"})
@@ -108,6 +109,8 @@ class Rule(BaseModel):
     @model_validator(mode="after")
     def _sizes_differ(self) -> Self:
         low, high = self.larger_than, self.smaller_than
+        if self.criteria.keys() == {"smaller_than"} and (high or 0) > _SMALL:
+            raise ValueError("smaller_than alone takes 1MiB at most: most objects are small")
         if low == 0 and high is None:
             raise ValueError(
                 "larger_than: 0B fits everything; give a size from which files are large"

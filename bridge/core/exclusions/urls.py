@@ -26,11 +26,11 @@ _MAX_LABEL = 63
 _MAX_HOST = 253
 _MAX_PORT = 65535
 
-_PATH = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
+_PATH = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,=:@/-]|%[0-9A-Fa-f]{2})*")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 # Servers differ in what an escaped slash, backslash or control sign does, and in decoding twice.
-_UNSURE = re.compile(r"%(?:2f|5c|[01][0-9a-f]|7f|25[0-9a-f]{2})", re.IGNORECASE)
+_UNSURE = re.compile(r"%(?:2f|5c|3b|3f|[01][0-9a-f]|7f|25[0-9a-f]{2})", re.IGNORECASE)
 _ESCAPED = 0xE000
 
 

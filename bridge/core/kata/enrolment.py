@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import ipaddress
+import itertools
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -62,7 +63,9 @@ def make_certificate(certificate: Path, key: Path, name: str, addresses: Sequenc
 
 
 def renew_certificate(certificate: Path, key: Path, name: str) -> str:
-    """Put a new pair in the place of an old one, which stays beside it as `.old`.
+    """Put a new pair in the place of an old one, which stays beside it as `.old`, `.old2`, ….
+
+    No pair that was kept is overwritten: KATA may still accept only the first of them.
 
     Returns as `make_certificate`; OSError: the old pair is still in its place.
     """
@@ -71,11 +74,10 @@ def renew_certificate(certificate: Path, key: Path, name: str) -> str:
         leftover.unlink(missing_ok=True)
     digits = make_certificate(new_certificate, new_key, name)
     try:
+        ending = _free_ending(certificate, key)
         for path, mode in ((certificate, 0o644), (key, 0o600)):
             if path.exists():
-                old = _beside(path, ".old")
-                old.unlink(missing_ok=True)
-                _write_new(old, path.read_bytes(), mode)
+                _write_new(_beside(path, ending), path.read_bytes(), mode)
     except OSError:
         new_certificate.unlink()
         new_key.unlink()
@@ -115,6 +117,12 @@ def _general_name(address: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(address))
     except ValueError:
         return x509.DNSName(address)
+
+
+def _free_ending(*paths: Path) -> str:
+    """`.old`, or `.old2` and so on: one that none of the paths has yet."""
+    endings = (f".old{number if number > 1 else ''}" for number in itertools.count(1))
+    return next(e for e in endings if not any(_beside(path, e).exists() for path in paths))
 
 
 def _beside(path: Path, ending: str) -> Path:
