@@ -78,7 +78,7 @@ class Core:
             self._sieve = Sieve(settings, door)
             for doubt in self._sieve.doubts(settings):
                 _log.warning("%s", doubt)
-            for kind in lenient(self.policy):
+            for kind in lenient(door, self.policy):
                 _log.warning("the policy of this door passes %s objects", kind)
             self.spool = Spool(settings.spool, self.instance)
             bodies = KeptBodies(self.spool)

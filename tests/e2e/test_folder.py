@@ -276,7 +276,7 @@ def test_a_delivery_that_fails_leaves_the_file_and_goes_on_when_it_can(
     program = watch()
     drop(site, "b", b"b")
     settled(site, 1)
-    wait_until(lambda: "a stays in input" in program.output(), "it says what stays")
+    wait_until(lambda: "a (not_detected) stays in input" in program.output(), "it says what stays")
     assert places(site)["in"] == ["a"]
     obstacle.rmdir()
     settled(site, 2)
