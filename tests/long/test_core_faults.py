@@ -138,6 +138,7 @@ def start_watch(site: Site) -> Program:
 
 ACCEPTING = """
 import asyncio, sys
+from pathlib import Path
 from bridge.core import Case, Core, Door, Mode, load_config
 from tests.support.judging import make_item
 
@@ -180,9 +181,10 @@ def test_fifty_kills_of_a_process_that_accepts_items_lose_and_double_nothing(
         assert process.stdout is not None
         if kill < KILLS:
             time.sleep(chance.uniform(0.8, 2.2))  # the moment is the test's subject
+            assert process.poll() is None, "it ended by itself"
             process.kill()
         else:
-            wait_until(lambda: len(site.records()) >= ITEMS, "all have their records", 300)
+            wait_until(lambda: len(site.records()) >= ITEMS, "all have their records", 150)
             wait_until(lambda: len(kata.memory.scans) == 1, "our scans are DELETEd", 90)
             process.kill()
         process.wait()
