@@ -147,6 +147,8 @@ class Submitter:
             else:
                 flight.posting.others.append(self._scan(kept))
             flight.posting.sent.append((kept.node, kept.scan_id))
+            if kept.phase is ScanPhase.ACCEPTED:
+                flight.posting.accepted.add(kept.scan_id)
 
     def look_after(self, flight: Flight, case: Case, until: float) -> None:
         """Tell what becomes of a case that was passed unjudged, until `until` (epoch seconds)."""

@@ -14,6 +14,7 @@ from collections import Counter
 import pytest
 
 from bridge.core import Core, Decision, Door, OutcomeKind
+from bridge.core.journal import ScanPhase
 from bridge.emulator import Emulator
 from bridge.emulator.memory import EmulatedScan
 from tests.support.judging import judge, with_core
@@ -199,4 +200,6 @@ def test_fifty_kills_of_a_process_that_accepts_items_lose_and_double_nothing(
 
 async def _nothing_kept(core: Core) -> None:
     kept = core._journal.load()
-    assert (kept.cases, kept.records, kept.scans) == ([], [], [])
+    assert (kept.cases, kept.records) == ([], [])
+    # one that was cut off may still reach KATA: its DELETE is tried again for a while
+    assert {scan.phase for scan in kept.scans} <= {ScanPhase.DONE}
