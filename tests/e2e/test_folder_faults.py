@@ -127,7 +127,7 @@ def test_a_new_version_with_the_old_size_and_time_is_judged(
     os.utime(path, ns=(10**18, 10**18))
     wait_until(lambda: not path.exists(), "both are judged", 20)
     assert (site.directory / "out" / "a").read_bytes().endswith(b"BBBB")
-    assert len(site.records()) == 2
+    assert len(site.wait_records(2)) == 2
 
 
 def test_a_file_that_is_opened_while_it_is_judged_is_not_removed(
@@ -155,7 +155,7 @@ def test_a_file_that_is_opened_but_not_changed_is_delivered_once(
         wait_until(site.records, "its record")
         time.sleep(0.3)
     wait_until(lambda: not path.exists(), "it is removed when nobody has it open", 20)
-    assert len(site.records()) == 1
+    assert len(site.wait_records(1)) == 1
 
 
 def test_a_damaged_snapshot_is_not_delivered(kata: Emulator, site: Site, started: Keep) -> None:
@@ -170,7 +170,7 @@ def test_a_damaged_snapshot_is_not_delivered(kata: Emulator, site: Site, started
     assert names(site, "out") == set()
     wait_until(lambda: names(site, "out") == {"a"}, "a new snapshot is taken", 20)
     assert (site.directory / "out" / "a").read_bytes() == data
-    assert len(site.records()) == 1
+    assert len(site.wait_records(1)) == 1
 
 
 # -- with the watcher in this process, to make the file system fail --------------------------------
@@ -224,14 +224,14 @@ def test_a_source_that_cannot_be_removed_is_delivered_and_recorded_once(
         watching(site, work)
         watching(site, work)  # a restart remembers
     assert path.exists()
-    assert len(site.records()) == len(site.records("log-detects.log")) == 1
+    assert len(site.wait_records(1)) == len(site.records("log-detects.log")) == 1
     assert "cannot be removed from input yet; it is not taken again" in caplog.text
 
     async def goes() -> None:
         await until(lambda: not path.exists())
 
     watching(site, goes)
-    assert len(site.records()) == 1
+    assert len(site.wait_records(1)) == 1
 
 
 def test_a_withdrawn_file_leaves_a_record(kata: Emulator, site: Site) -> None:
@@ -245,7 +245,7 @@ def test_a_withdrawn_file_leaves_a_record(kata: Emulator, site: Site) -> None:
         await until(site.records)
 
     watching(site, work)
-    (record,) = site.records()
+    (record,) = site.wait_records(1)
     assert (record["outcome"], record["decision"]) == ("unavailable", "hold")
 
 
