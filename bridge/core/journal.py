@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bridge.core.caseform import case_from_text
+from bridge.core.transactions import transaction
 
 _log = logging.getLogger(__name__)
 
@@ -261,8 +262,7 @@ class Journal:
         await self._run(lambda: self._keep_record(record))
 
     def _keep_record(self, record: KeptRecord) -> None:
-        with self._db:
-            self._db.execute("BEGIN")
+        with transaction(self._db):
             self._db.execute(
                 "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)", astuple(record)
             )

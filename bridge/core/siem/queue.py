@@ -11,10 +11,12 @@ import contextlib
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+from bridge.core.transactions import transaction
 
 _log = logging.getLogger(__name__)
 
@@ -144,7 +146,7 @@ class DiskQueue:
         self._delivered = self._count = 0
 
     def _put(self, db: sqlite3.Connection, lines: Sequence[bytes]) -> int:
-        with _transaction(db):
+        with transaction(db):
             db.executemany("INSERT INTO lines (line) VALUES (?)", ((line,) for line in lines))
             done = self._delete_to(db, self._delivered)
             dropped = 0
@@ -174,7 +176,7 @@ class DiskQueue:
         return Batch([line for _, line in taken], taken[-1][0], self._generation)
 
     def _remove_delivered(self, db: sqlite3.Connection) -> None:
-        with _transaction(db):
+        with transaction(db):
             deleted = self._delete_to(db, self._delivered)
         self._count -= deleted
         if not self._count and _pragma(db, "freelist_count") > _SPARE_PAGES:
@@ -204,7 +206,7 @@ def _open(path: Path) -> tuple[sqlite3.Connection, int]:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute(f"PRAGMA journal_size_limit={1 << 20}")
-        with _transaction(db):
+        with transaction(db):
             db.execute(_SCHEMA)
         if (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise _Damaged(found)
@@ -213,18 +215,6 @@ def _open(path: Path) -> tuple[sqlite3.Connection, int]:
         db.close()
         raise
     return db, count
-
-
-@contextlib.contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
 
 
 def _pragma(db: sqlite3.Connection, name: str) -> int:

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 import time
-from collections.abc import Iterator
 
+from bridge.core.transactions import transaction
 from bridge.core.verdicts.codec import from_fields
 from bridge.core.verdicts.leases import TOKEN_SECONDS, Lease, renewed, take
 from bridge.core.verdicts.store import Claim, Verdict
 
 _BATCH = 16  # rows that one call clears away at most
-
-
-@contextlib.contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
 
 
 _FIELDS = (
@@ -44,7 +31,7 @@ def get(db: sqlite3.Connection, sha256: str) -> Verdict | None:
 
 def put(db: sqlite3.Connection, verdict: Verdict, claim: Claim | None, max_entries: int) -> bool:
     """Keep a verdict where the claim and the verdict that is there allow it."""
-    with _transaction(db):
+    with transaction(db):
         lease = _lease(db, verdict.sha256)
         if claim is not None and lease is not None and not lease.belongs_to(claim):
             return False
@@ -68,7 +55,7 @@ def claim(db: sqlite3.Connection, sha256: str, owner: str, seconds: float) -> Cl
     """Take the right to scan, or None while another has it."""
     if take(_lease(db, sha256), owner, seconds, time.time()) is None:
         return None  # who waits asks often: that must not need the write lock
-    with _transaction(db):
+    with transaction(db):
         now = time.time()
         lease = take(_lease(db, sha256), owner, seconds, now)
         if lease is None:
@@ -80,7 +67,7 @@ def claim(db: sqlite3.Connection, sha256: str, owner: str, seconds: float) -> Cl
 
 def renew(db: sqlite3.Connection, of: Claim, seconds: float) -> bool:
     """Lengthen a lease; False where the claim is no longer its owner's."""
-    with _transaction(db):
+    with transaction(db):
         lease = renewed(_lease(db, of.sha256), of, seconds, time.time())
         if lease is not None:
             _write_lease(db, of.sha256, lease)
