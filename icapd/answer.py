@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from icapd.channel import Channel
 from icapd.pages import Page
-from icapd.protocol import BodyKind, Encapsulated, HttpHead, Request, Sending
+from icapd.protocol import AnswerState, BodyKind, Encapsulated, HttpHead, Request
 
 # A body that may be cut must not be resumed or taken for the whole later.
 _NOT_RESUMABLE = ("ETag", "Last-Modified", "Accept-Ranges")
@@ -27,7 +27,7 @@ class Answer:
     @property
     def begun(self) -> bool:
         """Whether the answer's head is out."""
-        return self._channel.icap.sending is not Sending.IDLE
+        return self._channel.icap.answer_state is not AnswerState.IDLE
 
     def empty(self, status: int, more: list[tuple[str, str]] | None = None) -> None:
         """An answer without anything encapsulated: 204, or an error."""

@@ -19,7 +19,7 @@ from bridge.core import (
 from icapd import stall
 from icapd.answer import Answer
 from icapd.channel import SILENCE, Channel
-from icapd.protocol import BodyEnd, Data, HttpHead, PreviewEnd, Reading, Request
+from icapd.protocol import BodyEnd, Data, HttpHead, PreviewEnd, Request, RequestState
 from icapd.stall import Gift, StallGuard
 
 _log = logging.getLogger(__name__)
@@ -31,13 +31,11 @@ BODY_PATIENCE = 60.0  # seconds without a byte of a body that is not complete
 class Taken:
     """How the body came in: whole as `item`, or with the `outcome` that stopped it.
 
-    `in_preview`: all of it, or all that the client sends before an answer, was a preview, after
-    which 204 is always legal. `spool_failed`: no more bytes can be kept.
+    `spool_failed`: no more bytes can be kept.
     """
 
     item: Item | None = None
     outcome: Outcome | None = None
-    in_preview: bool = False
     spool_failed: bool = False
 
 
@@ -74,7 +72,7 @@ class Intake:
         """
         icap = self._channel.icap
         self._stopped = self._core.excluded(self._case)
-        if self._stopped is not None and icap.reading is Reading.BODY:
+        if self._stopped is not None and icap.request_state is RequestState.BODY:
             return Taken(outcome=self._stopped)
         while True:
             event = await self._channel.next_event(BODY_PATIENCE, self._silence())
@@ -83,13 +81,13 @@ class Intake:
             elif isinstance(event, PreviewEnd):
                 outcome = self._stopped or self._announced_too_large()
                 if outcome is not None:
-                    return Taken(outcome=outcome, in_preview=True, spool_failed=self._spool_failed)
+                    return Taken(outcome=outcome, spool_failed=self._spool_failed)
                 self._channel.write(icap.send_continue())
             elif isinstance(event, BodyEnd):
-                return await self._whole(event.ieof and self._request.preview is not None)
+                return await self._whole()
             elif event is SILENCE:
                 await self._unstall()
-            if self._stopped is not None and icap.reading is Reading.BODY:
+            if self._stopped is not None and icap.request_state is RequestState.BODY:
                 return Taken(outcome=self._stopped, spool_failed=self._spool_failed)
 
     async def _keep(self, data: bytes) -> None:
@@ -103,14 +101,14 @@ class Intake:
         if self._writer.size > self._limit:
             self._stopped = oversize(self._limit)
 
-    async def _whole(self, in_preview: bool) -> Taken:
+    async def _whole(self) -> Taken:
         if self._stopped is None:
             try:
                 item = Item(self._case.name, await self._writer.finish())
-                return Taken(item, in_preview=in_preview)
+                return Taken(item)
             except SpoolError as error:
                 self._spool_fails(error)
-        return Taken(None, self._stopped, in_preview, self._spool_failed)
+        return Taken(None, self._stopped, self._spool_failed)
 
     def _spool_fails(self, error: SpoolError) -> None:
         _log.error("%s; case %s is unavailable", error, self._case.id)
@@ -129,7 +127,7 @@ class Intake:
     def _silence(self) -> float | None:
         """How long a silence of a body under way counts as a stall; None: never."""
         may_stall = self._request.method == "RESPMOD" and bool(self._request.response_head)
-        if not may_stall or self._channel.icap.reading is not Reading.BODY:
+        if not may_stall or self._channel.icap.request_state is not RequestState.BODY:
             return None
         return stall.SILENCE if self._stall.due(self._writer.size) else None
 

@@ -10,7 +10,7 @@ from bridge.core import BodyWriter, Spool, SpoolError
 from icapd.answer import Answer
 from icapd.channel import Channel
 from icapd.intake import BODY_PATIENCE
-from icapd.protocol import Data, Reading
+from icapd.protocol import Data, RequestState
 
 PATIENCE = 120.0  # seconds for a client to take what it was sent
 _PIECE = 256 * 1024
@@ -26,7 +26,7 @@ async def give_back(
     """
     offset = answer.sent_bytes
     while True:
-        complete = channel.icap.reading is Reading.COMPLETE
+        complete = channel.icap.request_state is RequestState.COMPLETE
         wait = complete or not may_spool or spool.half_full
         if offset < writer.size and (wait or channel.writable):
             piece = await writer.read_at(offset, _PIECE)

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from bridge.core import Address, Core, LineLog, StartError
 from icapd import session
 from icapd.channel import Channel
-from icapd.protocol import Reading
+from icapd.protocol import RequestState
 from icapd.service import Refusal, Services
 
 _log = logging.getLogger(__name__)
@@ -121,11 +121,11 @@ class IcapServer:
             self._look.cancel()
         for channel in self._open:
             channel.closing = True
-        self._expire(lambda channel: channel.icap.reading is Reading.HEAD)
+        self._expire(lambda channel: channel.icap.request_state is RequestState.IDLE)
         await self._wait(_STOP_SECONDS)
         if self._open:
             await self._core.stop_judging()
-            self._expire(lambda channel: channel.icap.reading is not Reading.COMPLETE)  # 408
+            self._expire(lambda ch: ch.icap.request_state is not RequestState.COMPLETE)  # 408
             await self._wait(_LAST_WORDS_SECONDS)
         for channel, task in list(self._open.items()):
             _log.warning("the connection of %s is cut off by the stop", channel.peer)

@@ -9,7 +9,7 @@ from bridge.core import printable
 from icapd.answer import CLOSE, Answer
 from icapd.channel import Channel, Disconnected, Expired
 from icapd.intake import BODY_PATIENCE
-from icapd.protocol import Encapsulated, ProtocolError, Reading, Request, Sending
+from icapd.protocol import AnswerState, Encapsulated, ProtocolError, Request, RequestState
 from icapd.relay import PATIENCE
 from icapd.service import Refusal, Services
 from icapd.transaction import Transaction
@@ -87,7 +87,7 @@ def _refuse(channel: Channel, services: Services, request: Request, refusal: Ref
 
 def _error(channel: Channel, services: Services, status: int) -> None:
     """An ICAP error, where no answer has begun; else the answer is cut."""
-    if channel.icap.sending is not Sending.IDLE:
+    if channel.icap.answer_state is not AnswerState.IDLE:
         channel.abort()
         return
     fields = [*services.fields, CLOSE]
@@ -105,7 +105,7 @@ async def _drop_rest(channel: Channel) -> None:
     """Read what is left of a request that was answered early; Disconnected where it never ends."""
     try:
         async with asyncio.timeout(DRAIN_SECONDS):
-            while channel.icap.reading is not Reading.COMPLETE:
+            while channel.icap.request_state is not RequestState.COMPLETE:
                 await channel.next_event(BODY_PATIENCE)
     except TimeoutError:
         raise Disconnected from None

@@ -23,7 +23,7 @@ from icapd.channel import Channel, Disconnected, Expired
 from icapd.context import client_ip, log_url, object_name, sure_name, user_name
 from icapd.intake import Intake, Taken
 from icapd.pages import make_page
-from icapd.protocol import HttpHead, ProtocolError, Reading, Request
+from icapd.protocol import HttpHead, ProtocolError, Request
 from icapd.relay import give_back
 from icapd.service import Service, Services
 
@@ -125,7 +125,7 @@ class Transaction:
     async def _give_back(self, taken: Taken, writer: BodyWriter) -> None:
         """The message as it came: 204 where that is legal, else whole."""
         if not self._answer.begun:
-            if self._may_204(taken):
+            if self._channel.icap.may_204:
                 self._answer.empty(204)
                 return
             self._answer.head()
@@ -134,10 +134,6 @@ class Transaction:
             spool = self._core.spool
             await give_back(self._channel, self._answer, spool, writer, may_spool=may_spool)
             self._answer.end()
-
-    def _may_204(self, taken: Taken) -> bool:
-        held = self._channel.icap.reading is Reading.HELD
-        return self._request.allows_204 or held or taken.in_preview
 
     # -- the case and its record ---------------------------------------------------------------
 

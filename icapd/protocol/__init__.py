@@ -4,15 +4,19 @@ Nothing in this package opens a socket, reads a clock or writes a log. Any excep
 `ProtocolError` (the peer's fault) or `LocalProtocolError` (ours) is a bug of this package.
 """
 
-from icapd.protocol.client import ClientConnection, Response
+from icapd.protocol.client import ClientConnection
 from icapd.protocol.encapsulated import BodyKind, Encapsulated
 from icapd.protocol.errors import LocalProtocolError, ProtocolError
 from icapd.protocol.events import BodyEnd, Data, Event, NeedData, PreviewEnd
-from icapd.protocol.grammar import Limits, clean_value
+from icapd.protocol.grammar import DEPARTURES, Limits, clean_value
 from icapd.protocol.http import HttpHead
-from icapd.protocol.server import Reading, Request, Sending, ServerConnection
+from icapd.protocol.messages import Request, Response
+from icapd.protocol.server import ServerConnection
+from icapd.protocol.states import AnswerState, RequestState
 
 __all__ = [
+    "DEPARTURES",
+    "AnswerState",
     "BodyEnd",
     "BodyKind",
     "ClientConnection",
@@ -25,10 +29,9 @@ __all__ = [
     "NeedData",
     "PreviewEnd",
     "ProtocolError",
-    "Reading",
     "Request",
+    "RequestState",
     "Response",
-    "Sending",
     "ServerConnection",
     "clean_value",
 ]

@@ -6,9 +6,15 @@ from enum import Enum, auto
 
 from icapd.protocol.errors import ProtocolError
 from icapd.protocol.events import BodyEnd, Data
-from icapd.protocol.grammar import ChunkLine, Limits, parse_chunk_line, parse_fields
+from icapd.protocol.grammar import (
+    CRLF,
+    ChunkLine,
+    Limits,
+    parse_chunk_line,
+    parse_fields,
+    refuse_stray,
+)
 
-CRLF = b"\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 LAST_CHUNK_IEOF = b"0; ieof\r\n\r\n"
 _MAX_PIECES = 1000  # in one go, so that a body of tiny chunks does not hold up other work
@@ -56,6 +62,7 @@ class ChunkReader:
     def _read_size(self, buffer: bytearray) -> bool:
         end = buffer.find(CRLF, 0, self._limits.chunk_line + 2)
         if end < 0:
+            refuse_stray(buffer)
             if len(buffer) > self._limits.chunk_line:
                 raise ProtocolError("A chunk line is too long.")
             return False
@@ -84,26 +91,37 @@ class ChunkReader:
         return True
 
     def _read_data_end(self, buffer: bytearray) -> bool:
+        if not CRLF.startswith(buffer[:2]):
+            raise ProtocolError("A chunk is longer than its size says.")
         if len(buffer) < 2:
             return False
-        if buffer[:2] != CRLF:
-            raise ProtocolError("A chunk is longer than its size says.")
         del buffer[:2]
         self._state = _State.SIZE
         return True
 
     def _read_trailers(self, buffer: bytearray) -> BodyEnd | None:
+        trailers: dict[str, str] = {}
         if buffer.startswith(CRLF):
             del buffer[:2]
         else:
             end = buffer.find(b"\r\n\r\n", 0, self._limits.trailers)
             if end < 0:
+                refuse_stray(buffer)
                 if len(buffer) >= self._limits.trailers:
                     raise ProtocolError("The trailers are too long.")
                 return None
-            parse_fields(bytes(buffer[: end + 2]))
+            trailers = parse_fields(bytes(buffer[: end + 2]), self._limits.fields)
             del buffer[: end + 4]
-        return BodyEnd(self._last.ieof, self._last.use_original_body)
+        return BodyEnd(self._last.ieof, self._last.use_original_body, trailers)
+
+
+def format_last_chunk(*, ieof: bool = False, use_original_body: int | None = None) -> bytes:
+    """The last chunk; `use_original_body`: the offset where the client's own copy goes on."""
+    if ieof:
+        return LAST_CHUNK_IEOF
+    if use_original_body is None:
+        return LAST_CHUNK
+    return b"0; use-original-body=%d\r\n\r\n" % use_original_body
 
 
 def format_chunk(data: bytes) -> bytes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from icapd.protocol.errors import ProtocolError
+from icapd.protocol.grammar import parse_entries
 
 
 class BodyKind(StrEnum):
@@ -18,7 +19,6 @@ class BodyKind(StrEnum):
 
 
 _ORDER = {"req-hdr": 0, "res-hdr": 1} | {kind.value: 2 for kind in BodyKind}
-_MAX_OFFSET_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +50,11 @@ class Encapsulated:
         return ", ".join(entries)
 
 
-def _entries(value: str) -> list[tuple[str, int]]:
-    entries = []
-    for part in value.split(","):
-        name, equals, digits = part.strip(" \t").partition("=")
-        name = name.lower()
-        plain = digits.isascii() and digits.isdigit() and len(digits) <= _MAX_OFFSET_DIGITS
-        if not equals or name not in _ORDER or not plain:
-            raise ProtocolError("Encapsulated holds an entry that is none of RFC 3507's.")
-        entries.append((name, int(digits)))
-    return entries
-
-
 def parse_encapsulated(value: str) -> Encapsulated:
     """Read the header's value; refuse what is out of order or does not rise from 0."""
-    entries = _entries(value)
+    entries = parse_entries(value)
+    if any(name not in _ORDER for name, _ in entries):
+        raise ProtocolError("Encapsulated holds an entry that is none of RFC 3507's.")
     ranks = [_ORDER[name] for name, _ in entries]
     offsets = [offset for _, offset in entries]
     if sorted(set(ranks)) != ranks:

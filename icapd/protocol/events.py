@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 
@@ -28,11 +29,13 @@ class BodyEnd:
     """The body is complete.
 
     `ieof`: it fitted the preview (RFC 3507 4.5). `use_original_body`: the offset a 206 answer
-    names, from which the client goes on with its own copy (partial-content draft).
+    names, from which the client goes on with its own copy (partial-content draft 5.2).
+    `trailers`: lower-case names to values.
     """
 
     ieof: bool = False
     use_original_body: int | None = None
+    trailers: Mapping[str, str] = field(default_factory=dict)
 
 
 Event: TypeAlias = NeedData | Data | PreviewEnd | BodyEnd

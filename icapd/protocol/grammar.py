@@ -1,11 +1,17 @@
-"""The grammar of ICAP heads and chunk lines (RFC 3507 4.3, 4.4; RFC 2616 3.6.1).
+"""The grammar of ICAP (RFC 3507 4.3, 4.4, 4.5, 4.10; RFC 2616 2.2, 3.6.1, 4.2; draft 206).
 
-Departures from the RFC, each with the client that needs it:
+Productions, as they are read here:
 
-* one blank line before the first chunk size: Traffic Server;
-* `0; ieof` outside a preview ends the body: Traffic Server;
-* repeated list fields are merged: c-icap-client repeats `Allow`;
-* up to two blank lines before a request line, as RFC 2616 4.1 asks of servers.
+    Request-Line    = token SP URI SP "ICAP/1.0" CRLF           URI: visible ASCII
+    Status-Line     = "ICAP/1.0" SP 3DIGIT [ SP Reason ] CRLF
+    message-header  = token ":" *( any octet but CR, LF, NUL ) CRLF
+    Encapsulated    = entry *( "," entry )   entry = name "=" 1*9DIGIT
+    Preview         = 1*12DIGIT
+    chunk           = 1*15HEX [ chunk-ext ] CRLF data CRLF
+    last-chunk      = 1*15"0" [ chunk-ext ] CRLF *message-header CRLF
+    chunk-ext       = *( ";" name [ "=" value ] )   "ieof", "use-original-body=" 1*15DIGIT
+
+What is read beyond the RFC is in DEPARTURES, each with the client that needs it. Nothing else is.
 """
 
 from __future__ import annotations
@@ -13,26 +19,53 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from icapd.protocol.errors import ProtocolError
+
+CRLF = b"\r\n"
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([!-~]+) ICAP/([0-9])\.([0-9])")
 _STATUS_LINE = re.compile(rb"ICAP/([0-9])\.([0-9]) ([0-9]{3})(?: ([^\r\n\0]*))?")
 # One pass over all fields: no bare CR or LF, no NUL, no folding, no blank before the colon.
 _FIELDS = re.compile(rb"(?:" + _TOKEN + rb":[^\r\n\0]*\r\n)*")
+_STRAY = re.compile(rb"(?<!\r)\n|\0|\r(?=[^\n])")
+_ENTRY = re.compile(r"([A-Za-z-]+)=([0-9]{1,9})")
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;([^\r\n\0]*))?")
+_OFFSET = re.compile(rb"[0-9]{1,15}")
 _CONTROL = re.compile(r"[^\x20-\x7e\xa0-\xff]")
 
 # Fields that decide where a message ends: two different ones are an attack or a broken peer.
-_SINGLE = frozenset({"encapsulated", "preview"})
+_SINGLE = frozenset({"encapsulated", "preview", "content-length", "transfer-encoding"})
+
+
+class Departure(NamedTuple):
+    """Something that the RFC does not allow, and is taken all the same."""
+
+    what: str
+    client: str
+
+
+DEPARTURES = (
+    Departure("up to two blank lines before a request line", "any, as RFC 2616 4.1 asks"),
+    Departure("one blank line before the first chunk size", "Traffic Server"),
+    Departure("`0; ieof` where no preview is under way ends the body", "Traffic Server"),
+    Departure("bytes behind a request with `Connection: close` are dropped", "Traffic Server"),
+    Departure("`Transfer-Encoding: chunked` in the ICAP head where a body follows", "Nextcloud"),
+    Departure("a field that is a list may be repeated (`Allow`)", "c-icap-client"),
+    Departure("encapsulated HTTP heads are not parsed before they are used", "ownCloud"),
+    Departure("a Content-Length inside that is not the body's length", "Nextcloud, c-icap-client"),
+    Departure("OPTIONS without Encapsulated", "Squid, g3proxy"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of a message is kept while it is incomplete (bytes)."""
+    """How much of a message is kept while it is incomplete: bytes, `fields` a number of lines."""
 
     head: int = 64 * 1024
+    fields: int = 200
     encapsulated_heads: int = 256 * 1024
     chunk_line: int = 4096
     trailers: int = 16 * 1024
@@ -48,7 +81,7 @@ class RequestLine:
 
 @dataclass(frozen=True, slots=True)
 class ChunkLine:
-    """A chunk's size and the extensions ICAP defines (RFC 3507 4.5; partial-content draft 206)."""
+    """A chunk's size and the extensions ICAP defines (RFC 3507 4.5; partial-content draft 5.2)."""
 
     size: int
     ieof: bool = False
@@ -73,16 +106,19 @@ def parse_status_line(line: bytes) -> tuple[int, str]:
     return int(match[3]), (match[4] or b"").decode("latin-1")
 
 
-def parse_fields(block: bytes) -> dict[str, str]:
+def parse_fields(block: bytes, most: int = 200) -> dict[str, str]:
     """Read header fields, each line ended by CRLF, into lower-case name -> value.
 
     A repeated field is merged with `, ` as RFC 2616 4.2 allows; one that frames the message may
-    only be repeated with the same value.
+    only be repeated with the same value. `most`: how many lines there may be.
     """
     if _FIELDS.fullmatch(block) is None:
-        raise ProtocolError("A header line of the ICAP head is malformed.")
+        raise ProtocolError("A header line is malformed.")
+    lines = block.decode("latin-1").split("\r\n")
+    if len(lines) - 1 > most:
+        raise ProtocolError(f"There are more than {most} header lines.")
     fields: dict[str, str] = {}
-    for line in block.decode("latin-1").split("\r\n")[:-1]:
+    for line in lines[:-1]:
         name, _, value = line.partition(":")
         name = name.lower()
         value = value.strip(" \t")
@@ -95,6 +131,17 @@ def parse_fields(block: bytes) -> dict[str, str]:
     return fields
 
 
+def refuse_stray(buffer: bytearray, start: int = 0) -> None:
+    """Refuse what can never become part of a head, before its end has come: bare LF, CR, NUL."""
+    if _STRAY.search(buffer, start) is not None:
+        raise ProtocolError("A line ends without CRLF, or holds a NUL.")
+
+
+def parse_list(value: str) -> list[str]:
+    """The members of a list field, lower-case (RFC 2616 2.1 #rule)."""
+    return [member for part in value.lower().split(",") if (member := part.strip(" \t"))]
+
+
 def parse_number(fields: Mapping[str, str], name: str) -> int | None:
     """A field that is a plain decimal number, or None where it is absent."""
     value = fields.get(name)
@@ -103,6 +150,17 @@ def parse_number(fields: Mapping[str, str], name: str) -> int | None:
     if not (value.isascii() and value.isdigit() and len(value) <= 12):
         raise ProtocolError(f"{name.capitalize()} is not a number.")
     return int(value)
+
+
+def parse_entries(value: str) -> list[tuple[str, int]]:
+    """The entries of an Encapsulated header, names in lower case (RFC 3507 4.4.1)."""
+    entries = []
+    for part in value.split(","):
+        match = _ENTRY.fullmatch(part.strip(" \t"))
+        if match is None:
+            raise ProtocolError("Encapsulated holds an entry that is none of RFC 3507's.")
+        entries.append((match[1].lower(), int(match[2])))
+    return entries
 
 
 def parse_chunk_line(line: bytes) -> ChunkLine:
@@ -118,8 +176,12 @@ def parse_chunk_line(line: bytes) -> ChunkLine:
         name, _, value = extension.strip(b" \t").partition(b"=")
         if name.lower() == b"ieof":
             ieof = True
-        elif name.lower() == b"use-original-body" and value.isdigit():
+        elif name.lower() == b"use-original-body":
+            if _OFFSET.fullmatch(value) is None or original is not None:
+                raise ProtocolError("A use-original-body is no offset, or stands twice.")
             original = int(value)
+    if size and (ieof or original is not None):
+        raise ProtocolError("An extension of the last chunk stands at another one.")
     return ChunkLine(size, ieof, original)
 
 
@@ -132,6 +194,6 @@ def format_fields(fields: list[tuple[str, str]]) -> bytes:
     """Header fields as bytes, each line ended by CRLF; values must be clean."""
     text = "".join(f"{name}: {value}\r\n" for name, value in fields)
     block = text.encode("latin-1")
-    if _FIELDS.fullmatch(block) is None or block.count(b"\r\n") != len(fields):
+    if _FIELDS.fullmatch(block) is None or block.count(CRLF) != len(fields):
         raise ValueError("a header field of ours holds a line break or NUL")
     return block

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Generic, Protocol, TypeVar
 
-from icapd.protocol.chunks import CRLF, ChunkReader
+from icapd.protocol.chunks import ChunkReader
 from icapd.protocol.encapsulated import Encapsulated
 from icapd.protocol.errors import ProtocolError
 from icapd.protocol.events import BodyEnd, Data
-from icapd.protocol.grammar import Limits
+from icapd.protocol.grammar import CRLF, Limits, refuse_stray
 
 _HEAD_END = b"\r\n\r\n"
 _BLANK_LINES = 2
@@ -39,11 +39,13 @@ class MessageReader(Generic[HeadT]):
     What is read ahead of a message's end stays buffered for the next one.
     """
 
-    def __init__(self, parse_head: Callable[[bytes], HeadT], limits: Limits) -> None:
+    def __init__(self, parse_head: Callable[[bytes, Limits], HeadT], limits: Limits) -> None:
         self._parse_head = parse_head
         self._limits = limits
         self._buffer = bytearray()
         self._state = _State.HEAD
+        self._searched = 0  # bytes of an incomplete head that hold no end
+        self._blank_lines = 0
         self._head: HeadT | None = None
         self._chunks = ChunkReader(limits)
 
@@ -84,24 +86,33 @@ class MessageReader(Generic[HeadT]):
     def next_message(self) -> None:
         """Expect a new head."""
         self._state = _State.HEAD
+        self._blank_lines = 0
 
     def _read_head(self) -> None:
         buffer = self._buffer
-        for _ in range(_BLANK_LINES):
-            if buffer.startswith(CRLF):
-                del buffer[:2]
-        end = buffer.find(_HEAD_END, 0, self._limits.head + len(_HEAD_END))
+        while buffer.startswith(CRLF) and self._blank_lines < _BLANK_LINES:
+            self._blank_lines += 1
+            del buffer[:2]
+        most = self._limits.head
+        end = buffer.find(_HEAD_END, self._searched, most + len(_HEAD_END))
         if end < 0:
-            if len(buffer) > self._limits.head:
-                raise ProtocolError(f"The ICAP head exceeds {self._limits.head} bytes.")
+            self._await_head_end(buffer, most)
             return
+        self._searched = 0
         block = bytes(buffer[: end + 2])
         del buffer[: end + 4]
-        self._head = self._parse_head(block)
+        self._head = self._parse_head(block, self._limits)
         if self._head.encapsulated.heads_size > self._limits.encapsulated_heads:
             limit = self._limits.encapsulated_heads
             raise ProtocolError(f"The encapsulated heads exceed {limit} bytes.")
         self._state = _State.ENCAPSULATED
+
+    def _await_head_end(self, buffer: bytearray, most: int) -> None:
+        """Refuse early what can become no head; each byte is looked at once."""
+        refuse_stray(buffer, self._searched)
+        if len(buffer) > most:
+            raise ProtocolError(f"The ICAP head exceeds {most} bytes.")
+        self._searched = max(len(buffer) - len(_HEAD_END) + 1, 0)
 
     def _read_encapsulated(self) -> HeadT | None:
         assert self._head is not None  # noqa: S101 - the state says so

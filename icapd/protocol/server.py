@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum, auto
-
-from icapd.protocol.chunks import LAST_CHUNK, format_chunk
-from icapd.protocol.encapsulated import (
-    BodyKind,
-    Encapsulated,
-    check_request,
-    parse_encapsulated,
-)
+from icapd.protocol.chunks import format_chunk, format_last_chunk
+from icapd.protocol.encapsulated import Encapsulated
 from icapd.protocol.errors import LocalProtocolError, ProtocolError
 from icapd.protocol.events import NEED_DATA, PREVIEW_END, BodyEnd, Data, Event
-from icapd.protocol.grammar import (
-    Limits,
-    format_fields,
-    parse_fields,
-    parse_number,
-    parse_request_line,
-)
+from icapd.protocol.grammar import Limits, format_fields
+from icapd.protocol.messages import Request, parse_request
 from icapd.protocol.reader import MessageReader
+from icapd.protocol.states import AnswerState, Exchange, IllegalMove, Move, RequestState
 
 REASONS = {
     100: "Continue",
     200: "OK",
     204: "No Content",
+    206: "Partial Content",
     400: "Bad Request",
     403: "Forbidden",
     404: "ICAP Service Not Found",
@@ -40,95 +29,6 @@ REASONS = {
 CONTINUE = b"ICAP/1.0 100 Continue\r\n\r\n"
 
 
-@dataclass(slots=True)
-class Request:
-    """An ICAP request's head with the HTTP heads it carries.
-
-    `uri` is as sent; `path` is its path, without scheme, authority and query; `fields` maps
-    lower-case names to values. `heads` holds the encapsulated HTTP heads as sent.
-    """
-
-    method: str
-    uri: str
-    fields: dict[str, str]
-    encapsulated: Encapsulated
-    preview: int | None = None
-    heads: bytes = b""
-
-    @property
-    def path(self) -> str:
-        """The service asked for; clients get scheme, host and port wrong, so only this counts."""
-        rest = self.uri.partition("://")[2]
-        path = rest.partition("/")[2] if rest else self.uri
-        return path.partition("?")[0].strip("/")
-
-    @property
-    def request_head(self) -> bytes:
-        """The encapsulated HTTP request head, empty where absent."""
-        return self.heads[: self.encapsulated.request_head or 0]
-
-    @property
-    def response_head(self) -> bytes:
-        """The encapsulated HTTP response head, empty where absent."""
-        return self.heads[self.encapsulated.request_head or 0 :]
-
-    @property
-    def allows_204(self) -> bool:
-        """Whether 204 is allowed outside a preview (RFC 3507 4.6)."""
-        allow = self.fields.get("allow")
-        return allow is not None and "204" in [item.strip() for item in allow.split(",")]
-
-    @property
-    def wants_close(self) -> bool:
-        """Whether the client ends the connection after this request."""
-        tokens = self.fields.get("connection", "").lower().split(",")
-        return "close" in [token.strip() for token in tokens]
-
-
-class Reading(Enum):
-    """What the server may expect from the client."""
-
-    HEAD = auto()  # the next request
-    PREVIEW = auto()
-    HELD = auto()  # the preview is in; the client waits for 100 or an answer
-    BODY = auto()
-    COMPLETE = auto()
-
-
-class Sending(Enum):
-    """How far the answer is."""
-
-    IDLE = auto()
-    BODY = auto()
-    COMPLETE = auto()
-
-
-# What each part of a request does to the reading state; a pair that is missing cannot happen.
-_ON_BODY_END = {
-    (Reading.PREVIEW, False): Reading.HELD,
-    (Reading.PREVIEW, True): Reading.COMPLETE,
-    (Reading.BODY, False): Reading.COMPLETE,
-    (Reading.BODY, True): Reading.COMPLETE,  # `0; ieof` without a preview: Traffic Server
-}
-
-
-def _parse_head(block: bytes) -> Request:
-    line, _, rest = block.partition(b"\r\n")
-    start = parse_request_line(line)
-    fields = parse_fields(rest)
-    value = fields.get("encapsulated")
-    if value is not None:
-        encapsulated = parse_encapsulated(value)
-        check_request(start.method, encapsulated)
-    elif start.method in ("REQMOD", "RESPMOD"):
-        raise ProtocolError(f"{start.method} without an Encapsulated header.")
-    else:
-        encapsulated = Encapsulated()
-    if "transfer-encoding" in fields and fields["transfer-encoding"].lower() != "chunked":
-        raise ProtocolError("An ICAP body is chunked, nothing else.")
-    return Request(start.method, start.uri, fields, encapsulated, parse_number(fields, "preview"))
-
-
 class ServerConnection:
     """One connection, seen from the server, without I/O.
 
@@ -137,10 +37,23 @@ class ServerConnection:
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self._reader = MessageReader(_parse_head, limits or Limits())
+        self._reader = MessageReader(parse_request, limits or Limits())
+        self._exchange = Exchange()
+        self._request: Request | None = None
         self._preview_left = 0
-        self.reading = Reading.HEAD
-        self.sending = Sending.IDLE
+        self._continued = False
+        self._partial = False  # the answer under way is a 206
+        self._fault: ProtocolError | None = None
+
+    @property
+    def request_state(self) -> RequestState:
+        """How far the request is."""
+        return self._exchange.request
+
+    @property
+    def answer_state(self) -> AnswerState:
+        """How far the answer is."""
+        return self._exchange.answer
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -156,47 +69,80 @@ class ServerConnection:
     @property
     def in_request(self) -> bool:
         """Whether a request has begun and is not yet answered."""
-        return self.reading is not Reading.HEAD or self._reader.in_message
+        return self.request_state is not RequestState.IDLE or self._reader.in_message
 
     def next_event(self) -> Request | Event:
-        """The next thing the client said; `ProtocolError` ends the connection's use."""
-        part = self._reader.next()
-        if part is None:
-            return NEED_DATA
+        """The next thing the client said; `ProtocolError`, now and ever after, for what is none."""
+        if self._fault is not None:
+            raise self._fault
+        try:
+            part = self._reader.next()
+            if isinstance(part, Data):
+                if self._exchange.request is RequestState.PREVIEW:
+                    self._count_preview(part)
+                return part
+        except ProtocolError as error:
+            self._fault = error
+            self._exchange.fail()
+            raise
         if isinstance(part, BodyEnd):
             return self._body_ends(part)
         if isinstance(part, Request):
             self._begin(part)
-        elif isinstance(part, Data) and self.reading is Reading.PREVIEW:
-            self._preview_left -= len(part.data)
-            if self._preview_left < 0:
-                raise ProtocolError("The preview is longer than its Preview header says.")
-        return part
+            return part
+        return NEED_DATA
+
+    def _count_preview(self, part: Data) -> None:
+        self._preview_left -= len(part.data)
+        if self._preview_left < 0:
+            raise ProtocolError("The preview is longer than its Preview header says.")
 
     def _body_ends(self, end: BodyEnd) -> Event:
-        self.reading = _ON_BODY_END[self.reading, end.ieof]
-        if self.reading is not Reading.HELD:
-            return end
-        if self.sending is not Sending.IDLE:  # answered before its end: the rest never comes
-            self.reading = Reading.COMPLETE
-        return PREVIEW_END
+        was_preview = self._exchange.request is RequestState.PREVIEW
+        self._exchange.move_request(Move.END_IEOF if end.ieof else Move.END)
+        return PREVIEW_END if was_preview and not end.ieof else end
 
     def _begin(self, request: Request) -> None:
-        if request.encapsulated.body is BodyKind.NULL:
-            self.reading = Reading.COMPLETE
+        self._request, self._continued = request, False
+        if not request.encapsulated.has_body:
+            self._exchange.move_request(Move.HEAD)
         elif request.preview is not None:
-            self.reading = Reading.PREVIEW
             self._preview_left = request.preview
+            self._exchange.move_request(Move.HEAD_AND_PREVIEW)
         else:
-            self.reading = Reading.BODY
+            self._exchange.move_request(Move.HEAD_AND_BODY)
+
+    # -- what may be sent ----------------------------------------------------------------------
+
+    @property
+    def _answers_preview(self) -> bool:
+        """Whether an answer now is one to a preview (RFC 3507 4.5)."""
+        request = self._request
+        if request is None or request.preview is None or not request.encapsulated.has_body:
+            return False
+        whole = self._exchange.request in (RequestState.HELD, RequestState.COMPLETE)
+        return whole and not self._continued
+
+    @property
+    def may_204(self) -> bool:
+        """Whether 204 is legal: in answer to a preview, or where offered (RFC 3507 4.6)."""
+        request = self._request
+        return self._answers_preview or (request is not None and request.allows("204"))
+
+    @property
+    def may_206(self) -> bool:
+        """Whether 206 is legal: offered for a preview, or with 204 elsewhere (draft 4.2)."""
+        request = self._request
+        if request is None or not request.encapsulated.has_body or not request.allows("206"):
+            return False
+        return self._answers_preview or request.allows("204")
 
     # -- sending -------------------------------------------------------------------------------
 
     def send_continue(self) -> bytes:
         """`100 Continue`: legal once, after a preview that has more (RFC 3507 4.5)."""
-        if self.reading is not Reading.HELD or self.sending is not Sending.IDLE:
-            raise LocalProtocolError("100 Continue outside the end of a preview")
-        self.reading = Reading.BODY
+        self._move_answer(Move.CONTINUE)
+        self._continued = True
         self._reader.continue_body()
         return CONTINUE
 
@@ -211,33 +157,49 @@ class ServerConnection:
 
         An answer in place of `100 Continue` means that the client sends no more of this body.
         """
-        if self.sending is not Sending.IDLE:
-            raise LocalProtocolError("a second answer to one request")
         if len(heads) != encapsulated.heads_size:
             raise LocalProtocolError("Encapsulated does not match the heads")
-        if self.reading is Reading.HELD:
-            self.reading = Reading.COMPLETE
-        self.sending = Sending.BODY if encapsulated.has_body else Sending.COMPLETE
+        if (status == 204 and not self.may_204) or (status == 206 and not self.may_206):
+            raise LocalProtocolError(f"{status} where the client does not allow it")
         lines = [*fields, ("Encapsulated", str(encapsulated))]
-        status_line = f"ICAP/1.0 {status} {REASONS[status]}\r\n".encode("ascii")
-        return b"%b%b\r\n%b" % (status_line, format_fields(lines), heads)
+        head = b"ICAP/1.0 %d %b\r\n%b\r\n%b" % (
+            status,
+            REASONS[status].encode("ascii"),
+            format_fields(lines),
+            heads,
+        )
+        self._move_answer(Move.HEAD_AND_BODY if encapsulated.has_body else Move.HEAD)
+        self._partial = status == 206
+        return head
 
     def send_data(self, data: bytes) -> bytes:
         """A piece of the answer's body."""
-        if self.sending is not Sending.BODY:
+        if self._exchange.answer is not AnswerState.BODY:
             raise LocalProtocolError("body bytes outside a body")
         return format_chunk(data) if data else b""
 
-    def send_end(self) -> bytes:
-        """The end of the answer's body."""
-        if self.sending is not Sending.BODY:
-            raise LocalProtocolError("the end of a body that was not begun")
-        self.sending = Sending.COMPLETE
-        return LAST_CHUNK
+    def send_end(self, *, use_original_body: int | None = None) -> bytes:
+        """The end of the answer's body.
+
+        `use_original_body`, in a 206 only: the client goes on with its own copy of the body from
+        this byte (draft 5.2).
+        """
+        if use_original_body is not None and not self._partial:
+            raise LocalProtocolError("use-original-body outside a 206")
+        self._move_answer(Move.END)
+        return format_last_chunk(use_original_body=use_original_body)
 
     def next_request(self) -> None:
         """Go on to the next request of the connection; bytes read ahead belong to it."""
-        if self.reading is not Reading.COMPLETE or self.sending is not Sending.COMPLETE:
-            raise LocalProtocolError("the next request before the end of this one")
-        self.reading, self.sending = Reading.HEAD, Sending.IDLE
+        try:
+            self._exchange.next()
+        except IllegalMove as error:
+            raise LocalProtocolError(str(error)) from None
+        self._request = None
         self._reader.next_message()
+
+    def _move_answer(self, move: Move) -> None:
+        try:
+            self._exchange.move_answer(move)
+        except IllegalMove as error:
+            raise LocalProtocolError(str(error)) from None

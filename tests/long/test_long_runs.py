@@ -17,7 +17,7 @@ from icapd.protocol import (
     NeedData,
     PreviewEnd,
     ProtocolError,
-    Reading,
+    RequestState,
     ServerConnection,
 )
 from tests.conftest import need
@@ -107,10 +107,11 @@ def follow(connection: ServerConnection) -> None:
     """Do what a server does with whatever it is told."""
     while not isinstance(event := connection.next_event(), NeedData):
         if isinstance(event, PreviewEnd):
-            if connection.reading is Reading.HELD:
+            if connection.request_state is RequestState.HELD:
                 connection.send_continue()
-        elif isinstance(event, BodyEnd) or connection.reading is Reading.COMPLETE:
-            connection.send_head(204, [], Encapsulated())
+        elif isinstance(event, BodyEnd) or connection.request_state is RequestState.COMPLETE:
+            status = 204 if connection.may_204 else 400
+            connection.send_head(status, [], Encapsulated())
             connection.next_request()
 
 

@@ -10,16 +10,30 @@ from icapd.protocol import (
     ClientConnection,
     Data,
     Encapsulated,
+    LocalProtocolError,
     NeedData,
     ProtocolError,
+    RequestState,
     Response,
 )
 
+POST = b"POST / HTTP/1.1\r\n\r\n"
+POSTED = Encapsulated(len(POST), None, BodyKind.REQUEST)
 PAGE = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\n"
 
 
-def test_100_then_a_page_then_the_next_answer() -> None:
+def asked(preview: int | None = None) -> ClientConnection:
+    """A client that has sent a request and its body, or the preview of it."""
     connection = ClientConnection()
+    fields = [] if preview is None else [("Preview", str(preview))]
+    connection.send_request("REQMOD", "icap://h/r", fields, POSTED, POST)
+    connection.send_data(b"x" * (preview or 1))
+    connection.send_end()
+    return connection
+
+
+def test_100_then_a_page_then_the_next_answer() -> None:
+    connection = asked(preview=1)
     connection.receive_data(b"ICAP/1.0 100 Continue\r\n\r\n")
     connection.receive_data(
         b"ICAP/1.0 200 OK\r\nEncapsulated: res-hdr=0, res-body=%d\r\n\r\n%b2\r\nno\r\n0\r\n\r\n"
@@ -28,11 +42,14 @@ def test_100_then_a_page_then_the_next_answer() -> None:
     first, second = connection.next_event(), connection.next_event()
     assert isinstance(first, Response)
     assert isinstance(second, Response)
+    assert connection.request_state is RequestState.BODY
     assert (first.status, second.status) == (100, 200)
     assert second.http_head == PAGE
+    connection.send_end()
     assert connection.next_event() == Data(b"no")
     assert connection.next_event() == BodyEnd()
     connection.next_response()
+    connection.send_request("OPTIONS", "icap://h/r", [])
     connection.receive_data(b"ICAP/1.0 204 No Content\r\n\r\n")
     third = connection.next_event()
     assert isinstance(third, Response)
@@ -40,7 +57,7 @@ def test_100_then_a_page_then_the_next_answer() -> None:
 
 
 def test_206_names_the_offset_of_the_clients_own_copy() -> None:
-    connection = ClientConnection()
+    connection = asked()
     connection.receive_data(
         b"ICAP/1.0 206 Partial Content\r\nEncapsulated: res-body=0\r\n\r\n"
         b"1\r\nx\r\n0; use-original-body=7\r\n\r\n"
@@ -72,4 +89,51 @@ def test_requests_are_framed_right() -> None:
         + head
     )
     assert connection.send_data(b"ab") + connection.send_end() == b"2\r\nab\r\n0\r\n\r\n"
+
+
+def test_a_preview_that_is_all_there_is() -> None:
+    connection = ClientConnection()
+    connection.send_request("REQMOD", "icap://h/r", [("Preview", "9")], POSTED, POST)
     assert connection.send_end(ieof=True) == b"0; ieof\r\n\r\n"
+    with pytest.raises(LocalProtocolError, match="outside a body"):
+        connection.send_data(b"x")
+
+
+def test_bytes_before_100_are_a_fault_of_ours() -> None:
+    connection = asked(preview=1)
+    with pytest.raises(LocalProtocolError, match="outside a body"):
+        connection.send_data(b"x")
+
+
+@pytest.mark.parametrize(
+    ("before", "answer", "sentence"),
+    [
+        (None, b"ICAP/1.0 100 Continue\r\n\r\n", "100 Continue while the request is complete"),
+        (1, b"ICAP/1.0 100 Continue\r\n\r\n" * 2, "100 Continue while the request is body"),
+        (1, b"ICAP/1.0 204 No\r\nEncapsulated: req-body=0\r\n\r\n", "204 that announces a body"),
+        (
+            None,
+            b"ICAP/1.0 200 OK\r\nEncapsulated: res-body=0\r\n\r\n0; use-original-body=1\r\n\r\n",
+            "outside a 206",
+        ),
+        (
+            None,
+            b"ICAP/1.0 206 P\r\nEncapsulated: res-body=0\r\n\r\n0; use-original-body=-1\r\n\r\n",
+            "no offset",
+        ),
+    ],
+)
+def test_what_a_server_must_not_say(before: int | None, answer: bytes, sentence: str) -> None:
+    connection = asked(preview=before)
+    connection.receive_data(answer)
+    for _again in range(2):
+        with pytest.raises(ProtocolError, match=sentence):
+            while not isinstance(connection.next_event(), NeedData):
+                pass
+
+
+def test_an_answer_to_nothing() -> None:
+    connection = ClientConnection()
+    connection.receive_data(b"ICAP/1.0 204 No Content\r\n\r\n")
+    with pytest.raises(ProtocolError, match="before a request"):
+        connection.next_event()

@@ -17,8 +17,8 @@ from icapd.protocol import (
     NeedData,
     PreviewEnd,
     ProtocolError,
-    Reading,
     Request,
+    RequestState,
     ServerConnection,
 )
 
@@ -48,7 +48,7 @@ def body_of(found: list[Request | Event]) -> bytes:
 
 
 CONVERSATION = [
-    respmod(b"3\r\nabc\r\n0\r\n\r\n", preview=3),
+    respmod(b"3\r\nabc\r\n0\r\n\r\n", b"Allow: 204", preview=3),
     b"2\r\nde\r\n0\r\n\r\n",
     b"OPTIONS icap://h/av/respmod ICAP/1.0\r\nHost: h\r\n\r\n",
 ]
@@ -107,7 +107,8 @@ def test_a_conversation_in_any_pieces(sizes: list[int]) -> None:
 
 def test_bytes_read_ahead_belong_to_the_next_request() -> None:
     connection = ServerConnection()
-    connection.receive_data(respmod(b"0\r\n\r\n") + respmod(b"1\r\nx\r\n0\r\n\r\n"))
+    connection.receive_data(respmod(b"0\r\n\r\n", b"Allow: 204"))
+    connection.receive_data(respmod(b"1\r\nx\r\n0\r\n\r\n"))
     assert len(events(connection)) == 2
     connection.send_head(204, [], Encapsulated())
     connection.next_request()
@@ -129,14 +130,14 @@ def test_a_null_body_with_preview_is_complete_at_once() -> None:
     head = b"REQMOD icap://h/r ICAP/1.0\r\nPreview: 0\r\nEncapsulated: req-hdr=0, null-body=%d\r\n"
     connection.receive_data(head % len(GET) + b"\r\n" + GET)
     assert len(events(connection)) == 1
-    assert connection.reading is Reading.COMPLETE
+    assert connection.request_state is RequestState.COMPLETE
 
 
 def test_traffic_servers_blank_line_before_the_first_chunk_and_ieof_without_preview() -> None:
     connection = ServerConnection()
     connection.receive_data(respmod(b"\r\n2\r\nab\r\n0; ieof\r\n\r\n"))
     assert body_of(events(connection)) == b"ab"
-    assert connection.reading is Reading.COMPLETE
+    assert connection.request_state is RequestState.COMPLETE
 
 
 def test_a_second_blank_line_is_refused() -> None:
@@ -146,10 +147,10 @@ def test_a_second_blank_line_is_refused() -> None:
         events(connection)
 
 
-def test_trailers_are_read_and_dropped() -> None:
+def test_trailers_come_with_the_end_of_the_body() -> None:
     connection = ServerConnection()
     connection.receive_data(respmod(b"1\r\nx\r\n0\r\nX-A: 1\r\nX-B: 2\r\n\r\n"))
-    assert events(connection)[1:] == [Data(b"x"), BodyEnd()]
+    assert events(connection)[1:] == [Data(b"x"), BodyEnd(trailers={"x-a": "1", "x-b": "2"})]
 
 
 def test_an_answer_instead_of_100_ends_the_request() -> None:
@@ -158,7 +159,7 @@ def test_an_answer_instead_of_100_ends_the_request() -> None:
     events(connection)
     connection.send_head(204, [], Encapsulated())
     connection.next_request()
-    assert connection.reading is Reading.HEAD
+    assert connection.request_state is RequestState.IDLE
 
 
 @pytest.mark.parametrize(
@@ -178,8 +179,8 @@ def test_only_the_path_counts(uri: str, path: str) -> None:
 
 
 def test_what_a_client_allows() -> None:
-    assert Request("X", "", {"allow": "206, 204"}, Encapsulated()).allows_204
-    assert not Request("X", "", {"allow": "2040"}, Encapsulated()).allows_204
+    assert Request("X", "", {"allow": "206, 204"}, Encapsulated()).allows("204")
+    assert not Request("X", "", {"allow": "2040"}, Encapsulated()).allows("204")
     assert Request("X", "", {"connection": "Keep, Close"}, Encapsulated()).wants_close
 
 
@@ -251,12 +252,12 @@ def test_our_own_mistakes_are_found() -> None:
         connection.send_head(200, [], BODY, b"x")
     with pytest.raises(LocalProtocolError, match="outside a body"):
         connection.send_data(b"x")
-    with pytest.raises(LocalProtocolError, match="not begun"):
+    with pytest.raises(LocalProtocolError, match="the end of a body while the answer is idle"):
         connection.send_end()
     with pytest.raises(LocalProtocolError, match="before the end"):
         connection.next_request()
     connection.send_head(200, [], BODY, OK)
-    with pytest.raises(LocalProtocolError, match="second answer"):
+    with pytest.raises(LocalProtocolError, match="a head with a body while the answer is body"):
         connection.send_head(200, [], BODY, OK)
 
 
@@ -268,3 +269,118 @@ def test_garbage_is_waited_for_or_refused_and_nothing_else(data: bytes, after_he
         events(connection)
     except ProtocolError as error:
         assert error.status in (400, 505)
+
+
+def refused(message: bytes) -> str:
+    connection = ServerConnection()
+    connection.receive_data(message)
+    with pytest.raises(ProtocolError) as caught:
+        events(connection)
+    assert connection.request_state is RequestState.FAILED
+    with pytest.raises(ProtocolError):  # and never again is anything read
+        connection.next_event()
+    assert connection.send_head(400, [], Encapsulated()).startswith(b"ICAP/1.0 400 ")
+    return caught.value.sentence
+
+
+OPTIONS = b"OPTIONS icap://h/ ICAP/1.0\r\n"
+
+
+@pytest.mark.parametrize(
+    ("message", "sentence"),
+    [
+        (b"OPTIONS icap://h/ ICAP/1.0\n", "without CRLF"),
+        (OPTIONS + b"Host: h\nX: ", "without CRLF"),
+        (OPTIONS + b"Host: h\0", "NUL"),
+        (OPTIONS + b"Host: h\rX", "without CRLF"),
+        (b"\r\n" * 4 + OPTIONS, "not an ICAP request line"),
+        (OPTIONS + b"A: b\r\n" * 201 + b"\r\n", "more than 200 header lines"),
+        (OPTIONS + b"Content-Length: 5\r\n\r\n", "Content-Length contradicts"),
+        (OPTIONS + b"Transfer-Encoding: chunked\r\n\r\n", "Encapsulated none"),
+        (OPTIONS + b"Content-Length: 0\r\nContent-Length: 1\r\n\r\n", "Two different"),
+        (respmod(b"", b"Content-Length: 0"), "Content-Length contradicts"),
+        (respmod(b"", b"Transfer-Encoding: chunked, chunked"), "chunked, nothing else"),
+        (respmod(b"1\n"), "without CRLF"),
+        (respmod(b"1\r\nxx"), "longer than its size"),
+        (respmod(b"1; ieof\r\n"), "last chunk stands at another"),
+        (respmod(b"0\r\nX: 1\n"), "without CRLF"),
+    ],
+)
+def test_what_cannot_become_a_message_is_refused_at_once(message: bytes, sentence: str) -> None:
+    assert sentence in refused(message)
+
+
+def test_an_open_head_is_searched_once() -> None:
+    connection = ServerConnection(Limits(head=1 << 22))
+    connection.receive_data(OPTIONS)
+    for _ in range(4000):  # a search from the start each time would look at 8 GB
+        connection.receive_data(b"X: " + b"a" * 1000 + b"\r\n")
+        assert isinstance(connection.next_event(), NeedData)
+
+
+@pytest.mark.parametrize(
+    ("allow", "preview", "last", "may_204", "may_206"),
+    [
+        (None, None, b"0", False, False),
+        ("204", None, b"0", True, False),
+        ("206", None, b"0", False, False),
+        ("204, 206", None, b"0", True, True),
+        ("206, trailers", 1, b"0", True, True),
+        (None, 1, b"0", True, False),
+        ("206", 9, b"0; ieof", True, True),
+    ],
+)
+def test_where_204_and_206_are_legal(
+    allow: str | None, preview: int | None, last: bytes, may_204: bool, may_206: bool
+) -> None:
+    fields = [f"Allow: {allow}".encode()] if allow else []
+    connection = ServerConnection()
+    connection.receive_data(respmod(b"1\r\nx\r\n" + last + b"\r\n\r\n", *fields, preview=preview))
+    events(connection)
+    assert (connection.may_204, connection.may_206) == (may_204, may_206)
+    for status, may in ((206, may_206), (204, may_204)):
+        if not may:
+            with pytest.raises(LocalProtocolError, match="does not allow it"):
+                connection.send_head(status, [], Encapsulated())
+
+
+def test_after_100_an_offer_for_the_preview_is_over() -> None:
+    connection = ServerConnection()
+    connection.receive_data(respmod(b"1\r\nx\r\n0\r\n\r\n", b"Allow: 206", preview=1))
+    events(connection)
+    assert connection.may_204
+    assert connection.may_206
+    connection.send_continue()
+    connection.receive_data(b"0\r\n\r\n")
+    events(connection)
+    assert not connection.may_204
+    assert not connection.may_206
+
+
+def test_206_is_never_for_a_message_without_a_body() -> None:
+    connection = ServerConnection()
+    head = b"REQMOD icap://h/r ICAP/1.0\r\nAllow: 204, 206\r\n"
+    head += b"Encapsulated: req-hdr=0, null-body=%d\r\n\r\n" % len(GET)
+    connection.receive_data(head + GET)
+    events(connection)
+    assert connection.may_204
+    assert not connection.may_206
+
+
+def test_206_goes_on_with_the_clients_own_copy() -> None:
+    connection = ServerConnection()
+    connection.receive_data(respmod(b"1\r\nx\r\n0\r\n\r\n", b"Allow: 206", preview=1))
+    events(connection)
+    assert connection.send_head(206, [], BODY, OK).startswith(b"ICAP/1.0 206 Partial Content\r\n")
+    assert connection.send_end(use_original_body=0) == b"0; use-original-body=0\r\n\r\n"
+    connection.next_request()
+    assert connection.request_state is RequestState.IDLE
+
+
+def test_an_offset_without_206_is_our_mistake() -> None:
+    connection = ServerConnection()
+    connection.receive_data(respmod(b"0\r\n\r\n"))
+    events(connection)
+    connection.send_head(200, [], BODY, OK)
+    with pytest.raises(LocalProtocolError, match="outside a 206"):
+        connection.send_end(use_original_body=0)
