@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from icapd.channel import Channel
+from icapd.edits import NOT_RESUMABLE, Edit
 from icapd.pages import Page
-from icapd.protocol import AnswerState, BodyKind, Encapsulated, HttpHead, Request
+from icapd.protocol import AnswerState, BodyKind, Encapsulated, Request
 
-# A body that may be cut must not be resumed or taken for the whole later.
-_NOT_RESUMABLE = ("ETag", "Last-Modified", "Accept-Ranges")
 CLOSE = ("Connection", "close")
 
 
 class Answer:
-    """Writes one answer on a channel. `fields`: ICAP fields of every answer (ISTag)."""
+    """Writes one answer on a channel.
 
-    def __init__(self, channel: Channel, request: Request, fields: list[tuple[str, str]]) -> None:
+    `fields`: ICAP fields of every answer (ISTag). `host`: our name in the Via of what we change.
+    """
+
+    def __init__(
+        self, channel: Channel, request: Request, fields: list[tuple[str, str]], host: str
+    ) -> None:
         self._channel = channel
         self._request = request
         self._own_fields = fields
+        self._host = host
+        self._partial = False  # a 206: the client has a copy of the body
+        self.commit_edit = NOT_RESUMABLE
         self.sent_bytes = 0
 
     @property
@@ -41,23 +48,36 @@ class Answer:
         head = icap.send_head(200, self._fields + page.icap_fields, what, page.head)
         self._channel.write(head + icap.send_data(page.body) + icap.send_end())
 
-    def head(self, *, resumable: bool = True) -> None:
-        """Begin to give the message back: ICAP 200 and the HTTP head as it was sent.
-
-        With `resumable=False` the fields go by which a client would resume a cut download.
-        """
+    def head(self, edit: Edit | None = None) -> None:
+        """Begin to give the message back: ICAP 200, or 206 where the client has a copy."""
         request = self._request
-        if request.method == "REQMOD":
-            head = request.request_head
-            length = request.encapsulated.request_head
-            what = Encapsulated(request_head=length, body=request.encapsulated.body)
-        else:
-            head = request.response_head
-            if head and not resumable:
-                head = HttpHead(head).without(_NOT_RESUMABLE)
-            length = None if request.encapsulated.response_head is None else len(head)
-            what = Encapsulated(response_head=length, body=request.encapsulated.body)
-        self._channel.write(self._channel.icap.send_head(200, self._fields, what, head))
+        is_request = request.method == "REQMOD"
+        head = request.request_head if is_request else request.response_head
+        if edit is not None and head:
+            head = edit.apply(head, self._host)
+        what = self._parts(head)
+        self._partial = edit is not None and self._channel.icap.may_206
+        status = 206 if self._partial else 200
+        self._channel.write(self._channel.icap.send_head(status, self._fields, what, head))
+
+    def commit(self) -> None:
+        """Begin before the verdict: what was given may yet be cut."""
+        self.head(self.commit_edit)
+
+    def _parts(self, head: bytes) -> Encapsulated:
+        sent = self._request.encapsulated
+        if self._request.method == "REQMOD":
+            return Encapsulated(request_head=len(head), body=sent.body)
+        length = None if sent.response_head is None else len(head)
+        return Encapsulated(response_head=length, body=sent.body)
+
+    def end_with_own_copy(self) -> bool:
+        """Let the client go on with its own copy of the body; False where it must be sent."""
+        if not self._partial:
+            return False
+        icap = self._channel.icap
+        self._channel.write(icap.send_end(use_original_body=self.sent_bytes))
+        return True
 
     def data(self, piece: bytes) -> None:
         """Give back body bytes."""

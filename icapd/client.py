@@ -23,13 +23,17 @@ _SEND_PIECE = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server answered: ICAP status and fields, the HTTP head and the body that came."""
+    """What the server answered: ICAP status and fields, the HTTP head, and the body.
+
+    After 206 the body is whole: what came, and our own copy of the rest from `own_from` on.
+    """
 
     status: int
     fields: dict[str, str]
     http_head: HttpHead
     body: bytes
     continued: bool
+    own_from: int | None = None
 
 
 class IcapClient:
@@ -57,11 +61,12 @@ class IcapClient:
         *,
         preview: int | None = None,
         allow_204: bool = True,
+        allow_206: bool = False,
         fields: dict[str, str] | None = None,
     ) -> Answer:
         """Have a response judged. `preview`: how many bytes go ahead, None: all at once."""
         what = Encapsulated(len(http_request), len(http_response), BodyKind.RESPONSE)
-        lines = self._fields(preview, allow_204, fields)
+        lines = self._fields(preview, (allow_204, allow_206), fields)
         heads = http_request + http_response
         uri = self._uri(service)
         self._send(self._icap.send_request("RESPMOD", uri, lines, what, heads))
@@ -75,12 +80,13 @@ class IcapClient:
         *,
         preview: int | None = None,
         allow_204: bool = True,
+        allow_206: bool = False,
         fields: dict[str, str] | None = None,
     ) -> Answer:
         """Have a request judged; `body` None: it has none."""
         kind = BodyKind.NULL if body is None else BodyKind.REQUEST
         what = Encapsulated(len(http_request), None, kind)
-        lines = self._fields(preview, allow_204, fields)
+        lines = self._fields(preview, (allow_204, allow_206), fields)
         self._send(self._icap.send_request("REQMOD", self._uri(service), lines, what, http_request))
         return self._answer(b"") if body is None else self._send_body(body, preview)
 
@@ -100,12 +106,13 @@ class IcapClient:
     def _fields(
         self,
         preview: int | None = None,
-        allow_204: bool = False,
+        allow: tuple[bool, bool] = (False, False),
         more: dict[str, str] | None = None,
     ) -> list[tuple[str, str]]:
         fields = [("Host", self._where)]
-        if allow_204:
-            fields.append(("Allow", "204"))
+        offers = [name for name, offered in zip(("204", "206"), allow, strict=True) if offered]
+        if offers:
+            fields.append(("Allow", ", ".join(offers)))
         if preview is not None:
             fields.append(("Preview", str(preview)))
         return fields + list((more or {}).items())
@@ -116,18 +123,18 @@ class IcapClient:
     def _send_body(self, body: bytes, preview: int | None) -> Answer:
         if preview is None:
             self._send_rest(body)
-            return self._answer(b"")
+            return self._answer(b"", body)
         first, rest = body[:preview], body[preview:]
         self._send(self._icap.send_data(first) + self._icap.send_end(ieof=not rest))
-        return self._answer(rest)
+        return self._answer(rest, body)
 
     def _send_rest(self, body: bytes) -> None:
         for start in range(0, len(body), _SEND_PIECE):
             self._send(self._icap.send_data(body[start : start + _SEND_PIECE]))
         self._send(self._icap.send_end())
 
-    def _answer(self, rest: bytes) -> Answer:
-        """The final answer; `rest` is sent when the server says 100."""
+    def _answer(self, rest: bytes, own: bytes = b"") -> Answer:
+        """The final answer; `rest` is sent when the server says 100, `own` is our copy."""
         head, body, continued = None, bytearray(), False
         while True:
             event = self._icap.next_event()
@@ -143,7 +150,10 @@ class IcapClient:
             if head is not None and (isinstance(event, BodyEnd) or not head.encapsulated.has_body):
                 self._icap.next_response()
                 http_head = HttpHead(head.http_head)
-                return Answer(head.status, head.fields, http_head, bytes(body), continued)
+                own_from = event.use_original_body if isinstance(event, BodyEnd) else None
+                if own_from is not None:
+                    body += own[own_from:]
+                return Answer(head.status, head.fields, http_head, bytes(body), continued, own_from)
 
     def _receive(self) -> None:
         data = self._socket.recv(_RECEIVE)

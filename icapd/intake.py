@@ -136,7 +136,7 @@ class Intake:
         received = self._writer.size
         gift = self._stall.due(received)
         if gift is Gift.HEAD:
-            self._answer.head(resumable=False)
+            self._answer.commit()
         elif gift is Gift.BYTE:
             self._answer.data(await self._writer.read_at(self._answer.sent_bytes, 1))
         if gift is not None:

@@ -19,6 +19,7 @@ from bridge.core import (
     ServiceSettings,
     printable,
 )
+from icapd.edits import UNJUDGED
 from icapd.protocol import Request
 
 VERDICT_LOG = "preprocessor_icap.log"  # the name under which KATA's own users look for it
@@ -56,6 +57,8 @@ class Services:
         self._version = version("katabridge")
         tag = hashlib.sha256(f"{self._version} {self._settings!r}".encode()).hexdigest()
         self.fields = [("ISTag", f'"{tag[:24]}"')]
+        self.host = core.settings.kata.node
+        self.unjudged_may_pass = any(core.policy[kind] is Decision.PASS for kind in UNJUDGED)
 
     def find(self, request: Request) -> Service:
         """The service a request is for; the empty path means the first that fits."""
@@ -90,7 +93,7 @@ class Services:
             ("Max-Connections", str(self._settings.max_connections)),
             ("Preview", str(self._settings.preview)),
             ("Transfer-Preview", "*"),
-            ("Allow", "204"),
+            ("Allow", "204, 206"),
             ("X-Include", _INCLUDE),
         ]
 

@@ -62,7 +62,8 @@ async def _serve_one(channel: Channel, services: Services, refusal: Refusal | No
         return False
     channel.closing |= request.wants_close
     if request.method == "OPTIONS":
-        Answer(channel, request, services.fields).empty(200, services.options(service))
+        answer = Answer(channel, request, services.fields, services.host)
+        answer.empty(200, services.options(service))
     else:
         await Transaction(channel, request, services, service).run()
     await channel.drain(PATIENCE)

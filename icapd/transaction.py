@@ -21,9 +21,10 @@ from bridge.core import (
 from icapd.answer import Answer
 from icapd.channel import Channel, Disconnected, Expired
 from icapd.context import client_ip, log_url, object_name, sure_name, user_name
+from icapd.edits import NOT_CACHED, Edit, pass_edit
 from icapd.intake import Intake, Taken
 from icapd.pages import make_page
-from icapd.protocol import HttpHead, ProtocolError, Request
+from icapd.protocol import HttpHead, ProtocolError, Request, RequestState
 from icapd.relay import give_back
 from icapd.service import Service, Services
 
@@ -49,7 +50,7 @@ class Transaction:
         self._services = services
         self._service = service
         self._core = services.core
-        self._answer = Answer(channel, request, services.fields)
+        self._answer = Answer(channel, request, services.fields, services.host)
         self._http_request = HttpHead(request.request_head)
         is_response = request.method == "RESPMOD"
         self._carrying = HttpHead(request.response_head) if is_response else self._http_request
@@ -73,6 +74,8 @@ class Transaction:
 
     async def _run(self, writer: BodyWriter) -> None:
         self._describe_case()
+        if self._services.unjudged_may_pass:
+            self._answer.commit_edit |= NOT_CACHED
         if not self._request.encapsulated.has_body:
             if self._body_withheld():
                 await self._conclude(Taken(outcome=self._withheld()), writer)
@@ -123,17 +126,30 @@ class Transaction:
             self._answer.page(make_page(case, taken.item, outcome, decision))
 
     async def _give_back(self, taken: Taken, writer: BodyWriter) -> None:
-        """The message as it came: 204 where that is legal, else whole."""
+        """The message as it came, or with an edited head: 204 or 206 where legal, else whole."""
+        icap = self._channel.icap
         if not self._answer.begun:
-            if self._channel.icap.may_204:
+            edit = self._edit(taken)
+            if edit is None and icap.may_204:
                 self._answer.empty(204)
                 return
-            self._answer.head()
-        if self._request.encapsulated.has_body:
-            may_spool = not taken.spool_failed
-            spool = self._core.spool
-            await give_back(self._channel, self._answer, spool, writer, may_spool=may_spool)
-            self._answer.end()
+            self._answer.head(edit)
+        if not self._request.encapsulated.has_body or self._answer.end_with_own_copy():
+            return
+        may_spool = not taken.spool_failed
+        spool = self._core.spool
+        await give_back(self._channel, self._answer, spool, writer, may_spool=may_spool)
+        self._answer.end()
+
+    def _edit(self, taken: Taken) -> Edit | None:
+        """What passes without a verdict is kept out of caches, where its body can be given back."""
+        if self._request.method != "RESPMOD" or taken.outcome is None:
+            return None
+        icap = self._channel.icap
+        lost = taken.item is None and icap.request_state is not RequestState.BODY
+        if lost and not icap.may_206:
+            return None
+        return pass_edit(self._carrying, taken.outcome.kind)
 
     # -- the case and its record ---------------------------------------------------------------
 

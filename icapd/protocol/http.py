@@ -81,15 +81,16 @@ class HttpHead:
         lengths = self.all("content-length")
         return any(value.strip("0") for value in lengths) or bool(self.all("transfer-encoding"))
 
-    def without(self, names: Iterable[str]) -> bytes:
-        """The head without these fields, everything else as it was sent."""
-        dropped = {name.lower().encode("ascii") for name in names}
+    def edited(self, drop: Iterable[str], add: Iterable[tuple[str, str]] = ()) -> bytes:
+        """The head without some fields and with others at its end, all else as it was sent."""
+        dropped = {name.lower().encode("ascii") for name in drop}
         kept, keep = [self._lines[0]], True
         for line in self._lines[1:]:
             if not line.startswith((b" ", b"\t")):  # a folded line shares its field's fate
                 keep = line.partition(b":")[0].strip().lower() not in dropped
             if keep:
                 kept.append(line)
+        kept += [f"{name}: {value}".encode("latin-1") for name, value in add]
         return b"\r\n".join(kept) + b"\r\n\r\n"
 
 

@@ -58,7 +58,7 @@ def test_options(icap_client: IcapClient, service: str, method: str) -> None:
     assert answer.fields["methods"] == method
     assert answer.fields["preview"] == "4096"
     assert answer.fields["transfer-preview"] == "*"
-    assert answer.fields["allow"] == "204"
+    assert answer.fields["allow"] == "204, 206"
     assert answer.fields["max-connections"] == "2000"
     assert answer.fields["encapsulated"] == "null-body=0"
     assert len(answer.fields["istag"].strip('"')) <= 32
@@ -442,6 +442,46 @@ def test_a_full_spool_passes_the_whole_body_where_policy_says_so(site: Site, sta
     assert answer.body == body
 
 
+# -- a head that is changed -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preview", [None, 100, 4096])
+@pytest.mark.parametrize("allow_204", [True, False])
+@pytest.mark.parametrize("allow_206", [True, False])
+def test_what_passes_without_a_verdict_stays_out_of_caches(
+    site: Site, started: Keep, preview: int | None, allow_204: bool, allow_206: bool
+) -> None:
+    site.changes = {"icap": {"policy": {"error": "pass"}}}
+    started(site.start_icapd())
+    body = b"#kata state=error\n" + content(2000, 5)
+    head = b"HTTP/1.1 200 OK\r\nCache-Control: public\r\nVia: 1.1 origin\r\n\r\n"
+    with IcapClient("127.0.0.1", site.icap_port) as client:
+        answer = client.respmod(
+            *("av/respmod", GET, head, body),
+            preview=preview,
+            allow_204=allow_204,
+            allow_206=allow_206,
+        )
+        after = client.reqmod("av/reqmod", GET, None)
+    legal = allow_206 and (allow_204 or preview == 4096)
+    assert answer.status == (206 if legal else 200)
+    assert answer.own_from == (0 if legal else None)
+    assert answer.body == body
+    assert answer.http_head.all("cache-control") == ["no-store"]
+    assert answer.http_head.all("via") == ["1.1 origin", "ICAP/1.0 test (katabridge)"]
+    assert after.status == 204
+    assert [(each["outcome"], each["decision"]) for each in site.records()] == [("error", "pass")]
+
+
+def test_what_is_out_of_caches_already_passes_as_it_came(site: Site, started: Keep) -> None:
+    site.changes = {"icap": {"policy": {"error": "pass"}}}
+    started(site.start_icapd())
+    head = b"HTTP/1.1 200 OK\r\nCache-Control: private, No-Store\r\n\r\n"
+    with IcapClient("127.0.0.1", site.icap_port) as client:
+        assert client.respmod("av/respmod", GET, head, b"#kata state=error\n").status == 204
+        assert client.reqmod("av/reqmod", PUT, b"#kata state=error\n").status == 204
+
+
 @pytest.mark.parametrize(
     ("request_head", "response_head", "withheld"),
     [
@@ -549,6 +589,26 @@ def test_a_stalled_body_is_freed_by_the_head_and_then_a_byte_each_time(
         sock.shutdown(socket.SHUT_WR)
         answer = read_all(sock)
     assert _dechunk(answer) == body[3:]
+    assert [record["outcome"] for record in site.records()] == ["not_detected"]
+
+
+def test_a_stalled_body_ends_with_the_clients_own_copy_where_it_offers_one(
+    site: Site, started: Keep
+) -> None:
+    site.changes = {"icap": {"policy": {"unavailable": "pass"}}}
+    started(site.start_icapd())
+    body = content(90_000, 9)
+    with connect(site) as sock:
+        sock.sendall(respmod_head(b"Allow: 204, 206") + b"%x\r\n%b\r\n" % (70_000, body[:70_000]))
+        got = sock.recv(65536)
+        assert got.startswith(b"ICAP/1.0 206 Partial Content\r\n")
+        head = HttpHead(got.partition(b"\r\n\r\n")[2])
+        assert head.field("etag") is None
+        assert head.field("via") == "ICAP/1.0 test (katabridge)"
+        assert head.field("cache-control") == "no-store", "it may yet pass without a verdict"
+        sock.sendall(b"4e20\r\n%b\r\n0\r\n\r\n" % body[70_000:])
+        sock.shutdown(socket.SHUT_WR)
+        assert read_all(sock) == b"0; use-original-body=0\r\n\r\n"
     assert [record["outcome"] for record in site.records()] == ["not_detected"]
 
 
