@@ -31,6 +31,11 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@ $(VENV)/.run
 
+$(VENV)/.fuzz: pyproject.toml | $(VENV)/.test
+	@echo "* Installing the fuzzer"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	@touch $@
+
 run: $(VENV)/.run
 	@exec $(BIN)/python -m examples.demo
 
@@ -42,7 +47,7 @@ lint: $(VENV)/.test
 test: lint peers
 	$(BIN)/pytest -m "not long" -n 3 --dist loadfile
 
-test-long: lint peers
+test-long: lint peers $(VENV)/.fuzz
 	$(BIN)/pytest -m long
 
 bench: $(VENV)/.test

@@ -1,8 +1,7 @@
-"""What takes minutes: many large downloads at once, many connections, many broken conversations."""
+"""What takes minutes: many large downloads at once, many connections."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,21 +10,11 @@ import pytest
 
 from bridge.emulator import EICAR
 from icapd.client import IcapClient
-from icapd.protocol import (
-    BodyEnd,
-    Encapsulated,
-    NeedData,
-    PreviewEnd,
-    ProtocolError,
-    RequestState,
-    ServerConnection,
-)
 from tests.conftest import need
 from tests.support.katabridge import Site
 from tests.support.origin import Origin, content
 from tests.support.processes import Program, wait_until
 from tests.support.squid import Fetched, Squid
-from tests.unit.test_server_protocol import CONVERSATION
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
@@ -80,54 +69,3 @@ def test_twenty_thousand_requests_leave_descriptors_and_memory_flat(
     wait_until(lambda: icapd.descriptors() <= before[0], "the descriptors are given back")
     assert resident_kib(icapd) < before[1] + 20 * 1024
     assert len(site.records()) == 5500 * 3
-
-
-def mutate(chance: random.Random, message: bytes) -> bytes:
-    """One to three faults of the kinds that broken peers make."""
-    data = bytearray(message)
-    for _ in range(chance.randint(1, 3)):
-        place = chance.randrange(len(data))
-        kind = chance.randrange(4)
-        if kind == 0:
-            data[place] = chance.randrange(256)
-        elif kind == 1:
-            del data[place : place + chance.randint(1, 20)]
-        elif kind == 2:
-            data[place:place] = chance.choice(
-                [b"\r\n", b"0\r\n\r\n", b"ffff\r\n", b"; ieof", b"\0"]
-            )
-        else:
-            data[place:place] = data[place : place + chance.randint(1, 50)]
-        if not data:
-            break
-    return bytes(data)
-
-
-def follow(connection: ServerConnection) -> None:
-    """Do what a server does with whatever it is told."""
-    while not isinstance(event := connection.next_event(), NeedData):
-        if isinstance(event, PreviewEnd):
-            if connection.request_state is RequestState.HELD:
-                connection.send_continue()
-        elif isinstance(event, BodyEnd) or connection.request_state is RequestState.COMPLETE:
-            status = 204 if connection.may_204 else 400
-            connection.send_head(status, [], Encapsulated())
-            connection.next_request()
-
-
-def test_three_hundred_thousand_broken_conversations() -> None:
-    chance = random.Random(2026)
-    whole = b"".join(CONVERSATION)
-    refused = 0
-    for _ in range(300_000):
-        connection = ServerConnection()
-        data = mutate(chance, whole)
-        cut = chance.randrange(len(data) + 1)
-        try:
-            for piece in (data[:cut], data[cut:]):
-                connection.receive_data(piece)
-                follow(connection)
-        except ProtocolError as error:
-            assert error.status in (400, 505)
-            refused += 1
-    assert refused > 100_000

@@ -21,19 +21,9 @@ from icapd.protocol import (
     RequestState,
     ServerConnection,
 )
+from tests.support.seeds import CONVERSATION, GET, OK, respmod
 
-GET = b"GET http://a/b HTTP/1.1\r\nHost: a\r\n\r\n"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 BODY = Encapsulated(None, len(OK), BodyKind.RESPONSE)
-
-
-def respmod(body: bytes, *fields: bytes, preview: int | None = None) -> bytes:
-    lines = [b"RESPMOD icap://h:1344/av/respmod ICAP/1.0", b"Host: h", *fields]
-    if preview is not None:
-        lines.append(b"Preview: %d" % preview)
-    offsets = (len(GET), len(GET) + len(OK))
-    lines.append(b"Encapsulated: req-hdr=0, res-hdr=%d, res-body=%d" % offsets)
-    return b"\r\n".join(lines) + b"\r\n\r\n" + GET + OK + body
 
 
 def events(connection: ServerConnection) -> list[Request | Event]:
@@ -45,13 +35,6 @@ def events(connection: ServerConnection) -> list[Request | Event]:
 
 def body_of(found: list[Request | Event]) -> bytes:
     return b"".join(event.data for event in found if isinstance(event, Data))
-
-
-CONVERSATION = [
-    respmod(b"3\r\nabc\r\n0\r\n\r\n", b"Allow: 204", preview=3),
-    b"2\r\nde\r\n0\r\n\r\n",
-    b"OPTIONS icap://h/av/respmod ICAP/1.0\r\nHost: h\r\n\r\n",
-]
 
 
 def converse(pieces: list[bytes]) -> list[object]:
@@ -88,7 +71,7 @@ EXPECTED = [
 
 
 def test_a_conversation_in_whole_messages() -> None:
-    assert converse(CONVERSATION) == EXPECTED
+    assert converse(list(CONVERSATION)) == EXPECTED
 
 
 def test_a_conversation_byte_by_byte() -> None:
