@@ -17,10 +17,14 @@ class ClientConnection:
 
     Send the bytes that the `send_…` methods return, feed what comes with `receive_data`, take
     events with `next_event`. After a final answer and the whole request: `next_response`.
+
+    `reads_only`: requests are sent by other means, such as byte by byte or broken on purpose;
+    each answer is read for itself.
     """
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, *, reads_only: bool = False) -> None:
         self._reader = MessageReader(parse_response, limits or Limits())
+        self._reads_only = reads_only
         self._exchange = Exchange()
         self._partial = False  # the answer under way is a 206
         self._fault: ProtocolError | None = None
@@ -101,7 +105,7 @@ class ClientConnection:
         return part
 
     def _begin(self, response: Response) -> None:
-        if self._exchange.request is RequestState.IDLE:
+        if not self._reads_only and self._exchange.request is RequestState.IDLE:
             raise ProtocolError("An answer came before a request.")
         if response.status == 100:
             self._move_answer(Move.CONTINUE)
@@ -111,6 +115,8 @@ class ClientConnection:
             self._move_answer(_head_move(response.encapsulated, previews=False))
 
     def _move_answer(self, move: Move) -> None:
+        if self._reads_only:
+            return
         try:
             self._exchange.move_answer(move)
         except IllegalMove as error:
@@ -119,7 +125,8 @@ class ClientConnection:
     def next_response(self) -> None:
         """Go on to the next request and its answer."""
         try:
-            self._exchange.next()
+            if not self._reads_only:
+                self._exchange.next()
         except IllegalMove as error:
             raise LocalProtocolError(str(error)) from None
         self._reader.next_message()

@@ -137,3 +137,15 @@ def test_an_answer_to_nothing() -> None:
     connection.receive_data(b"ICAP/1.0 204 No Content\r\n\r\n")
     with pytest.raises(ProtocolError, match="before a request"):
         connection.next_event()
+
+
+def test_answers_to_requests_that_were_sent_by_other_means() -> None:
+    connection = ClientConnection(reads_only=True)
+    connection.receive_data(b"ICAP/1.0 100 Continue\r\n\r\nICAP/1.0 204 No Content\r\n\r\n")
+    connection.receive_data(b"ICAP/1.0 404 Not Found\r\n\r\n")
+    statuses = []
+    while isinstance(answer := connection.next_event(), Response):
+        statuses.append(answer.status)
+        if answer.status != 100:
+            connection.next_response()
+    assert statuses == [100, 204, 404]
