@@ -7,42 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from bridge.emulator import EICAR, Emulator, Memory
+from bridge.emulator import EICAR
 from tests.conftest import need
-from tests.support.certificates import put_certificate
-from tests.support.katabridge import Records, Site
-from tests.support.origin import Origin, content
-from tests.support.processes import Program, wait_until
-from tests.support.squid import Squid
+from tests.support.gateway import Gateway
+from tests.support.katabridge import Records
+from tests.support.origin import content
+from tests.support.processes import wait_until
 
 SIZES = [0, 5, 1023, 1024, 1025, 65535, 65536, 3_000_000]
 
 
-class Gateway:
-    """Origin, KATA, icapd and Squid, as one set-up for all tests of this module."""
-
-    def __init__(self, folder: Path, squid: str) -> None:
-        put_certificate(folder / "kata" / "server.pem", folder / "kata" / "server.key", "kata")
-        self.kata = Emulator(Memory(folder / "kata"))
-        self.kata.start()
-        self.origin = Origin()
-        self.site = Site(folder / "site", self.kata.url, self.kata.certificate)
-        self.icapd: Program = self.site.start_icapd()
-        self.squid = Squid(squid, self.site.icap_port)
-
-    def stop(self) -> None:
-        self.squid.stop()
-        assert self.icapd.stop() == 0
-        self.kata.stop()
-        assert "Traceback" not in self.icapd.output()
-
-
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    running = Gateway(tmp_path_factory.mktemp("gateway"), need("squid"))
-    with running.origin:
+    with Gateway(tmp_path_factory.mktemp("gateway"), need("squid")) as running:
         yield running
-        running.stop()
 
 
 @pytest.mark.parametrize("size", SIZES)

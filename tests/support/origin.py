@@ -18,7 +18,10 @@ def content(size: int, seed: int = 0) -> bytes:
 
 
 class Origin:
-    """Serves `/plain/SIZE/SEED`, `/chunked/…`, `/slow/…`, `/slow-chunked/…` and `served` paths."""
+    """Serves `/plain/SIZE/SEED`, `/chunked/…`, `/slow/…`, `/slow-chunked/…` and `served` paths.
+
+    `/stuck/…` sends half of its body, and then nothing until the client goes away.
+    """
 
     def __init__(self) -> None:
         self.uploads: list[bytes] = []
@@ -72,6 +75,11 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        if kind == "stuck":
+            self.wfile.write(body[: len(body) // 2])
+            self.rfile.read(1)
+            self.close_connection = True
+            return
         self._send(body, chunked=chunked, slow=kind.startswith("slow"))
 
     def _send(self, body: bytes, *, chunked: bool, slow: bool) -> None:

@@ -1,4 +1,4 @@
-"""A real Squid in front of icapd, with the ICAP settings that examples/squid gives."""
+"""A real Squid in front of icapd, with the ICAP settings that examples/squid gives, and others."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from tests.support.processes import Program, accepts, free_port
 
@@ -19,11 +20,12 @@ cache deny all
 pid_filename {directory}/squid.pid
 cache_log {directory}/cache.log
 access_log stdio:{directory}/access.log
-logformat icap %icap::to/%03icap::Hs %icap::rm %ru
+logformat icap %icap::to/%03icap::Hs %icap::rm %ru preview=%{{Preview}}icap::>h
 icap_log stdio:{directory}/icap.log icap
 coredump_dir {directory}
 shutdown_lifetime 0 seconds
 {icap}
+{settings}
 """
 
 
@@ -40,15 +42,24 @@ class Fetched:
 
 
 class Squid:
-    """A running Squid; `icap_log` is its own word on every ICAP transaction."""
+    """A running Squid; `icap_log` is its own word on every ICAP transaction.
 
-    def __init__(self, squid: str, icap_port: int) -> None:
+    `settings`: lines after those of the example, so they count. `tls`: options of its two
+    services, which are then `icaps://`; files they name must be readable for the user proxy.
+    """
+
+    def __init__(self, squid: str, icap_port: int, *settings: str, tls: str | None = None) -> None:
         self.port = free_port()
         # not pytest's folder: Squid gives up root and must still get in
         self.directory = Path(tempfile.mkdtemp(prefix="katabridge-squid-"))
         icap = EXAMPLE.read_text().replace("127.0.0.1:1344", f"127.0.0.1:{icap_port}")
+        if tls is not None:
+            icap = icap.replace("icap://", "icaps://").replace(
+                "bypass=off\n", f"bypass=off {tls}\n"
+            )
+        values = {"port": self.port, "directory": self.directory, "icap": icap}
         config = self.directory / "squid.conf"
-        config.write_text(_CONFIG.format(port=self.port, directory=self.directory, icap=icap))
+        config.write_text(_CONFIG.format(settings="\n".join(settings), **values))
         if os.geteuid() == 0:
             shutil.chown(self.directory, "proxy", "proxy")
         command = [squid, "-N", "-n", f"kb{self.port}", "-f", config]
@@ -56,7 +67,7 @@ class Squid:
         self.program.wait_for(lambda: accepts(self.port), "squid")
 
     def icap_log(self) -> list[str]:
-        """The lines of its icap_log: `OUTCOME/STATUS METHOD URL`."""
+        """The lines of its icap_log: `OUTCOME/STATUS METHOD URL preview=BYTES` (`-`: none)."""
         path = self.directory / "icap.log"
         return path.read_text().splitlines() if path.exists() else []
 
@@ -75,6 +86,12 @@ class Squid:
             return Fetched(done.returncode, int(done.stdout or 0), body.read_bytes())
         finally:
             body.unlink()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def stop(self) -> None:
         """End Squid and remove what it left."""
