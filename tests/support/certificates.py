@@ -1,10 +1,17 @@
-"""Certificates for tests: made once a run, because a key costs a tenth of a second."""
+"""Certificates for tests: self-signed ones, made once a run, and authorities that sign."""
 
 from __future__ import annotations
 
 import functools
+import ipaddress
 import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bridge.core import make_certificate
 
@@ -22,3 +29,63 @@ def put_certificate(certificate: Path, key: Path, name: str = "katabridge-test")
     certificate.parent.mkdir(parents=True, exist_ok=True)
     certificate.write_bytes(_made(name)[0])
     key.write_bytes(_made(name)[1])
+
+
+class Authority:
+    """A certificate authority of a test; `certificate` is its file, readable for everybody."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _subject(name)
+        builder = _builder(self._name, self._name, self._key.public_key())
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
+        self.certificate = folder / f"{name}.pem"
+        self._write(self.certificate, builder.sign(self._key, hashes.SHA256()))
+
+    def issue(self, name: str) -> tuple[Path, Path]:
+        """A certificate for 127.0.0.1 and localhost, for servers and clients, and its key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names: list[x509.GeneralName] = [
+            x509.DNSName("localhost"),
+            x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+        ]
+        uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        builder = (
+            _builder(_subject(name), self._name, key.public_key())
+            .add_extension(x509.SubjectAlternativeName(names), False)
+            .add_extension(x509.ExtendedKeyUsage(uses), False)
+        )
+        certificate, key_file = self._folder / f"{name}.pem", self._folder / f"{name}.key"
+        self._write(certificate, builder.sign(self._key, hashes.SHA256()))
+        key_file.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        return certificate, key_file
+
+    @staticmethod
+    def _write(path: Path, certificate: x509.Certificate) -> None:
+        path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def _subject(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=2))
+    )
