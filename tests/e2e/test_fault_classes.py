@@ -134,7 +134,7 @@ def test_wrong_offsets_in_answers(icap: RawIcap) -> None:
 
 
 WRONG = {
-    "the first is not 0": f"req-hdr=1, res-hdr={len(GET)}, res-body={len(GET + OK)}",
+    "the first is not 0": f"req-hdr=9, res-hdr={len(GET) + 9}, res-body={len(GET + OK) + 9}",
     "they fall": f"req-hdr=0, res-hdr={len(GET + OK)}, res-body={len(GET)}",
     "one is negative": f"req-hdr=0, res-hdr={len(GET)}, res-body=-1",
     "the body begins in the head": f"req-hdr=0, res-hdr={len(GET)}, res-body={len(GET + OK) - 7}",
