@@ -34,8 +34,9 @@ def squid(request: pytest.FixtureRequest, serving: Serving) -> Iterator[Squid]:
         yield running
 
 
-@pytest.mark.parametrize("kind", ["plain", "chunked"])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("kind", "size"), [*(("plain", size) for size in SIZES), ("chunked", 5), ("chunked", 65536)]
+)
 def test_a_clean_download_arrives_byte_for_byte(
     serving: Serving, squid: Squid, kind: str, size: int
 ) -> None:
@@ -56,11 +57,8 @@ def test_a_clean_upload_arrives_byte_for_byte(
     assert serving.origin.uploads == [content(size, 1)]
 
 
-@pytest.mark.parametrize("padding", [0, 20_000])
-def test_eicar_is_blocked_both_ways(
-    serving: Serving, squid: Squid, tmp_path: Path, padding: int
-) -> None:
-    bad = content(padding, 4) + EICAR
+def test_eicar_is_blocked_both_ways(serving: Serving, squid: Squid, tmp_path: Path) -> None:
+    bad = content(20_000, 4) + EICAR
     serving.origin.served["/bad.com"] = bad
     file = tmp_path / "upload"
     file.write_bytes(bad)
