@@ -1,0 +1,53 @@
+"""Section `folders`: the folder door."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from bridge.core.fields import Duration, PathSetting, at_least, only
+from bridge.core.settings.section import Section
+
+
+class FolderSettings(Section):
+    """One input, output and quarantine triple."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+    input: PathSetting
+    output: PathSetting
+    quarantine: PathSetting
+    recursive: Annotated[Literal[False], BeforeValidator(only(False))] = False
+    settle: Duration = 2
+    rescan: Annotated[Duration, AfterValidator(at_least(0.05, "50ms"))] = 1
+    on_conflict: Annotated[Literal["replace"], BeforeValidator(only("replace"))] = "replace"
+
+    @model_validator(mode="after")
+    def _three_places(self) -> Self:
+        places = [self.input.resolve(), self.output.resolve(), self.quarantine.resolve()]
+        if len(set(places)) != len(places):
+            raise ValueError("input, output and quarantine must be three different folders")
+        return self
+
+
+def check_together(folders: list[FolderSettings]) -> list[FolderSettings]:
+    """The folders, if none is another's quarantine and no file would go round; else ValueError."""
+    names = [folder.name for folder in folders]
+    if len(set(names)) != len(names):
+        raise ValueError("two folders have the same name")
+    inputs = [folder.input.resolve() for folder in folders]
+    if len(set(inputs)) != len(inputs):
+        raise ValueError("two folders have the same input")
+    quarantines = {folder.quarantine.resolve() for folder in folders}
+    delivered = {*inputs, *(folder.output.resolve() for folder in folders)}
+    if quarantines & delivered:
+        raise ValueError("one folder's quarantine is an input or output of another")
+    follow = {folder.input.resolve(): folder.output.resolve() for folder in folders}
+    for start in follow:
+        place: Path | None = start
+        for _ in follow:
+            place = follow.get(place) if place is not None else None
+            if place == start:
+                raise ValueError("files would go round: outputs lead back to an input")
+    return folders

@@ -1,0 +1,51 @@
+"""Sections `logs` and `status`: what is said, and to whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
+
+from bridge.core.fields import (
+    CertificateFile,
+    Duration,
+    ListenAddress,
+    PathSetting,
+    Size,
+    at_least,
+)
+from bridge.core.settings.section import Section
+from bridge.core.siem.message import parse_syslog_url
+
+
+def _syslog_url(value: str) -> str:
+    parse_syslog_url(value)
+    return value
+
+
+class SyslogSettings(Section):
+    """Where records go, too: a SIEM's collector."""
+
+    url: Annotated[str, AfterValidator(_syslog_url)]
+    format: Literal["cef"] = "cef"
+    ca: CertificateFile | None = None
+    queue: Annotated[Size, AfterValidator(at_least(1 << 20, "1MiB"))] = 64 << 20
+
+
+class LogSettings(Section):
+    """Where records and service logs go."""
+
+    dir: PathSetting = Path("/var/log/katabridge")
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    rotate: Annotated[Size, AfterValidator(at_least(1 << 20, "1MiB"))] = 100 << 20
+    keep: Annotated[Duration, AfterValidator(at_least(86400, "1d"))] = 90 * 86400
+    urls: Literal["full", "no_query"] = "full"
+    syslog: SyslogSettings | None = None
+
+
+class StatusSettings(Section):
+    """Where each daemon answers /metrics; None: nowhere."""
+
+    icapd: ListenAddress | None = None
+    watch: ListenAddress | None = None

@@ -1,0 +1,57 @@
+"""Sections `verdicts` and `spool`: what is kept on this machine or beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import field_validator
+
+from bridge.core.fields import Count, Duration, PathSetting, Size
+from bridge.core.model import OutcomeKind
+from bridge.core.settings.section import Section
+from bridge.core.verdicts.redis_url import connection_arguments
+from bridge.core.verdicts.store import StoreError
+
+
+class VerdictSettings(Section):
+    """Where verdicts are kept, and how long (seconds by kind)."""
+
+    store: str = "sqlite:///var/lib/katabridge/verdicts.db"
+    max_entries: Count = 1_000_000
+    keep: dict[OutcomeKind, Duration] = {
+        OutcomeKind.NOT_DETECTED: 24 * 3600,
+        OutcomeKind.DETECT: 7 * 24 * 3600,
+    }
+
+    @field_validator("store")
+    @classmethod
+    def _known_kind(cls, value: str) -> str:
+        scheme, _, rest = value.partition("://")  # never shown: it may hold a password
+        if scheme in ("redis", "rediss"):
+            try:
+                connection_arguments(value)
+            except StoreError as error:
+                raise ValueError(str(error)) from None
+            return value
+        if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+            return value
+        raise ValueError("must be sqlite:///PATH, redis://HOST:PORT/DB or rediss://HOST:PORT/DB")
+
+    @field_validator("keep")
+    @classmethod
+    def _verdicts_only(cls, value: dict[OutcomeKind, float]) -> dict[OutcomeKind, float]:
+        verdicts = {OutcomeKind.NOT_DETECTED: 24 * 3600.0, OutcomeKind.DETECT: 7 * 24 * 3600.0}
+        for kind in value:
+            if kind not in verdicts:
+                raise ValueError(f"{kind} is no verdict and is never kept")
+        return verdicts | value
+
+
+class SpoolSettings(Section):
+    """Where bodies lie while they are judged."""
+
+    dir: PathSetting = Path("/var/lib/katabridge/spool")
+    memory: Size = 256 << 10
+    memory_total: Size = 64 << 20
+    max_bytes: Size = 10 << 30
+    min_free: Size = 1 << 30

@@ -1,0 +1,53 @@
+"""The configuration file as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from bridge.core.exclusions import Rule, read_kds_list
+from bridge.core.fields import PathSetting, PolicySetting
+from bridge.core.settings.folders import FolderSettings, check_together
+from bridge.core.settings.icap import IcapSettings
+from bridge.core.settings.kata import KataSettings, SubmitSettings
+from bridge.core.settings.logs import LogSettings, StatusSettings
+from bridge.core.settings.policy import no_skip
+from bridge.core.settings.section import Section
+from bridge.core.settings.stores import SpoolSettings, VerdictSettings
+
+
+def _kds_list(path: Path) -> Path:
+    read_kds_list(path)  # KdsListError is a ValueError
+    return path
+
+
+KdsList = Annotated[PathSetting, AfterValidator(_kds_list)]
+
+
+class Settings(Section):
+    """The whole configuration file."""
+
+    kata: KataSettings
+    submit: SubmitSettings = SubmitSettings()
+    policy: Annotated[PolicySetting, AfterValidator(no_skip)] = {}
+    folder_policy: PolicySetting = {}
+    exclusions: list[Rule] = []
+    exclude_lists: list[KdsList] = []
+    verdicts: VerdictSettings = VerdictSettings()
+    spool: SpoolSettings = SpoolSettings()
+    icap: IcapSettings = IcapSettings()
+    folders: Annotated[list[FolderSettings], AfterValidator(check_together)] = []
+    logs: LogSettings = LogSettings()
+    status: StatusSettings = StatusSettings()
+
+
+# Keys of the design that this version refuses, because nothing would act on them.
+NOT_YET = frozenset(
+    {
+        "icap.tls",
+        "icap.trickle",
+        "notify",
+    }
+)
