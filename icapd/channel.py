@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from typing import Final, TypeAlias, cast
 
-from icapd.protocol import Event, NeedData, Request, ServerConnection
+from bridge.core import IcapTimes
+from icapd.protocol import Event, Limits, NeedData, Request, ServerConnection
 
-_UNREAD_MAX = 1 << 20
+_UNREAD_MAX = 256 << 10  # as much as is read at once
 _LINGER_SECONDS = 2.0
 _FLUSH_SECONDS = 30.0
 _MAX_STREAK = 8
@@ -37,14 +38,16 @@ Incoming: TypeAlias = Request | Event | Silence
 class Channel(asyncio.Protocol):
     """A connection with its protocol state in `icap`.
 
-    One task reads and writes; `expires` (loop seconds, None: never) is looked at by the server.
+    One task reads and writes; the server calls `look` now and then, so that what is late ends.
     `closing`: the connection ends after the request under way.
     """
 
-    def __init__(self) -> None:
-        self.icap = ServerConnection()
+    def __init__(self, limits: Limits | None = None, times: IcapTimes | None = None) -> None:
+        self.icap = ServerConnection(limits)
+        self.times = times or IcapTimes()
         self.peer = "unknown"
-        self.expires: float | None = None
+        self._expires: float | None = None  # loop seconds; None: never
+        self._expires_mildly = False  # what is then late is not the proxy
         self.closing = False
         self.lost = False
         self._eof = False
@@ -104,37 +107,63 @@ class Channel(asyncio.Protocol):
 
     # -- reading -------------------------------------------------------------------------------
 
+    async def next_request(self, idle: float, head: float) -> Request:
+        """The next request, with the HTTP heads it carries.
+
+        Expired where none has begun `idle` seconds from now (blank lines are no beginning), or
+        where it is not whole `head` seconds after its first byte, however many bytes come.
+        """
+        end, begun = self.time() + idle, False
+        while not isinstance(event := self.icap.next_event(), Request):
+            if not isinstance(event, NeedData):
+                raise TypeError(f"{event!r} where a request was due")
+            if self._eof:
+                raise Disconnected
+            if not begun and self.icap.in_request:
+                end, begun = self.time() + head, True
+            self._resume_reading()
+            self._expires, self._expires_mildly = end, False
+            await self._bytes_came(None)
+        await self._take_turns()
+        return event
+
     async def next_event(
         self,
-        patience: float | None = None,
         silence: float | None = None,
         *,
+        until: float | None = None,
         or_writable: bool = False,
     ) -> Incoming:
-        """What the proxy says next.
+        """What the proxy says next of the request under way.
 
-        Expired after `patience` seconds without a byte, `SILENCE` after `silence` seconds without
-        one or, with `or_writable`, when the proxy takes bytes again. Disconnected where nothing
-        can come any more, ProtocolError for what is malformed.
+        Expired after `times.body` without a byte. `SILENCE` after `silence` seconds without one,
+        about when `until` (loop seconds) comes, or, with `or_writable`, when the proxy takes bytes
+        again. Disconnected where nothing can come any more, ProtocolError for what is malformed.
         """
         while True:
             event = self.icap.next_event()
             if not isinstance(event, NeedData):
-                self.expires = None
-                self._streak += 1
-                if self._streak >= _MAX_STREAK:  # others have their turn
-                    self._streak = 0
-                    await asyncio.sleep(0)
+                await self._take_turns()
                 return event
             if self._eof:
                 raise Disconnected
             if or_writable and self.writable:
                 return SILENCE
             self._resume_reading()
-            self.expires = None if patience is None else self._loop.time() + patience
+            late = self.time() + self.times.body
+            self._expires_mildly = until is not None and until < late
+            self._expires = until if self._expires_mildly else late
             self._wakes_for_writing = or_writable
             if not await self._bytes_came(silence):
                 return SILENCE
+
+    async def _take_turns(self) -> None:
+        """Let others have their turn, now and then."""
+        self._expires = None
+        self._streak += 1
+        if self._streak >= _MAX_STREAK:
+            self._streak = 0
+            await asyncio.sleep(0)
 
     async def _bytes_came(self, silence: float | None) -> bool:
         if self._expired:
@@ -164,9 +193,23 @@ class Channel(asyncio.Protocol):
             self._transport.resume_reading()
             self._paused = False
 
+    def time(self) -> float:
+        """The loop's seconds, by which `until` counts."""
+        return self._loop.time()
+
+    def look(self, now: float) -> None:
+        """End what is late at `now`, loop seconds."""
+        if self._expires is None or self._expires > now:
+            return
+        if self._expires_mildly:
+            self._expires = None
+            self._wake(False)
+        else:
+            self.expire()
+
     def expire(self) -> None:
-        """The server's word that `expires` has passed."""
-        self.expires = None
+        """The proxy was waited for long enough."""
+        self._expires = None
         self._expired = True
         self._wake()
         if not self._can_write.is_set():
@@ -184,12 +227,15 @@ class Channel(asyncio.Protocol):
         if not self.lost:
             self._transport.write(data)
 
-    async def drain(self, patience: float) -> None:
-        """Wait until the proxy has taken most of what was sent; Disconnected when it is gone."""
+    async def drain(self) -> None:
+        """Wait until the proxy has taken most of what was sent; Disconnected when it is gone.
+
+        One that does not take it within `times.write` is cut.
+        """
         if not self._can_write.is_set():
-            self.expires = self._loop.time() + patience
+            self._expires, self._expires_mildly = self.time() + self.times.write, False
             await self._can_write.wait()
-            self.expires = None
+            self._expires = None
         if self.lost:
             raise Disconnected
 
@@ -202,7 +248,7 @@ class Channel(asyncio.Protocol):
 
         Returns when the connection is gone; a proxy that does not take the rest is cut.
         """
-        self.expires = None
+        self._expires = None
         self._discarding = True
         try:
             async with asyncio.timeout(_LINGER_SECONDS):

@@ -12,19 +12,24 @@ from bridge.core import (
     Decision,
     Item,
     Outcome,
+    OutcomeKind,
+    Source,
     SpoolError,
     oversize,
     unavailable,
 )
 from icapd import stall
 from icapd.answer import Answer
-from icapd.channel import SILENCE, Channel
+from icapd.channel import SILENCE, Channel, Expired
 from icapd.protocol import BodyEnd, Data, HttpHead, PreviewEnd, Request, RequestState
 from icapd.stall import Gift, StallGuard
 
 _log = logging.getLogger(__name__)
 
-BODY_PATIENCE = 60.0  # seconds without a byte of a body that is not complete
+
+_TOO_OLD = Outcome(
+    OutcomeKind.ERROR, Source.RULE, "the body was not complete within icap.times.body_lifetime"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class Intake:
         self._case = case
         self._writer = writer
         self._limit = core.settings.kata.max_object_size
+        self._until = channel.time() + channel.times.body_lifetime
         self._stall = StallGuard()
         self._stopped: Outcome | None = None
         self._spool_failed = False
@@ -75,7 +81,10 @@ class Intake:
         if self._stopped is not None and icap.request_state is RequestState.BODY:
             return Taken(outcome=self._stopped)
         while True:
-            event = await self._channel.next_event(BODY_PATIENCE, self._silence())
+            event = await self._channel.next_event(self._silence(), until=self._until)
+            if isinstance(event, BodyEnd):
+                return await self._whole()
+            too_old = self._channel.time() >= self._until
             if isinstance(event, Data):
                 await self._keep(event.data)
             elif isinstance(event, PreviewEnd):
@@ -83,12 +92,18 @@ class Intake:
                 if outcome is not None:
                     return Taken(outcome=outcome, spool_failed=self._spool_failed)
                 self._channel.write(icap.send_continue())
-            elif isinstance(event, BodyEnd):
-                return await self._whole()
-            elif event is SILENCE:
+            elif event is SILENCE and not too_old:
                 await self._unstall()
+            if too_old:
+                self._stop_waiting()
             if self._stopped is not None and icap.request_state is RequestState.BODY:
                 return Taken(outcome=self._stopped, spool_failed=self._spool_failed)
+
+    def _stop_waiting(self) -> None:
+        """The body's lifetime is over; within a preview, where nothing may be answered: Expired."""
+        if self._channel.icap.request_state is RequestState.PREVIEW:
+            raise Expired
+        self._stopped = self._stopped or _TOO_OLD
 
     async def _keep(self, data: bytes) -> None:
         if self._stopped is not None:

@@ -6,13 +6,15 @@ not read: what it does not take waits in the spool.
 
 from __future__ import annotations
 
+import logging
+
 from bridge.core import BodyWriter, Spool, SpoolError
 from icapd.answer import Answer
-from icapd.channel import Channel
-from icapd.intake import BODY_PATIENCE
+from icapd.channel import Channel, Disconnected
 from icapd.protocol import Data, RequestState
 
-PATIENCE = 120.0  # seconds for a client to take what it was sent
+_log = logging.getLogger(__name__)
+
 _PIECE = 256 * 1024
 
 
@@ -22,9 +24,11 @@ async def give_back(
     """Send what `writer` holds beyond what was sent, then what still arrives.
 
     Without `may_spool`, or while the spool is half full, reading waits for the client.
-    Disconnected or Expired where the client leaves or stops.
+    Disconnected or Expired where the client leaves or stops, or sends for longer than
+    `times.stream_lifetime`: then the answer is cut.
     """
     offset = answer.sent_bytes
+    until = channel.time() + channel.times.stream_lifetime
     while True:
         complete = channel.icap.request_state is RequestState.COMPLETE
         wait = complete or not may_spool or spool.half_full
@@ -33,17 +37,24 @@ async def give_back(
             answer.data(piece)
             offset += len(piece)
             if wait:
-                await channel.drain(PATIENCE)
+                await channel.drain()
             continue
         if complete:
             return
-        event = await channel.next_event(BODY_PATIENCE, or_writable=offset < writer.size)
+        if channel.time() >= until:
+            _log.warning(
+                "proxy %s: a body was not complete within icap.times.stream_lifetime, and is cut",
+                channel.peer,
+            )
+            channel.abort()
+            raise Disconnected
+        event = await channel.next_event(until=until, or_writable=offset < writer.size)
         if not isinstance(event, Data):
             continue
         if offset == writer.size and (wait or channel.writable):
             answer.data(event.data)
             if wait:
-                await channel.drain(PATIENCE)
+                await channel.drain()
             continue
         try:
             await writer.write(event.data)

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from bridge.core import Address, Core, LineLog, StartError
 from icapd import session
 from icapd.channel import Channel
-from icapd.protocol import RequestState
+from icapd.protocol import Limits, RequestState
 from icapd.service import Refusal, Services
 
 _log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ _MAX_REFUSED = 100  # who is told why; more are cut without a word
 
 class _ServedChannel(Channel):
     def __init__(self, server: IcapServer) -> None:
-        super().__init__()
+        super().__init__(server.limits, server.times)
         self._server = server
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -38,6 +38,8 @@ class IcapServer:
     def __init__(self, core: Core, verdict_log: LineLog) -> None:
         self._settings = core.settings.icap
         self._core = core
+        self.times = self._settings.times
+        self.limits = Limits(**self._settings.limits.model_dump())
         self._services = Services(core, verdict_log)
         self._servers: list[asyncio.Server] = []
         self._open: dict[Channel, asyncio.Task[None]] = {}
@@ -107,8 +109,7 @@ class IcapServer:
             await asyncio.sleep(_LOOK_SECONDS)
             now = loop.time()
             for channel in list(self._open):
-                if channel.expires is not None and channel.expires < now:
-                    channel.expire()
+                channel.look(now)
 
     async def stop(self) -> None:
         """Take no new connections, let requests under way end, cut what does not.

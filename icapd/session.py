@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 
 from bridge.core import printable
 from icapd.answer import CLOSE, Answer
 from icapd.channel import Channel, Disconnected, Expired
-from icapd.intake import BODY_PATIENCE
 from icapd.protocol import AnswerState, Encapsulated, ProtocolError, Request, RequestState
-from icapd.relay import PATIENCE
 from icapd.service import Refusal, Services
 from icapd.transaction import Transaction
 
 _log = logging.getLogger(__name__)
 
-IDLE_PATIENCE = 600.0  # Squid keeps connections for minutes; closing them is silent
 REFUSED_SECONDS = 2.0  # whoever is not served does not hold a connection for long
-DRAIN_SECONDS = 60.0
 
 
 async def serve(channel: Channel, services: Services, refusal: Refusal | None = None) -> None:
@@ -43,15 +40,13 @@ async def serve(channel: Channel, services: Services, refusal: Refusal | None = 
 async def _serve_one(channel: Channel, services: Services, refusal: Refusal | None) -> bool:
     """One request; False where the connection must end after it."""
     if refusal is None:
-        request = await channel.next_event(IDLE_PATIENCE)
+        request = await channel.next_request(channel.times.idle, channel.times.head)
     else:
         try:
             async with asyncio.timeout(REFUSED_SECONDS):
-                request = await channel.next_event()
+                request = await channel.next_request(math.inf, math.inf)
         except TimeoutError:
             raise Disconnected from None
-    if not isinstance(request, Request):
-        raise TypeError(f"{request!r} where a request was due")
     if refusal is not None:
         _refuse(channel, services, request, refusal)
         return False
@@ -66,7 +61,7 @@ async def _serve_one(channel: Channel, services: Services, refusal: Refusal | No
         answer.empty(200, services.options(service))
     else:
         await Transaction(channel, request, services, service).run()
-    await channel.drain(PATIENCE)
+    await channel.drain()
     await _drop_rest(channel)
     channel.icap.next_request()
     if channel.icap.buffered:
@@ -103,10 +98,12 @@ def _expired(channel: Channel, services: Services) -> None:
 
 
 async def _drop_rest(channel: Channel) -> None:
-    """Read what is left of a request that was answered early; Disconnected where it never ends."""
-    try:
-        async with asyncio.timeout(DRAIN_SECONDS):
-            while channel.icap.request_state is not RequestState.COMPLETE:
-                await channel.next_event(BODY_PATIENCE)
-    except TimeoutError:
-        raise Disconnected from None
+    """Read what is left of a request that was answered early.
+
+    Disconnected where that takes longer than a body may be silent: nobody waits for it.
+    """
+    until = channel.time() + channel.times.body
+    while channel.icap.request_state is not RequestState.COMPLETE:
+        await channel.next_event(until=until)
+        if channel.time() >= until:
+            raise Disconnected

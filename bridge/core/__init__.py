@@ -33,7 +33,13 @@ from bridge.core.model import (
 )
 from bridge.core.opening import InstanceTakenError, StartError, open_verdicts
 from bridge.core.printable import printable
-from bridge.core.settings import FolderSettings, IcapSettings, ServiceSettings, Settings
+from bridge.core.settings import (
+    FolderSettings,
+    IcapSettings,
+    IcapTimes,
+    ServiceSettings,
+    Settings,
+)
 from bridge.core.spool import Body, BodyWriter, Spool, SpoolError
 from bridge.core.units import (
     Address,
@@ -64,6 +70,7 @@ __all__ = [
     "EditError",
     "FolderSettings",
     "IcapSettings",
+    "IcapTimes",
     "InstanceTakenError",
     "Item",
     "KataClient",

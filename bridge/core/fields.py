@@ -67,8 +67,23 @@ def _with_certificates(path: Path) -> Path:
     return path
 
 
+def fits_certificate(certificate: Path, key: Path) -> Path:
+    """The key, if both are PEM, belong together and need no passphrase; else ValueError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_cert_chain(certificate, key, password=lambda: b"")
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        reason = getattr(error, "reason", None) or str(error)
+        raise ValueError(
+            f"{certificate} and {key} are not a certificate and its key in PEM, "
+            f"without passphrase ({reason})"
+        ) from None
+    return key
+
+
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 PollInterval = Annotated[Duration, AfterValidator(at_least(0.1, "100ms"))]
+Patience = Annotated[Duration, AfterValidator(at_least(0.1, "100ms"))]
 Size = Annotated[int, BeforeValidator(parse_size)]
 ListenAddress = Annotated[Address, BeforeValidator(parse_address)]
 PathSetting = Annotated[Path, BeforeValidator(_path)]

@@ -72,6 +72,11 @@ class Program:
         """How many descriptors it holds."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
+    def resident_kib(self) -> int:
+        """The memory it holds, in KiB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0])
+
     def connections(self, port: int) -> int:
         """How many accepted connections it holds on a port where it listens (IPv4)."""
         own = set(self._descriptor_targets())

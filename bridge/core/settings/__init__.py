@@ -6,7 +6,7 @@ A value that belongs to katabridge but that this version does not act on yet is 
 """
 
 from bridge.core.settings.folders import FolderSettings
-from bridge.core.settings.icap import IcapSettings, ServiceSettings
+from bridge.core.settings.icap import IcapLimits, IcapSettings, IcapTimes, ServiceSettings
 from bridge.core.settings.kata import KataSettings, SubmitSettings
 from bridge.core.settings.logs import LogSettings, StatusSettings, SyslogSettings
 from bridge.core.settings.stores import SpoolSettings, VerdictSettings
@@ -15,7 +15,9 @@ from bridge.core.settings.whole import NOT_YET, Settings
 __all__ = [
     "NOT_YET",
     "FolderSettings",
+    "IcapLimits",
     "IcapSettings",
+    "IcapTimes",
     "KataSettings",
     "LogSettings",
     "ServiceSettings",

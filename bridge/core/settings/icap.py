@@ -7,7 +7,17 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from bridge.core.fields import Count, Duration, ListenAddress, Network, PolicySetting, only
+from bridge.core.fields import (
+    Count,
+    Duration,
+    ListenAddress,
+    Network,
+    Patience,
+    PolicySetting,
+    Size,
+    at_least,
+    only,
+)
 from bridge.core.model import Mode
 from bridge.core.settings.policy import no_skip
 from bridge.core.settings.section import Section
@@ -27,6 +37,28 @@ class ServiceSettings(Section):
         return {"advanced": Mode.ADVANCED}[self.mode]
 
 
+class IcapLimits(Section):
+    """How much of a message is kept while it is incomplete: bytes, `fields` a number of lines."""
+
+    head: Annotated[Size, AfterValidator(at_least(1 << 10, "1KiB"))] = 64 << 10
+    fields: Annotated[int, Field(strict=True, ge=20)] = 200
+    encapsulated_heads: Annotated[Size, AfterValidator(at_least(8 << 10, "8KiB"))] = 256 << 10
+    chunk_line: Annotated[Size, AfterValidator(at_least(64, "64B"))] = 4 << 10
+    trailers: Annotated[Size, AfterValidator(at_least(256, "256B"))] = 16 << 10
+
+
+class IcapTimes(Section):
+    """How long a proxy is waited for, in seconds."""
+
+    head: Patience = 30
+    body: Patience = 60
+    body_lifetime: Patience = 3600
+    stream_lifetime: Patience = 24 * 3600
+    idle: Patience = 600
+    write: Patience = 120
+    handshake: Patience = 10
+
+
 class IcapSettings(Section):
     """The ICAP door."""
 
@@ -34,6 +66,8 @@ class IcapSettings(Section):
     allow_from: list[Network] = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
     workers: Annotated[Literal[1], BeforeValidator(only(1))] = 1
     max_connections: Count = 2000
+    limits: IcapLimits = IcapLimits()
+    times: IcapTimes = IcapTimes()
     preview: Annotated[int, Field(strict=True, ge=0, le=1 << 20)] = 4096
     policy: Annotated[PolicySetting, AfterValidator(no_skip)] = {}
     on_stall: Annotated[Literal["head"], BeforeValidator(only("head"))] = "head"

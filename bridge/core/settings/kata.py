@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 from typing import Annotated, Self
 from uuid import UUID
@@ -25,6 +24,7 @@ from bridge.core.fields import (
     PollInterval,
     Size,
     at_least,
+    fits_certificate,
 )
 from bridge.core.settings.section import Section
 from bridge.core.units import parse_central_node, parse_fingerprint
@@ -54,18 +54,7 @@ class KataSettings(Section):
     @classmethod
     def _key_fits(cls, key: Path, info: ValidationInfo) -> Path:
         certificate = info.data.get("client_cert")
-        if certificate is None:
-            return key
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        try:
-            context.load_cert_chain(certificate, key, password=lambda: b"")
-        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            reason = getattr(error, "reason", None) or str(error)
-            raise ValueError(
-                f"{certificate} and {key} are not a certificate and its key in PEM, "
-                f"without passphrase ({reason})"
-            ) from None
-        return key
+        return key if certificate is None else fits_certificate(certificate, key)
 
     @model_validator(mode="after")
     def _server_is_known(self) -> Self:
