@@ -22,8 +22,11 @@ from bridge.core.settings import Settings
 
 Serve = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
+_log = logging.getLogger(__name__)
+
 EXIT_START = 1
 EXIT_CONFIG = 2
+_HANGUP = "SIGHUP: the configuration is read at the start only; restart to apply a change"
 
 
 class _Formatter(logging.Formatter):
@@ -78,7 +81,10 @@ def start_log(settings: Settings, name: str) -> LineLog:
 
 
 def run_daemon(program: str, serve: Serve) -> int:
-    """Run `serve` until SIGTERM or SIGINT sets the event it is given; returns the exit code."""
+    """Run `serve` until SIGTERM or SIGINT sets the event it is given; returns the exit code.
+
+    SIGHUP, by which others are told to reload, ends nothing.
+    """
 
     # a lease on a file that somebody opens sends SIGIO, which would end us
     signal.signal(signal.SIGIO, signal.SIG_IGN)
@@ -88,6 +94,7 @@ def run_daemon(program: str, serve: Serve) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, _log.warning, _HANGUP)
         await serve(stop)
 
     try:
