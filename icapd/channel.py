@@ -7,10 +7,12 @@ for the proxy can be told that it is silent.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, TypeAlias, cast
 
 from bridge.core import IcapTimes
-from icapd.protocol import Event, Limits, NeedData, Request, ServerConnection
+from icapd.access import address_of
+from icapd.protocol import Encapsulated, Event, Limits, NeedData, Request, ServerConnection
 
 _UNREAD_MAX = 256 << 10  # as much as is read at once
 _LINGER_SECONDS = 2.0
@@ -35,16 +37,44 @@ SILENCE: Final = Silence()
 Incoming: TypeAlias = Request | Event | Silence
 
 
+class _Connection(ServerConnection):
+    """Tells of each answer."""
+
+    def __init__(self, limits: Limits | None, answered: Callable[[int], None]) -> None:
+        super().__init__(limits)
+        self._answered = answered
+
+    def send_head(
+        self,
+        status: int,
+        fields: list[tuple[str, str]],
+        encapsulated: Encapsulated,
+        heads: bytes = b"",
+    ) -> bytes:
+        head = super().send_head(status, fields, encapsulated, heads)
+        self._answered(status)
+        return head
+
+
 class Channel(asyncio.Protocol):
     """A connection with its protocol state in `icap`.
 
     One task reads and writes; the server calls `look` now and then, so that what is late ends.
-    `closing`: the connection ends after the request under way.
+    `closing`: the connection ends after the request under way. `service`: the path that the request
+    under way is for, where there is such a service.
     """
 
-    def __init__(self, limits: Limits | None = None, times: IcapTimes | None = None) -> None:
-        self.icap = ServerConnection(limits)
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        times: IcapTimes | None = None,
+        answered: Callable[[str, int], None] | None = None,
+    ) -> None:
+        """`answered` is told service and status of each answer."""
+        self._answered = answered
+        self.icap: ServerConnection = _Connection(limits, self._count)
         self.times = times or IcapTimes()
+        self.service = ""
         self.peer = "unknown"
         self._expires: float | None = None  # loop seconds; None: never
         self._expires_mildly = False  # what is then late is not the proxy
@@ -63,13 +93,16 @@ class Channel(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
 
+    def _count(self, status: int) -> None:
+        if self._answered is not None:
+            self._answered(self.service, status)
+
     # -- called by the transport ---------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         self._transport = cast(asyncio.Transport, transport)
-        address = transport.get_extra_info("peername")
-        self.peer = str(address[0]) if address else "unknown"
+        self.peer = address_of(transport.get_extra_info("peername"))
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from ipaddress import ip_address
 
 from bridge.core import Address, Core, LineLog, StartError
 from icapd import session
+from icapd.access import Access, Entry
 from icapd.channel import Channel
+from icapd.complaints import Complaints
+from icapd.figures import Figures
 from icapd.protocol import Limits, RequestState
-from icapd.service import Refusal, Services
+from icapd.service import Services
 
 _log = logging.getLogger(__name__)
 
@@ -19,12 +21,11 @@ _LOOK_SECONDS = 1.0
 _STOP_SECONDS = 5.0
 _LAST_WORDS_SECONDS = 1.0
 _BACKLOG = 512
-_MAX_REFUSED = 100  # who is told why; more are cut without a word
 
 
 class _ServedChannel(Channel):
     def __init__(self, server: IcapServer) -> None:
-        super().__init__(server.limits, server.times)
+        super().__init__(server.limits, server.times, server.figures.answered)
         self._server = server
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -41,9 +42,11 @@ class IcapServer:
         self.times = self._settings.times
         self.limits = Limits(**self._settings.limits.model_dump())
         self._services = Services(core, verdict_log)
+        self._complaints = Complaints(asyncio.get_running_loop().time)
+        self.figures = Figures(core.metrics, lambda: self._access.served)
+        self._access = Access(self._settings, self._complaints, self.figures.refused)
         self._servers: list[asyncio.Server] = []
         self._open: dict[Channel, asyncio.Task[None]] = {}
-        self._refused: set[Channel] = set()
         self._look: asyncio.Task[None] | None = None
 
     @property
@@ -76,32 +79,18 @@ class IcapServer:
 
     def begin(self, channel: Channel) -> None:
         """Serve a new connection."""
-        refusal = self._refusal(channel)
-        if refusal is not None:
-            if len(self._refused) >= _MAX_REFUSED:
-                channel.abort()
-                return
-            self._refused.add(channel)
-        work = session.serve(channel, self._services, refusal)
+        entry = self._access.enter(channel.peer)
+        if entry is None:
+            channel.abort()
+            return
+        work = session.serve(channel, self._services, self._complaints, entry.refusal)
         task = asyncio.create_task(work, name="icap-connection")
         self._open[channel] = task
-        task.add_done_callback(lambda _: self._end(channel))
+        task.add_done_callback(lambda _: self._end(channel, entry))
 
-    def _end(self, channel: Channel) -> None:
+    def _end(self, channel: Channel, entry: Entry) -> None:
         self._open.pop(channel, None)
-        self._refused.discard(channel)
-
-    def _refusal(self, channel: Channel) -> Refusal | None:
-        try:
-            peer = ip_address(channel.peer)
-        except ValueError:
-            return Refusal(403, "the peer's address is unknown")
-        peer = getattr(peer, "ipv4_mapped", None) or peer
-        if not any(peer in network for network in self._settings.allow_from):
-            return Refusal(403, "its address is not in icap.allow_from")
-        if len(self._open) - len(self._refused) >= self._settings.max_connections:
-            return Refusal(503, "icap.max_connections is reached")
-        return None
+        self._access.leave(entry)
 
     async def _look_for_expired(self) -> None:
         loop = asyncio.get_running_loop()
@@ -110,6 +99,7 @@ class IcapServer:
             now = loop.time()
             for channel in list(self._open):
                 channel.look(now)
+            self._complaints.look(now)
 
     async def stop(self) -> None:
         """Take no new connections, let requests under way end, cut what does not.
@@ -133,6 +123,7 @@ class IcapServer:
             task.cancel()
             channel.abort()
         await self._wait(_STOP_SECONDS)
+        self._complaints.close()
 
     def _expire(self, which: Callable[[Channel], bool]) -> None:
         for channel in list(self._open):

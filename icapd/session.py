@@ -6,29 +6,36 @@ import asyncio
 import logging
 import math
 
-from bridge.core import printable
 from icapd.answer import CLOSE, Answer
 from icapd.channel import Channel, Disconnected, Expired
-from icapd.protocol import AnswerState, Encapsulated, ProtocolError, Request, RequestState
+from icapd.complaints import Complaints
+from icapd.protocol import AnswerState, Encapsulated, ProtocolError, RequestState
 from icapd.service import Refusal, Services
 from icapd.transaction import Transaction
 
 _log = logging.getLogger(__name__)
 
+_MOST_URI = 200  # characters of it in the log
 REFUSED_SECONDS = 2.0  # whoever is not served does not hold a connection for long
 
 
-async def serve(channel: Channel, services: Services, refusal: Refusal | None = None) -> None:
+async def serve(
+    channel: Channel, services: Services, complaints: Complaints, refusal: Refusal | None = None
+) -> None:
     """Serve a connection until it ends; `refusal` is what a peer gets that is not served."""
     try:
-        while await _serve_one(channel, services, refusal):
-            pass
+        if refusal is not None:
+            await _refuse(channel, services, refusal)
+        else:
+            while await _serve_one(channel, services, complaints):
+                pass
     except Disconnected:
         pass
     except Expired:
-        _expired(channel, services)
+        _expired(channel, services, complaints)
     except ProtocolError as error:
-        _log.warning("proxy %s: %s", channel.peer, error.sentence)
+        if refusal is None:
+            complaints.say(channel.peer, error.sentence)
         _error(channel, services, error.status)
     except Exception:
         _log.exception("a fault of katabridge itself on a connection of %s", channel.peer)
@@ -37,24 +44,28 @@ async def serve(channel: Channel, services: Services, refusal: Refusal | None = 
         await channel.finish()
 
 
-async def _serve_one(channel: Channel, services: Services, refusal: Refusal | None) -> bool:
+async def _refuse(channel: Channel, services: Services, refusal: Refusal) -> None:
+    """Tell a peer that is not served, once it has asked for something."""
+    try:
+        async with asyncio.timeout(REFUSED_SECONDS):
+            await channel.next_request(math.inf, math.inf)
+    except TimeoutError:
+        raise Disconnected from None
+    _error(channel, services, refusal.status)
+
+
+async def _serve_one(channel: Channel, services: Services, complaints: Complaints) -> bool:
     """One request; False where the connection must end after it."""
-    if refusal is None:
-        request = await channel.next_request(channel.times.idle, channel.times.head)
-    else:
-        try:
-            async with asyncio.timeout(REFUSED_SECONDS):
-                request = await channel.next_request(math.inf, math.inf)
-        except TimeoutError:
-            raise Disconnected from None
-    if refusal is not None:
-        _refuse(channel, services, request, refusal)
-        return False
+    channel.service = ""
+    request = await channel.next_request(channel.times.idle, channel.times.head)
     try:
         service = services.find(request)
     except Refusal as error:
-        _refuse(channel, services, request, error)
+        asked = f"{request.method} {request.uri[:_MOST_URI]}"
+        complaints.say(channel.peer, f"{asked} gets {error.status}: {error}")
+        _error(channel, services, error.status)
         return False
+    channel.service = service.path
     channel.closing |= request.wants_close
     if request.method == "OPTIONS":
         answer = Answer(channel, request, services.fields, services.host)
@@ -69,18 +80,6 @@ async def _serve_one(channel: Channel, services: Services, refusal: Refusal | No
     return not channel.closing
 
 
-def _refuse(channel: Channel, services: Services, request: Request, refusal: Refusal) -> None:
-    _log.warning(
-        "proxy %s: %s %s gets %d: %s",
-        channel.peer,
-        request.method,
-        printable(request.uri),
-        refusal.status,
-        refusal,
-    )
-    _error(channel, services, refusal.status)
-
-
 def _error(channel: Channel, services: Services, status: int) -> None:
     """An ICAP error, where no answer has begun; else the answer is cut."""
     if channel.icap.answer_state is not AnswerState.IDLE:
@@ -90,10 +89,10 @@ def _error(channel: Channel, services: Services, status: int) -> None:
     channel.write(channel.icap.send_head(status, fields, Encapsulated()))
 
 
-def _expired(channel: Channel, services: Services) -> None:
+def _expired(channel: Channel, services: Services, complaints: Complaints) -> None:
     # An idle connection is closed in silence: Squid would read 408 as its next answer.
     if channel.icap.in_request:
-        _log.warning("proxy %s: a request was not complete in time", channel.peer)
+        complaints.say(channel.peer, "a request was not complete in time")
         _error(channel, services, 408)
 
 

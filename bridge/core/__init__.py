@@ -20,6 +20,7 @@ from bridge.core.kata.enrolment import (
 from bridge.core.kata.trust import ServerCertificate, TrustError, server_certificate
 from bridge.core.kata.wire import Answer, CallResult
 from bridge.core.linelog import LineLog
+from bridge.core.metrics import Metrics
 from bridge.core.model import (
     Case,
     Decision,
@@ -75,6 +76,7 @@ __all__ = [
     "Item",
     "KataClient",
     "LineLog",
+    "Metrics",
     "Mode",
     "Origin",
     "Outcome",

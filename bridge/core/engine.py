@@ -85,8 +85,8 @@ class Core:
             self._records = Records(settings.logs, settings.spool.dir / f"{self.instance}.syslog")
             self._journal = Journal(journal)
         self._verdicts = VerdictFront(open_verdicts(settings), settings.verdicts.keep)
-        self._metrics = Metrics()
-        self._client = KataClient(kata, self.instance, self._metrics.count_request)
+        self.metrics = Metrics()
+        self._client = KataClient(kata, self.instance, self.metrics.count_request)
         self.health = KataHealth(str(kata.sensor_id), kata.urls)
         intervals = Intervals(kata.poll_interval_waiting, kata.poll_interval)
         self._poller = Pollers(self._client, kata.urls, intervals)
@@ -99,7 +99,7 @@ class Core:
         self._submitter = Submitter(kata, self._verdicts, self._scanner, self._later)
         self._later.use(self._judge_in_background, self.decide, self._submitter)
         self._finisher = Finisher(
-            self._ledger, self._later, self._submitter, namer, self._metrics.count_case
+            self._ledger, self._later, self._submitter, namer, self.metrics.count_case
         )
         self._bypass = Bypass(settings.spool.dir)
         self._clockwork = Clockwork()
@@ -129,13 +129,13 @@ class Core:
         if address is None:
             return lambda: None
         parts = (self.gate, self.health, self.spool, self._records)
-        add_gauges(self._metrics, *parts)
-        self._metrics.gauge(
+        add_gauges(self.metrics, *parts)
+        self.metrics.gauge(
             "bypass",
             "1: the door passes everything unjudged.",
             lambda: self._bypass.active(self.door),
         )
-        return self._metrics.serve(address)
+        return self.metrics.serve(address)
 
     async def _off_loop(self, work: Callable[..., None], *arguments: object) -> None:
         await self.spool.in_thread(work, *arguments)

@@ -54,6 +54,10 @@ class Metrics:
         """A figure that is read when it is asked for. From any thread."""
         Gauge(f"katabridge_{name}", text, registry=self.registry).set_function(value)
 
+    def counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
+        """A counter of a door's own; its labels take few values, none of them a peer's word."""
+        return Counter(f"katabridge_{name}", text, labels, registry=self.registry)
+
     def serve(self, address: Address) -> Callable[[], None]:
         """Answer /metrics in a thread until the returned function is called; StartError."""
         try:

@@ -35,4 +35,4 @@ def test_the_folder_door_goes_on(site: Site, started: Keep) -> None:
     watch = started(site.start_watch())
     hang_up(watch)
     (site.directory / "in" / "a.txt").write_bytes(b"harmless")
-    wait_until(lambda: (site.directory / "out" / "a.txt").exists(), "the file is delivered")
+    wait_until((site.directory / "out" / "a.txt").exists, "the file is delivered")

@@ -66,6 +66,7 @@ class IcapSettings(Section):
     allow_from: list[Network] = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
     workers: Annotated[Literal[1], BeforeValidator(only(1))] = 1
     max_connections: Count = 2000
+    max_connections_per_client: Count | None = None
     limits: IcapLimits = IcapLimits()
     times: IcapTimes = IcapTimes()
     preview: Annotated[int, Field(strict=True, ge=0, le=1 << 20)] = 4096

@@ -1,0 +1,104 @@
+"""Who may connect, and how many at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import ip_address
+
+from bridge.core import IcapSettings
+from icapd.complaints import Complaints
+from icapd.service import Refusal
+
+_MAX_REFUSED = 100  # who is told why; more are cut without a word
+
+
+class Reason(StrEnum):
+    """Why a connection is refused: the label of its metric."""
+
+    ADDRESS = "address"
+    CONNECTIONS = "connections"
+    CLIENT_CONNECTIONS = "client_connections"
+    HANDSHAKE = "handshake"
+
+
+class NoEntry(Refusal):
+    """A connection that is refused, whatever it asks for."""
+
+    def __init__(self, status: int, sentence: str, reason: Reason) -> None:
+        super().__init__(status, sentence)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """A connection that is open; with a `refusal` it only waits to be told."""
+
+    peer: str
+    refusal: NoEntry | None
+
+
+class Access:
+    """Counts who is here. `count` is told the reason of each refusal."""
+
+    def __init__(
+        self, settings: IcapSettings, complaints: Complaints, count: Callable[[Reason], None]
+    ) -> None:
+        self._settings = settings
+        self._complaints = complaints
+        self._count = count
+        self._served: Counter[str] = Counter()
+        self.served = 0  # connections, refused ones not among them
+        self._refused = 0
+
+    def enter(self, peer: str) -> Entry | None:
+        """A new connection of `peer`; `leave` must follow. None: it is cut without a word."""
+        refusal = self._refusal(peer)
+        if refusal is None:
+            self._served[peer] += 1
+            self.served += 1
+            return Entry(peer, None)
+        self._count(refusal.reason)
+        self._complaints.say(peer, f"refused with {refusal.status}: {refusal}")
+        if self._refused >= _MAX_REFUSED:
+            return None
+        self._refused += 1
+        return Entry(peer, refusal)
+
+    def leave(self, entry: Entry) -> None:
+        """A connection has ended."""
+        if entry.refusal is not None:
+            self._refused -= 1
+            return
+        self.served -= 1
+        self._served[entry.peer] -= 1
+        if not self._served[entry.peer]:
+            del self._served[entry.peer]
+
+    def _refusal(self, peer: str) -> NoEntry | None:
+        settings = self._settings
+        try:
+            address = ip_address(peer)
+        except ValueError:
+            return NoEntry(403, "the peer's address is unknown", Reason.ADDRESS)
+        if not any(address in network for network in settings.allow_from):
+            return NoEntry(403, "its address is not in icap.allow_from", Reason.ADDRESS)
+        if self.served >= settings.max_connections:
+            return NoEntry(503, "icap.max_connections is reached", Reason.CONNECTIONS)
+        most = settings.max_connections_per_client
+        if most is not None and self._served[peer] >= most:
+            sentence = "icap.max_connections_per_client is reached"
+            return NoEntry(503, sentence, Reason.CLIENT_CONNECTIONS)
+        return None
+
+
+def address_of(peername: tuple[object, ...] | None) -> str:
+    """The address in a socket's peer name; an IPv4 one that came by an IPv6 socket as IPv4."""
+    text = str(peername[0]) if peername else "unknown"
+    try:
+        mapped = getattr(ip_address(text), "ipv4_mapped", None)
+    except ValueError:
+        return text
+    return str(mapped or text)
