@@ -65,8 +65,7 @@ class _Conversation:
             try:
                 wrong, goes_on = self._exchange(number, request)
             except Silent as closed:
-                wrong = None if request.expect.silent else self._place(number, str(closed))
-                return wrong
+                return None if request.expect.silent else self._place(number, str(closed))
             except Wrong as error:
                 return self._place(number, str(error))
             if wrong is not None:
