@@ -56,7 +56,8 @@ class Expect:
     """What may come back for one request.
 
     `served`: the message, or the OPTIONS answer, in a form that is legal here. `refused`: the ICAP
-    statuses that are right instead. `silent`: the connection may just end. `closes`: it must end
+    statuses that are right instead. `silent`: the connection may just end,
+    without an answer or in the middle of one. `closes`: it must end
     behind the answer. `check` looks at the answer, whatever its status.
     """
 

@@ -41,7 +41,10 @@ sets the seconds to wait for an answer (3), `--changes` admits a service that re
 
 This page is written by `python -m tests.conformance --write`, from {versions}.
 `FAIL (split)` names the deliveries that failed, `FAIL` alone means all. A hang, a close without an
-answer and a reset are failures.
+answer and a reset are failures; a close is tried three times before it counts. c-icap runs its
+`srv_echo`. pyicap runs an echo as its documentation has them, with the `Encapsulated` of OPTIONS
+answers added, which it does not send by itself. Both offer REQMOD and RESPMOD at one URI, so that a
+method that is not offered cannot be tried on them.
 """
 _HEADS = ("RFC section", "level", "requirement", "case")
 
@@ -66,7 +69,7 @@ def text(columns: Mapping[str, Sequence[Result]], versions: Mapping[str, str]) -
 
 def described(case: Case) -> list[str]:
     """A case's own cells."""
-    return [case.section, case.level, case.requirement.replace("|", "\\|"), f"`{case.name}`"]
+    return [case.section, str(case.level), case.requirement.replace("|", "\\|"), f"`{case.name}`"]
 
 
 def row(cells: Sequence[str]) -> str:

@@ -101,78 +101,185 @@ RIGHT = {
     "several chunks": (PLAIN, whole(chunk(TEXT[:4]) + chunk(TEXT[4:]) + LAST), PROBED),
 }
 WRONG = {
-    "an offset too small": (PLAIN, whole(offset=len(OK) - 2)),
-    "an offset too large": (PLAIN, whole(offset=len(OK) + 4)),
-    "no ISTag": (PLAIN, whole(fields=b"")),
-    "an ISTag without quotes": (PLAIN, whole(fields=b"ISTag: one\r\n")),
-    "an ISTag of 33 bytes": (PLAIN, whole(fields=b'ISTag: "' + b"a" * 33 + b'"\r\n')),
-    "no Encapsulated": (PLAIN, b"ICAP/1.0 200 OK\r\n" + TAG + b"\r\n"),
-    "Transfer-Encoding": (PLAIN, whole(fields=TAG + b"Transfer-Encoding: chunked\r\n")),
-    "another protocol": (PLAIN, whole(line=b"HTTP/1.1 200 OK")),
-    "another version": (PLAIN, whole(line=b"ICAP/1.1 200 OK")),
-    "a status line without a blank": (PLAIN, whole(line=b"ICAP/1.0 200")),
-    "bare LF in the head": (PLAIN, whole(fields=TAG + b"X: a\nY: b\r\n")),
-    "a body behind 204": (ALLOWED, NO_CONTENT + chunk(TEXT) + LAST, PROBED),
-    "a byte behind 204": (ALLOWED, NO_CONTENT + b"x", PROBED),
-    "a byte behind the body": (PLAIN, whole() + b"0", PROBED),
-    "an end behind the end": (PLAIN, whole() + LAST, PROBED),
-    "204 that is not allowed": (PLAIN, NO_CONTENT, PROBED),
-    "204 after 100": (MORE, CONTINUE, NO_CONTENT, PROBED),
-    "206 that is not offered": (ALLOWED, whole(chunk(TEXT[:4]) + USE, line=P206), PROBED),
+    "an offset too small": (
+        "the offsets around res-hdr do not match what was sent",
+        PLAIN,
+        whole(offset=len(OK) - 2),
+    ),
+    "an offset too large": ("A chunk size is malformed.", PLAIN, whole(offset=len(OK) + 4)),
+    "no ISTag": ("no ISTag", PLAIN, whole(fields=b"")),
+    "an ISTag without quotes": (
+        "ISTag is not a quoted string of at most 32 bytes",
+        PLAIN,
+        whole(fields=b"ISTag: one\r\n"),
+    ),
+    "an ISTag of 33 bytes": (
+        "ISTag is not a quoted string of at most 32 bytes",
+        PLAIN,
+        whole(fields=b'ISTag: "' + b"a" * 33 + b'"\r\n'),
+    ),
+    "no Encapsulated": (
+        "An answer 200 without an Encapsulated header.",
+        PLAIN,
+        b"ICAP/1.0 200 OK\r\n" + TAG + b"\r\n",
+    ),
+    "Transfer-Encoding": (
+        "Transfer-Encoding in the ICAP head",
+        PLAIN,
+        whole(fields=TAG + b"Transfer-Encoding: chunked\r\n"),
+    ),
+    "another protocol": (
+        "The first line is not an ICAP status line.",
+        PLAIN,
+        whole(line=b"HTTP/1.1 200 OK"),
+    ),
+    "another version": ("not an ICAP status line", PLAIN, whole(line=b"ICAP/1.1 200 OK")),
+    "a status line without a blank": (
+        "not an ICAP status line",
+        PLAIN,
+        whole(line=b"ICAP/1.0 200"),
+    ),
+    "bare LF in the head": (
+        "A header line of the ICAP head is malformed.",
+        PLAIN,
+        whole(fields=TAG + b"X: a\nY: b\r\n"),
+    ),
+    "a body behind 204": (
+        "the next request: The first line is not an ICAP status line.",
+        ALLOWED,
+        NO_CONTENT + chunk(TEXT) + LAST,
+        PROBED,
+    ),
+    "a byte behind 204": (
+        "the next request: The first line is not an ICAP status line.",
+        ALLOWED,
+        NO_CONTENT + b"x",
+        PROBED,
+    ),
+    "a byte behind the body": (
+        "the next request: The first line is not an ICAP status line.",
+        PLAIN,
+        whole() + b"0",
+        PROBED,
+    ),
+    "an end behind the end": (
+        "the next request: The first line is not an ICAP status line.",
+        PLAIN,
+        whole() + LAST,
+        PROBED,
+    ),
+    "204 that is not allowed": ("204 where the client did not allow it", PLAIN, NO_CONTENT, PROBED),
+    "204 after 100": ("204 where the client did not allow it", MORE, CONTINUE, NO_CONTENT, PROBED),
+    "206 that is not offered": (
+        "206 where the client did not offer it",
+        ALLOWED,
+        whole(chunk(TEXT[:4]) + USE, line=P206),
+        PROBED,
+    ),
     "206 from a wrong place": (
+        "the body that comes back differs",
         PARTIAL,
         whole(chunk(TEXT[:5]) + USE, line=P206),
         PROBED,
     ),
-    "100 without a preview": (PLAIN, CONTINUE, whole(), PROBED),
-    "100 behind ieof": (FITS, CONTINUE, whole(), PROBED),
-    "100 twice": (MORE, CONTINUE, CONTINUE, whole(), PROBED),
-    "ieof in an answer": (PLAIN, whole(chunk(TEXT) + IEOF), PROBED),
-    "trailers that nobody wants": (PLAIN, whole(chunk(TEXT) + b"0\r\nX: 1\r\n\r\n"), PROBED),
-    "another body": (PLAIN, whole(chunk(TEXT.upper()) + LAST), PROBED),
-    "half a body": (PLAIN, whole(chunk(TEXT[:9]) + LAST), PROBED),
-    "another head": (PLAIN, whole(head=OK.replace(b"200", b"403")), PROBED),
-    "a bad chunk size": (PLAIN, whole(b"0x18\r\n" + TEXT + b"\r\n" + LAST), PROBED),
+    "100 without a preview": (
+        "100 Continue where no preview has more",
+        PLAIN,
+        CONTINUE,
+        whole(),
+        PROBED,
+    ),
+    "100 behind ieof": ("100 Continue where no preview has more", FITS, CONTINUE, whole(), PROBED),
+    "100 twice": ("a second 100 Continue", MORE, CONTINUE, CONTINUE, whole(), PROBED),
+    "ieof in an answer": ("ieof in an answer", PLAIN, whole(chunk(TEXT) + IEOF), PROBED),
+    "trailers that nobody wants": (
+        "trailers that the client did not allow",
+        PLAIN,
+        whole(chunk(TEXT) + b"0\r\nX: 1\r\n\r\n"),
+        PROBED,
+    ),
+    "another body": (
+        "the body that comes back differs",
+        PLAIN,
+        whole(chunk(TEXT.upper()) + LAST),
+        PROBED,
+    ),
+    "half a body": (
+        "the body that comes back differs",
+        PLAIN,
+        whole(chunk(TEXT[:9]) + LAST),
+        PROBED,
+    ),
+    "another head": (
+        "another message comes back",
+        PLAIN,
+        whole(head=OK.replace(b"200", b"403")),
+        PROBED,
+    ),
+    "a bad chunk size": (
+        "A chunk size is malformed.",
+        PLAIN,
+        whole(b"0x18\r\n" + TEXT + b"\r\n" + LAST),
+        PROBED,
+    ),
     "the request head in RESPMOD": (
+        "an answer to RESPMOD carries req-hdr, res-body",
         PLAIN,
         whole().replace(b"res-hdr", b"req-hdr"),
         PROBED,
     ),
-    "a second answer": (PLAIN, whole() + whole(), PROBED),
-    "no answer to the next request": (PLAIN, whole(), b""),
+    "a second answer": (
+        "the next request: an OPTIONS answer carries res-body, res-hdr",
+        PLAIN,
+        whole() + whole(),
+        PROBED,
+    ),
+    "no answer to the next request": ("the next request: no answer", PLAIN, whole(), b""),
     "a null-body where a body was": (
+        "the body that comes back differs",
         PLAIN,
         whole(b"").replace(b"res-body", b"null-body"),
         PROBED,
     ),
     "a body where none was": (
+        "a body comes back where none was sent",
         GOT,
         whole(head=GET, offset=len(GET))
         .replace(b"res-hdr", b"req-hdr")
         .replace(b"res-body", b"req-body"),
         PROBED,
     ),
-    "an error where an answer was due": (PLAIN, BAD),
-    "served where a refusal was due": (REFUSED, whole(), PROBED),
-    "a second answer behind a refusal": (REFUSED, BAD + PROBED),
-    "another refusal": (REFUSED, BAD.replace(b"400", b"404")),
+    "an error where an answer was due": ("400 where 200/204 was due", PLAIN, BAD),
+    "served where a refusal was due": ("200 where 400 was due", REFUSED, whole(), PROBED),
+    "a second answer behind a refusal": ("more behind the last answer", REFUSED, BAD + PROBED),
+    "another refusal": ("404 where 400 was due", REFUSED, BAD.replace(b"400", b"404")),
     "an HTTP head in a refusal": (
+        "400 carries an HTTP head",
         REFUSED,
         BAD[:-2] + b"Encapsulated: res-hdr=0, null-body=%d\r\n\r\n" % len(OK) + OK,
     ),
 }
+WRONG["a second answer to OPTIONS"] = ("more behind", options(), PROBED, PROBED + PROBED)
 ENDS_WRONG = {
-    "silence": ((PLAIN,), False),
-    "a close without an answer": ((PLAIN, b""), True),
-    "a cut within the head": ((PLAIN, whole()[:60]), True),
-    "a cut within the HTTP head": ((PLAIN, whole()[:-70]), True),
-    "a cut within the body": ((PLAIN, whole()[:-12]), True),
-    "a cut before the last CRLF": ((PLAIN, whole()[:-2]), True),
-    "silence instead of a refusal": ((REFUSED,), False),
-    "a close instead of a refusal": ((REFUSED, b""), True),
-    "a refusal that keeps the connection": ((REFUSED, BAD), False),
-    "a close that was not announced": ((PLAIN, whole()), True),
-    "no close where it was asked": ((CLOSING, whole()), False),
+    "silence": ("no answer", (PLAIN,), False),
+    "a close without an answer": ("closed without an answer", (PLAIN, b""), True),
+    "a cut within the head": ("the answer is cut off by a close", (PLAIN, whole()[:60]), True),
+    "a cut within the HTTP head": (
+        "the answer is cut off by a close",
+        (PLAIN, whole()[:-70]),
+        True,
+    ),
+    "a cut within the body": ("the answer is cut off by a close", (PLAIN, whole()[:-12]), True),
+    "a cut before the last CRLF": ("the answer is cut off by a close", (PLAIN, whole()[:-2]), True),
+    "silence instead of a refusal": ("no answer", (REFUSED,), False),
+    "a close instead of a refusal": ("closed without an answer", (REFUSED, b""), True),
+    "a refusal that keeps the connection": ("the connection does not end", (REFUSED, BAD), False),
+    "a close that was not announced": (
+        "the next request: closed without an answer",
+        (PLAIN, whole()),
+        True,
+    ),
+    "no close where it was asked": ("the connection does not end", (CLOSING, whole()), False),
 }
 
 
@@ -183,15 +290,17 @@ def test_what_is_right_passes(script: tuple[Request, *tuple[bytes, ...]]) -> Non
 
 
 @pytest.mark.parametrize("script", WRONG.values(), ids=WRONG.keys())
-def test_what_is_wrong_fails(script: tuple[Request, *tuple[bytes, ...]]) -> None:
-    request, *answers = script
-    assert verdict(request, *answers, closes=request is REFUSED) is not None
+def test_what_is_wrong_fails(script: tuple[str, Request, *tuple[bytes, ...]]) -> None:
+    reason, request, *answers = script
+    assert reason in str(verdict(request, *answers, closes=request is REFUSED))
 
 
-@pytest.mark.parametrize(("script", "closes"), ENDS_WRONG.values(), ids=ENDS_WRONG.keys())
-def test_wrong_ends_fail(script: tuple[Request, *tuple[bytes, ...]], closes: bool) -> None:
+@pytest.mark.parametrize(("reason", "script", "closes"), ENDS_WRONG.values(), ids=ENDS_WRONG.keys())
+def test_wrong_ends_fail(
+    reason: str, script: tuple[Request, *tuple[bytes, ...]], closes: bool
+) -> None:
     request, *answers = script
-    assert verdict(request, *answers, closes=closes) is not None
+    assert reason in str(verdict(request, *answers, closes=closes))
 
 
 def test_a_refusal_that_closes_passes() -> None:

@@ -16,9 +16,12 @@ _LAST_BYTES = 256  # this much at its end,
 _PIECE = 1009  # and what is between in pieces of this size
 _LEFTOVER_SECONDS = 0.3
 
+CLOSED = "closed without an answer"
+CUT_OFF = "the answer is cut off by a close"
+
 
 class Silent(Exception):
-    """The server closed the connection without an answer."""
+    """The server closed the connection without an answer, or in the middle of one."""
 
 
 def pieces(data: bytes) -> list[bytes]:
@@ -93,7 +96,7 @@ class Wire:
     def read_answer(self) -> Answer:
         """The next answer, 100 among them.
 
-        Wrong where it breaks a rule, or none comes in time; Silent where the server closes.
+        Wrong where it breaks a rule, or none comes in time; Silent where the connection ends.
         """
         end = time.monotonic() + self._timeout
         while True:
@@ -103,8 +106,8 @@ class Wire:
                 return self._take()
             if self._eof:
                 if not self._unread:
-                    raise Silent("closed without an answer")
-                raise Wrong("the answer is cut off by a close")
+                    raise Silent(CLOSED)
+                raise Silent(CUT_OFF)
             if not self._wait(end):
                 what = "the answer does not end" if self._unread else "no answer"
                 raise Wrong(f"{what} within {self._timeout:g} s")
