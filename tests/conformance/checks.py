@@ -134,8 +134,8 @@ def date_now(answer: Answer, _: Sequence[Answer]) -> str | None:
 
 
 def options_encapsulated(answer: Answer, _: Sequence[Answer]) -> str | None:
-    """Encapsulated is `null-body=0` or `opt-body=0`."""
-    right = ((("null-body", 0),), (("opt-body", 0),))
+    """Encapsulated is `null-body=0` or `opt-body=0`, or is not there."""
+    right = (None, (("null-body", 0),), (("opt-body", 0),))
     return None if answer.entries in right else f"Encapsulated: {answer.values('encapsulated')}"
 
 

@@ -88,7 +88,9 @@ def _partial(request: Request, answer: Answer, continued: bool) -> str | None:
 
 
 def _sections(request: Request, answer: Answer) -> str | None:
-    names = {name for name, _ in answer.entries or ()}
+    if answer.entries is None:
+        return f"{answer.status} without Encapsulated"
+    names = {name for name, _ in answer.entries}
     if not any(names <= allowed for allowed in _HEADS[request.method]):
         return f"an answer to {request.method} carries {', '.join(sorted(names))}"
     had_head = request.message is not None and request.message.head

@@ -15,16 +15,18 @@ _INTRODUCTION = """\
 # ICAP/1.0 conformance
 
 What an ICAP server owes its clients, as {count} cases that any server can be held to, and how
-{servers} take them. Every case is a conversation on one connection. It is held in three deliveries:
-`whole` (each step in one send), `split` (byte by byte; inside long bodies in larger pieces) and
-`pipelined` (the next request, an OPTIONS, directly behind the last byte, in the same send; it must
-be answered rightly too, or not at all where the connection ends). An answer passes if it is a legal
-one in every byte: status line, fields, ISTag, offsets, chunks, nothing behind its end, 204 and 206
-only where the client allowed them, and the message given back as it was sent.
+{servers} take them. Every case is a conversation on one connection. It is held in three
+deliveries: `whole` (each step in one send), `split` (byte by byte; inside long bodies in larger
+pieces) and `pipelined` (the next request, an OPTIONS, directly behind the last byte, in the same
+send; it must be answered rightly too, or not at all where the connection ends). An answer passes
+if it is a legal one in every byte: status line, fields, ISTag, offsets, chunks, nothing behind
+its end, 204 and 206 only where the client allowed them, and the message given back as it was
+sent.
 
 Sections are those of RFC 3507 unless another document is named; `draft-206` is
-draft-icap-ext-partial-content-07. `practice` means a client in use that needs it, or a bound that a
-server in use needs. RFC 3507 takes its grammar from RFC 2616, so those sections count, too.
+draft-icap-ext-partial-content-07, `errata` are those of the ICAP Forum. `practice` means a client
+in use that needs it, or a bound that a server in use needs. RFC 3507 takes its grammar from RFC
+2616, so those sections count, too.
 
 Run it on another server, whose service gives back what it is sent (an echo, or a scanner: all
 contents are harmless):
@@ -36,15 +38,15 @@ python -m tests.conformance HOST:PORT SERVICE --only 'preview*'
 ```
 
 It ends with 0 if every MUST passed, with 1 if not, with 2 if there was nobody to ask. Cases of a
-method that the service does not offer are `n/a`. `--json` gives each failure's reason, `--timeout`
-sets the seconds to wait for an answer (3), `--changes` admits a service that rewrites messages.
+method that the service does not offer are `n/a`. `--json` gives each failure's reason,
+`--timeout` sets the seconds to wait for an answer (3), `--changes` admits a service that rewrites
+messages.
 
-This page is written by `python -m tests.conformance --write`, from {versions}.
-`FAIL (split)` names the deliveries that failed, `FAIL` alone means all. A hang, a close without an
-answer and a reset are failures; a close is tried three times before it counts. c-icap runs its
-`srv_echo`. pyicap runs an echo as its documentation has them, with the `Encapsulated` of OPTIONS
-answers added, which it does not send by itself. Both offer REQMOD and RESPMOD at one URI, so that a
-method that is not offered cannot be tried on them.
+This page is written by `python -m tests.conformance --write`, from {versions}. `FAIL (split)`
+names the deliveries that failed, `FAIL` alone means all. A hang, a close without an answer and a
+reset are failures; a close is tried three times before it counts. c-icap runs its `srv_echo`;
+pyicap runs an echo written as its own examples are. Both offer REQMOD and RESPMOD at one URI, so
+that a method that is not offered cannot be tried on them.
 """
 _HEADS = ("RFC section", "level", "requirement", "case")
 

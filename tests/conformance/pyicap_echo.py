@@ -24,7 +24,6 @@ class Handler(pyicap.BaseICAPRequestHandler):  # type: ignore[misc]
         self.set_icap_header(b"Preview", b"1024")
         self.set_icap_header(b"Transfer-Preview", b"*")
         self.set_icap_header(b"Allow", b"204")
-        self.set_icap_header(b"Encapsulated", b"null-body=0")  # pyicap sends none by itself
         self.send_headers(False)
 
     def echo_RESPMOD(self) -> None:

@@ -89,8 +89,6 @@ def check_fields(answer: Answer) -> str | None:
         return "no ISTag"
     if tags and not _ISTAG.fullmatch(tags[0]):
         return f"ISTag is not a quoted string of at most 32 bytes: {tags[0]}"
-    if answer.entries is None and answer.status in (200, 201, 206):
-        return f"{answer.status} without Encapsulated"
     return None
 
 

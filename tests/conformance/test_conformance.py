@@ -137,6 +137,8 @@ def test_a_must_that_fails_is_exit_code_1(capsys: pytest.CaptureFixture[str]) ->
         ["127.0.0.1:0", "x"],
         ["127.0.0.1:99999", "x"],
         ["127.0.0.1:1344", "x", "--timeout", "0"],
+        ["127.0.0.1:1344", "x", "--timeout", "soon"],
+        ["127.0.0.1:1344", "x", "y"],
         ["127.0.0.1:1344", "x", "--only", "no-such-case"],
         [f"127.0.0.1:{free_port()}", "x"],
     ],

@@ -15,6 +15,7 @@ _SINGLE_BYTES = 1024  # of a longer step this much is sent byte by byte at its f
 _LAST_BYTES = 256  # this much at its end,
 _PIECE = 1009  # and what is between in pieces of this size
 _LEFTOVER_SECONDS = 0.3
+_ENCAPSULATED = b"\r\nencapsulated:"
 
 CLOSED = "closed without an answer"
 CUT_OFF = "the answer is cut off by a close"
@@ -113,6 +114,9 @@ class Wire:
                 raise Wrong(f"{what} within {self._timeout:g} s")
 
     def _is_complete(self) -> bool:
+        head, end, _ = self._unread.partition(b"\r\n\r\n")
+        if end and head.startswith(b"ICAP/1.0 200 ") and _ENCAPSULATED not in head.lower():
+            return True  # legal where nothing is encapsulated, which the judge looks at
         try:
             while not isinstance(event := self._protocol.next_event(), NeedData):
                 if isinstance(event, BodyEnd):

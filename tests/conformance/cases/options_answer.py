@@ -107,9 +107,9 @@ CASES = (
     ),
     _field(
         "encapsulated",
-        "4.4.1",
+        "errata 4.1",
         MUST,
-        "The answer says null-body=0 or opt-body=0.",
+        "The answer says null-body=0 or opt-body=0, or has no body and says nothing.",
         checks.options_encapsulated,
     ),
     _field(
