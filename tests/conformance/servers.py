@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -127,5 +129,5 @@ def _running(program: Program, port: int) -> Iterator[None]:
         program.wait_for(lambda: accepts(port), "a server to compare with")
         yield
     finally:
-        program.process.kill()
+        os.killpg(program.process.pid, signal.SIGKILL)  # c-icap's children outlive their parent
         program.process.wait()
