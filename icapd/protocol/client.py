@@ -11,6 +11,8 @@ from icapd.protocol.messages import Response, parse_response
 from icapd.protocol.reader import MessageReader
 from icapd.protocol.states import AnswerState, Exchange, IllegalMove, Move, RequestState
 
+_WITH_A_MESSAGE = (200, 201, 206)  # to OPTIONS a 200 may carry nothing (errata to 4.1)
+
 
 class ClientConnection:
     """One connection, seen from the client, without I/O.
@@ -27,6 +29,7 @@ class ClientConnection:
         self._reads_only = reads_only
         self._exchange = Exchange()
         self._partial = False  # the answer under way is a 206
+        self._method = ""
         self._fault: ProtocolError | None = None
 
     @property
@@ -56,6 +59,7 @@ class ClientConnection:
         start = f"{method} {uri} ICAP/1.0\r\n".encode("ascii")
         head = b"%b%b\r\n%b" % (start, format_fields(lines), heads)
         previews = any(name.lower() == "preview" for name, _ in fields)
+        self._method = method
         self._move_request(_head_move(encapsulated or Encapsulated(), previews=previews))
         return head
 
@@ -107,6 +111,9 @@ class ClientConnection:
     def _begin(self, response: Response) -> None:
         if not self._reads_only and self._exchange.request is RequestState.IDLE:
             raise ProtocolError("An answer came before a request.")
+        modified = response.status in _WITH_A_MESSAGE and self._method in ("REQMOD", "RESPMOD")
+        if modified and "encapsulated" not in response.fields:
+            raise ProtocolError(f"An answer {response.status} without an Encapsulated header.")
         if response.status == 100:
             self._move_answer(Move.CONTINUE)
             self._reader.next_message()

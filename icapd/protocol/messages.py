@@ -102,8 +102,6 @@ def parse_response(block: bytes, limits: Limits) -> Response:
     status, reason = parse_status_line(line)
     fields = parse_fields(rest, limits.fields)
     value = fields.get("encapsulated")
-    if value is None and status not in (100, 204) and status < 400:
-        raise ProtocolError(f"An answer {status} without an Encapsulated header.")
     encapsulated = parse_encapsulated(value) if value is not None else Encapsulated()
     if status in (100, 204) and encapsulated.has_body:
         raise ProtocolError(f"An answer {status} that announces a body.")

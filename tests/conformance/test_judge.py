@@ -148,7 +148,7 @@ WRONG = {
         whole(line=b"ICAP/1.0 200"),
     ),
     "bare LF in the head": (
-        "A header line of the ICAP head is malformed.",
+        "A header line is malformed.",
         PLAIN,
         whole(fields=TAG + b"X: a\nY: b\r\n"),
     ),

@@ -42,7 +42,7 @@ class Wire:
         self._socket = socket.create_connection(address, timeout)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setblocking(False)
-        self._protocol = ClientConnection()
+        self._protocol = ClientConnection(reads_only=True)
         self._unread = b""  # what no answer that was read accounts for
         self._fed = 0  # how much of it the protocol knows
         self._eof = False
@@ -130,7 +130,7 @@ class Wire:
     def _take(self) -> Answer:
         answer = read_answer(self._unread)
         self._unread = self._unread[answer.size :]
-        self._protocol = ClientConnection()
+        self._protocol = ClientConnection(reads_only=True)
         self._fed = 0
         return answer
 

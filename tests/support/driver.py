@@ -43,6 +43,8 @@ def finals(said: bytes) -> list[int]:
         while (part := reader.next()) is not None:
             if isinstance(part, Response) and part.status != 100:
                 found.append(part.status)
+            if isinstance(part, Response) and 200 <= part.status < 400:
+                _needs_encapsulated(part)
             has_more = isinstance(part, Response) and part.encapsulated.has_body
             if not isinstance(part, Data) and not has_more:
                 reader.next_message()
@@ -53,6 +55,11 @@ def finals(said: bytes) -> list[int]:
     if any(status >= 400 for status in found[:-1]):
         raise Broken(f"something was said behind a refusal: {found}")
     return found
+
+
+def _needs_encapsulated(answer: Response) -> None:
+    if "encapsulated" not in answer.fields:
+        raise Broken(f"an answer {answer.status} without Encapsulated")
 
 
 class Driver:

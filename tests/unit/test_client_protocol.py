@@ -68,10 +68,18 @@ def test_206_names_the_offset_of_the_clients_own_copy() -> None:
 
 
 def test_a_200_without_encapsulated_is_refused() -> None:
-    connection = ClientConnection()
+    connection = asked()
     connection.receive_data(b"ICAP/1.0 200 OK\r\n\r\n")
     with pytest.raises(ProtocolError, match="without an Encapsulated"):
         connection.next_event()
+
+
+def test_a_200_to_options_may_carry_nothing() -> None:
+    connection = ClientConnection()
+    connection.send_request("OPTIONS", "icap://h/r", [])
+    connection.receive_data(b"ICAP/1.0 200 OK\r\n\r\n")
+    assert isinstance(connection.next_event(), Response)
+    connection.next_response()
 
 
 def test_half_an_answer_is_waited_for() -> None:

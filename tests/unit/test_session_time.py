@@ -103,7 +103,9 @@ def test_a_stalled_body_that_does_not_go_on_is_cut(site: Site) -> None:
         writer.write(head() + b"%x\r\n" % 80_000 + b"x" * 40_000)
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"ICAP/1.0 200")
         with contextlib.suppress(ConnectionResetError):
-            assert await reader.read() == OK
+            begun, _blank, body = (await reader.read()).partition(b"\r\n\r\n")
+            assert begun.startswith(b"HTTP/1.1 200 OK\r\nVia: ")
+            assert body == b""
 
     converse(site, talk)
     assert [record["outcome"] for record in site.records()] == ["error"]
@@ -272,7 +274,7 @@ def test_a_held_body_that_drips_ends_at_its_lifetime(site: Site, policy: str) ->
         if policy == "block":
             assert b"HTTP/1.1 403 " in said
         else:
-            assert OK in said
+            assert b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n" in said
             assert not said.endswith(b"0\r\n\r\n"), "it is cut, not ended"
 
     converse(site, talk)
