@@ -48,7 +48,7 @@ class Access:
     ) -> None:
         self._settings = settings
         self._complaints = complaints
-        self._count = count
+        self.count = count
         self._served: Counter[str] = Counter()
         self.served = 0  # connections, refused ones not among them
         self._refused = 0
@@ -60,7 +60,7 @@ class Access:
             self._served[peer] += 1
             self.served += 1
             return Entry(peer, None)
-        self._count(refusal.reason)
+        self.count(refusal.reason)
         self._complaints.say(peer, f"refused with {refusal.status}: {refusal}")
         if self._refused >= _MAX_REFUSED:
             return None

@@ -7,16 +7,28 @@ for the proxy can be told that it is silent.
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import Callable
+from fcntl import ioctl
+from termios import TIOCOUTQ
 from typing import Final, TypeAlias, cast
 
 from bridge.core import IcapTimes
 from icapd.access import address_of
-from icapd.protocol import Encapsulated, Event, Limits, NeedData, Request, ServerConnection
+from icapd.protocol import (
+    Encapsulated,
+    Event,
+    Limits,
+    NeedData,
+    ProtocolError,
+    Request,
+    RequestState,
+    ServerConnection,
+)
 
 _UNREAD_MAX = 256 << 10  # as much as is read at once
 _LINGER_SECONDS = 2.0
-_FLUSH_SECONDS = 30.0
+FLUSH_SECONDS = 30.0  # for what is not sent yet when a connection is closed
 _MAX_STREAK = 8
 
 
@@ -115,10 +127,10 @@ class Channel(asyncio.Protocol):
         self._wake()
 
     def eof_received(self) -> bool:
-        """See asyncio.Protocol; the answer can still be written."""
+        """See asyncio.Protocol; the answer can still be written, but not over TLS."""
         self._eof = True
         self._wake()
-        return True
+        return self._transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
@@ -279,26 +291,64 @@ class Channel(asyncio.Protocol):
     async def finish(self) -> None:
         """Close without a reset eating the end of the answer: half-close, read on, close.
 
-        Returns when the connection is gone; a proxy that does not take the rest is cut.
+        Over TLS, which has no half-close, whoever waits for our close gets it as soon as the
+        request is whole. Returns when the connection is gone; a proxy that does not take the rest
+        is cut.
         """
         self._expires = None
-        self._discarding = True
         try:
             async with asyncio.timeout(_LINGER_SECONDS):
                 await self._linger()
-        except (TimeoutError, Expired):
+        except (TimeoutError, Expired, ProtocolError):
             pass
+        self._discarding = True
         self._transport.close()
-        try:
-            async with asyncio.timeout(_FLUSH_SECONDS):
-                await self._gone.wait()
-        except TimeoutError:
+        secure = not self._transport.can_write_eof()
+        # a peer need not answer the close of TLS
+        if secure and not await self._wait_gone(_LINGER_SECONDS) and not self._unacknowledged:
+            self.abort()
+        if not await self._wait_gone(FLUSH_SECONDS):
             self.abort()
 
+    async def _wait_gone(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._gone.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    @property
+    def _unacknowledged(self) -> bool:
+        """Whether the peer has not taken all that the kernel was given."""
+        count = array("i", [0])
+        try:
+            ioctl(self._transport.get_extra_info("socket").fileno(), TIOCOUTQ, count)
+        except OSError:
+            return False
+        return count[0] > 0
+
     async def _linger(self) -> None:
-        if self._eof or not self._transport.can_write_eof():
+        if self._eof or self._transport.is_closing():
             return
-        self._transport.write_eof()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            await self._read_the_rest()
+            if self.icap.request_state is not RequestState.FAILED:
+                return
+        self._discarding = True
         self._resume_reading()
         while not self._eof:
             await self._bytes_came(None)
+
+    async def _read_the_rest(self) -> None:
+        """Read on until a request that was answered early is whole."""
+        while self.icap.request_state in (RequestState.PREVIEW, RequestState.BODY):
+            if not isinstance(self.icap.next_event(), NeedData):
+                await asyncio.sleep(0)
+            elif self._eof:
+                return
+            else:
+                self._resume_reading()
+                await self._bytes_came(None)

@@ -31,6 +31,15 @@ def main(arguments: list[str] | None = None) -> int:
     return run_daemon("icapd", lambda stop: _serve(settings, stop))
 
 
+def _places(server: IcapServer) -> str:
+    kinds = {"on": server.addresses, "with TLS on": server.tls_addresses}
+    return ", ".join(
+        f"{words} {', '.join(map(str, addresses))}"
+        for words, addresses in kinds.items()
+        if addresses
+    )
+
+
 async def _serve(settings: Settings, stop: asyncio.Event) -> None:
     log = start_log(settings, VERDICT_LOG)
     async with Core(settings, Door.ICAP) as core:
@@ -38,9 +47,9 @@ async def _serve(settings: Settings, stop: asyncio.Event) -> None:
         stop_metrics = core.serve_metrics(settings.status.icapd)
         await server.start()
         greeting = asyncio.create_task(core.greet())
-        places = ", ".join(str(address) for address in server.addresses)
+        places = _places(server)
         services = ", ".join(settings.icap.services)
-        _log.warning("icapd listens on %s; services: %s", places, services)
+        _log.warning("icapd listens %s; services: %s", places, services)
         await stop.wait()
         _log.warning("icapd stops")
         greeting.cancel()

@@ -6,13 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from bridge.core import Address, Core, LineLog, StartError
+from bridge.core import Address, Core, IcapTlsSettings, LineLog, StartError
 from icapd import session
 from icapd.access import Access, Entry
 from icapd.channel import Channel
 from icapd.complaints import Complaints
 from icapd.figures import Figures
 from icapd.protocol import Limits, RequestState
+from icapd.secure import TlsPorts
 from icapd.service import Services
 
 _log = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ _LAST_WORDS_SECONDS = 1.0
 _BACKLOG = 512
 
 
-class _ServedChannel(Channel):
+class _PlainChannel(Channel):
     def __init__(self, server: IcapServer) -> None:
         super().__init__(server.limits, server.times, server.figures.answered)
         self._server = server
@@ -45,15 +46,21 @@ class IcapServer:
         self._complaints = Complaints(asyncio.get_running_loop().time)
         self.figures = Figures(core.metrics, lambda: self._access.served)
         self._access = Access(self._settings, self._complaints, self.figures.refused)
+        self._tls: TlsPorts | None = None
         self._servers: list[asyncio.Server] = []
         self._open: dict[Channel, asyncio.Task[None]] = {}
         self._look: asyncio.Task[None] | None = None
 
     @property
     def addresses(self) -> list[Address]:
-        """Where it listens."""
+        """Where it listens in plain."""
         sockets = [sock for server in self._servers for sock in server.sockets]
         return [Address(*sock.getsockname()[:2]) for sock in sockets]
+
+    @property
+    def tls_addresses(self) -> list[Address]:
+        """Where it listens with TLS."""
+        return self._tls.addresses if self._tls is not None else []
 
     @property
     def connections(self) -> int:
@@ -62,27 +69,48 @@ class IcapServer:
 
     async def start(self) -> None:
         """Listen; StartError where an address cannot be had."""
-        loop = asyncio.get_running_loop()
-        for address in self._settings.listen:
-            try:
-                server = await loop.create_server(
-                    lambda: _ServedChannel(self), address.host, address.port, backlog=_BACKLOG
-                )
-            except OSError as error:
-                await self.stop()
-                reason = "is taken by another program" if error.errno == 98 else error.strerror
-                raise StartError(
-                    f"cannot listen on {address} (icap.listen): it {reason}."
-                ) from None
-            self._servers.append(server)
+        try:
+            if self._settings.tls is not None:
+                self._start_tls(self._settings.tls)
+            for address in self._settings.listen:
+                self._servers.append(await self._listen(address))
+        except StartError:
+            await self.stop()
+            raise
         self._look = asyncio.create_task(self._look_for_expired(), name="icap-expiry")
 
+    async def _listen(self, address: Address) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.create_server(
+                lambda: _PlainChannel(self), address.host, address.port, backlog=_BACKLOG
+            )
+        except OSError as error:
+            raise _cannot_listen(address, "icap.listen", error) from None
+
+    def _start_tls(self, settings: IcapTlsSettings) -> None:
+        def new_channel() -> Channel:
+            return Channel(self.limits, self.times, self.figures.answered)
+
+        try:
+            self._tls = TlsPorts(settings, self._access, self._complaints, new_channel, self._serve)
+        except OSError as error:
+            raise StartError(f"{settings.cert}: {error.strerror} (icap.tls).") from None
+        for address in settings.listen:
+            try:
+                self._tls.listen(address)
+            except OSError as error:
+                raise _cannot_listen(address, "icap.tls.listen", error) from None
+
     def begin(self, channel: Channel) -> None:
-        """Serve a new connection."""
+        """Serve a new connection, or say why not."""
         entry = self._access.enter(channel.peer)
         if entry is None:
             channel.abort()
             return
+        self._serve(channel, entry)
+
+    def _serve(self, channel: Channel, entry: Entry) -> None:
         work = session.serve(channel, self._services, self._complaints, entry.refusal)
         task = asyncio.create_task(work, name="icap-connection")
         self._open[channel] = task
@@ -108,6 +136,8 @@ class IcapServer:
         """
         for server in self._servers:
             server.close()
+        if self._tls is not None:
+            await self._tls.stop()
         if self._look is not None:
             self._look.cancel()
         for channel in self._open:
@@ -133,3 +163,8 @@ class IcapServer:
     async def _wait(self, seconds: float) -> None:
         if self._open:
             await asyncio.wait(self._open.values(), timeout=seconds)
+
+
+def _cannot_listen(address: Address, key: str, error: OSError) -> StartError:
+    reason = "is taken by another program" if error.errno == 98 else error.strerror
+    return StartError(f"cannot listen on {address} ({key}): it {reason}.")

@@ -38,6 +38,7 @@ from bridge.core.settings import (
     FolderSettings,
     IcapSettings,
     IcapTimes,
+    IcapTlsSettings,
     ServiceSettings,
     Settings,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "FolderSettings",
     "IcapSettings",
     "IcapTimes",
+    "IcapTlsSettings",
     "InstanceTakenError",
     "Item",
     "KataClient",

@@ -29,9 +29,10 @@ class Counted:
         more = {"icap": icap, "status": {"icapd": f"127.0.0.1:{self.port}"}}
         site.changes = deep_merge(site.changes, more)
         self.program = started(site.start_icapd())
-        wait_until(  # whoever looked for the port has left
-            lambda: not self.figures("katabridge_icap_connections"), "nobody is connected"
-        )
+        with self.connect() as last:  # whoever looked for the port was before this one
+            last.shutdown(socket.SHUT_WR)
+            assert last.recv(1) == b""
+        wait_until(lambda: not self.figures("katabridge_icap_connections"), "nobody is connected")
 
     def figures(self, name: str) -> dict[str, float]:
         """The samples of one metric: labels to value, without what is 0."""

@@ -46,6 +46,13 @@ def test_a_good_file_with_the_shipped_defaults(folder: Path) -> None:
     assert settings.verdicts.keep[OutcomeKind.DETECT] == 7 * 86400
 
 
+def test_tls_may_stand_alone(folder: Path) -> None:
+    tls = "tls: {listen: ['0.0.0.0:11344'], cert: client.pem, key: client.key}"
+    settings = load_config(write(folder, GOOD + f"icap: {{listen: [], {tls}}}\n"))
+    assert settings.icap.tls is not None
+    assert settings.icap.tls.listen == [("0.0.0.0", 11344)]
+
+
 def test_a_policy_is_read_as_words(folder: Path) -> None:
     settings = load_config(write(folder, GOOD + "folder_policy: {oversize: block}\n"))
     assert settings.folder_policy == {OutcomeKind.OVERSIZE: Decision.BLOCK}
@@ -96,6 +103,31 @@ WRONG = {
     "a redis without TLS": (
         "verdicts: {store: 'redis://u:secret@x/0?ssl_ca_certs=/a'}\n", "needs TLS, that is rediss://"
     ),
+    "nowhere to listen": (
+        "icap: {listen: []}\n",
+        ":7: icap: listen is empty, which it may be only where tls is given.",
+    ),
+    "the same port twice": (
+        "icap: {listen: ['0.0.0.0:1'], tls: {listen: ['0.0.0.0:1'], cert: client.pem, "
+        "key: client.key}}\n",
+        ":7: icap: 0.0.0.0:1 stands under listen and under tls.listen.",
+    ),
+    "a key of another certificate": (
+        "icap:\n  tls:\n    listen: ['0.0.0.0:1']\n    cert: client.pem\n    key: other.key\n",
+        ":11: icap.tls.key: {folder}/client.pem and {folder}/other.key are not a certificate and "
+        "its key in PEM, without passphrase (",
+    ),
+    "no CA": (
+        "icap: {tls: {listen: ['0.0.0.0:1'], cert: client.pem, key: client.key, "
+        "client_ca: client.key}}\n",
+        ":7: icap.tls.client_ca: {folder}/client.key holds no certificate in PEM.",
+    ),
+    "a head for nobody": (
+        "icap: {limits: {head: 100B}}\n", ":7: icap.limits.head: must be at least 1KiB."
+    ),
+    "no time at all": (
+        "icap: {times: {head: 0s}}\n", ":7: icap.times.head: must be at least 100ms."
+    ),
     "no network": ("icap: {allow_from: [10.0.0.300]}\n", ":7: icap.allow_from[0]: not a network"),
     "one folder for two": (
         "folders:\n  - {name: a, input: x, output: x, quarantine: y}\n",
@@ -131,7 +163,7 @@ def test_a_fault_names_file_line_and_key(folder: Path, text: str, expected: str)
     with pytest.raises(ConfigError) as caught:
         load_config(path)
     assert str(caught.value).startswith(str(path))
-    assert expected in str(caught.value)
+    assert expected.replace("{folder}", str(folder)) in str(caught.value)
     assert "secret" not in str(caught.value)
 
 

@@ -127,7 +127,7 @@ def test_an_options_request_with_a_body_and_a_preview(site: Site) -> None:
 def test_a_closed_connection_whose_peer_does_not_read_is_given_up(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(channel, "_FLUSH_SECONDS", 0.3)
+    monkeypatch.setattr(channel, "FLUSH_SECONDS", 0.3)
     monkeypatch.setattr(channel, "_LINGER_SECONDS", 0.1)
     set_times(site, write="60s")
 

@@ -6,7 +6,13 @@ A value that belongs to katabridge but that this version does not act on yet is 
 """
 
 from bridge.core.settings.folders import FolderSettings
-from bridge.core.settings.icap import IcapLimits, IcapSettings, IcapTimes, ServiceSettings
+from bridge.core.settings.icap import (
+    IcapLimits,
+    IcapSettings,
+    IcapTimes,
+    IcapTlsSettings,
+    ServiceSettings,
+)
 from bridge.core.settings.kata import KataSettings, SubmitSettings
 from bridge.core.settings.logs import LogSettings, StatusSettings, SyslogSettings
 from bridge.core.settings.stores import SpoolSettings, VerdictSettings
@@ -18,6 +24,7 @@ __all__ = [
     "IcapLimits",
     "IcapSettings",
     "IcapTimes",
+    "IcapTlsSettings",
     "KataSettings",
     "LogSettings",
     "ServiceSettings",

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from bridge.core.fields import (
+    CertificateFile,
     Count,
     Duration,
+    FileSetting,
     ListenAddress,
     Network,
     Patience,
     PolicySetting,
     Size,
     at_least,
+    fits_certificate,
     only,
 )
 from bridge.core.model import Mode
@@ -59,10 +70,26 @@ class IcapTimes(Section):
     handshake: Patience = 10
 
 
+class IcapTlsSettings(Section):
+    """The ICAP door over TLS, on ports of its own."""
+
+    listen: Annotated[list[ListenAddress], Field(min_length=1)]
+    cert: FileSetting
+    key: FileSetting
+    client_ca: CertificateFile | None = None
+
+    @field_validator("key")
+    @classmethod
+    def _key_fits(cls, key: Path, info: ValidationInfo) -> Path:
+        certificate = info.data.get("cert")
+        return key if certificate is None else fits_certificate(certificate, key)
+
+
 class IcapSettings(Section):
     """The ICAP door."""
 
-    listen: Annotated[list[ListenAddress], Field(min_length=1)] = [Address("0.0.0.0", 1344)]  # noqa: S104 - the design's default; allow_from guards it
+    listen: list[ListenAddress] = [Address("0.0.0.0", 1344)]  # noqa: S104 - the design's default; allow_from guards it
+    tls: IcapTlsSettings | None = None
     allow_from: list[Network] = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
     workers: Annotated[Literal[1], BeforeValidator(only(1))] = 1
     max_connections: Count = 2000
@@ -76,3 +103,12 @@ class IcapSettings(Section):
         "av/reqmod": ServiceSettings(method="REQMOD"),
         "av/respmod": ServiceSettings(method="RESPMOD"),
     }
+
+    @model_validator(mode="after")
+    def _listens_somewhere(self) -> Self:
+        secure = self.tls.listen if self.tls is not None else []
+        if not self.listen and not secure:
+            raise ValueError("listen is empty, which it may be only where tls is given")
+        for address in set(self.listen) & set(secure):
+            raise ValueError(f"{address} stands under listen and under tls.listen")
+        return self

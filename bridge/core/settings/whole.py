@@ -46,7 +46,6 @@ class Settings(Section):
 # Keys of the design that this version refuses, because nothing would act on them.
 NOT_YET = frozenset(
     {
-        "icap.tls",
         "icap.trickle",
         "notify",
     }

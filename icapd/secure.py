@@ -1,0 +1,128 @@
+"""The TLS port: a connection is counted first, then shakes hands, then is served like any other."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+
+from bridge.core import Address, IcapTlsSettings
+from icapd.access import Access, Entry, Reason, address_of
+from icapd.channel import FLUSH_SECONDS, Channel
+from icapd.complaints import Complaints
+
+_BACKLOG = 512
+_PAUSE_SECONDS = 0.2
+
+
+def make_context(settings: IcapTlsSettings) -> ssl.SSLContext:
+    """TLS 1.2 or later; with `client_ca` a certificate is demanded. OSError where a file is bad."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.load_cert_chain(settings.cert, settings.key, password=lambda: b"")
+    if settings.client_ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(settings.client_ca)
+    return context
+
+
+class TlsPorts:
+    """Counts those who connect, and hands over to `serve` whose handshake went well.
+
+    Sockets are accepted by hand: a transport would read before it is told that TLS comes.
+    """
+
+    def __init__(
+        self,
+        settings: IcapTlsSettings,
+        access: Access,
+        complaints: Complaints,
+        new_channel: Callable[[], Channel],
+        serve: Callable[[Channel, Entry], None],
+    ) -> None:
+        """OSError where a file of `settings` cannot be used."""
+        self._context = make_context(settings)
+        self._access = access
+        self._complaints = complaints
+        self._new_channel = new_channel
+        self._serve = serve
+        self._listeners: dict[socket.socket, asyncio.Task[None]] = {}
+        self._greeted: set[asyncio.Task[None]] = set()
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where it listens."""
+        return [Address(*sock.getsockname()[:2]) for sock in self._listeners]
+
+    def listen(self, address: Address) -> None:
+        """Take connections there; OSError where it cannot be had."""
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        sock = socket.create_server(address, family=family, backlog=_BACKLOG)
+        sock.setblocking(False)
+        self._listeners[sock] = asyncio.create_task(self._accept(sock), name="icap-tls-accept")
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                sock, peer = await loop.sock_accept(listener)
+            except OSError as error:  # no descriptor is left, or the peer has gone
+                self._complaints.say("unknown", f"no connection can be taken: {error.strerror}")
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            self._begin(sock, address_of(peer))
+
+    def _begin(self, sock: socket.socket, peer: str) -> None:
+        """Who may not connect at all is not worth a handshake."""
+        entry = self._access.enter(peer)
+        if entry is None:
+            sock.close()
+        elif entry.refusal is not None and entry.refusal.reason is Reason.ADDRESS:
+            self._access.leave(entry)
+            sock.close()
+        else:
+            task = asyncio.create_task(self._greet(sock, entry), name="icap-handshake")
+            self._greeted.add(task)
+            task.add_done_callback(self._greeted.discard)
+
+    async def _greet(self, sock: socket.socket, entry: Entry) -> None:
+        channel, served = self._new_channel(), False
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: channel,
+                sock,
+                ssl=self._context,
+                ssl_handshake_timeout=channel.times.handshake,
+                ssl_shutdown_timeout=FLUSH_SECONDS,
+            )
+            self._serve(channel, entry)
+            served = True
+        except OSError as error:  # ssl.SSLError is one
+            self._access.count(Reason.HANDSHAKE)
+            self._complaints.say(entry.peer, f"the TLS handshake failed: {_reason(error)}")
+        finally:
+            if not served:
+                self._access.leave(entry)
+
+    async def stop(self) -> None:
+        """Take no more, and cut those whose handshake is not done."""
+        tasks = [*self._listeners.values(), *self._greeted]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for sock in self._listeners:
+            sock.close()
+        self._listeners.clear()
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted ({error.verify_message})"
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or str(error)).replace("_", " ").lower()
+    if isinstance(error, ConnectionAbortedError):
+        return "it was not complete within icap.times.handshake"
+    return "the peer left"
