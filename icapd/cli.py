@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from bridge.core import Core, Door, Settings, read_settings, run_daemon, start_log
+from icapd import descriptors
 from icapd.server import IcapServer
 from icapd.service import VERDICT_LOG
 
@@ -42,6 +43,7 @@ def _places(server: IcapServer) -> str:
 
 async def _serve(settings: Settings, stop: asyncio.Event) -> None:
     log = start_log(settings, VERDICT_LOG)
+    descriptors.allow(settings)
     async with Core(settings, Door.ICAP) as core:
         server = IcapServer(core, log)
         stop_metrics = core.serve_metrics(settings.status.icapd)
