@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import formatdate
@@ -22,8 +24,9 @@ from bridge.core import (
 from icapd.edits import UNJUDGED
 from icapd.protocol import Request
 
+_log = logging.getLogger(__name__)
+
 VERDICT_LOG = "preprocessor_icap.log"  # the name under which KATA's own users look for it
-_OPTIONS_TTL = 3600
 _INCLUDE = "X-Client-IP, X-Server-IP, X-Client-Username, X-Authenticated-User"
 
 
@@ -58,6 +61,13 @@ class Services:
         tag = hashlib.sha256(f"{self._version} {self._settings!r}".encode()).hexdigest()
         self.fields = [("ISTag", f'"{tag[:24]}"')]
         self.host = core.settings.kata.node
+        ignored = ", ".join(self._settings.transfer.ignore)
+        if ignored:
+            _log.warning(
+                "icap.transfer.ignore: proxies that heed it send no file named like this, whatever "
+                "is in it: %s",
+                ignored,
+            )
         self.unjudged_may_pass = any(core.policy[kind] is Decision.PASS for kind in UNJUDGED)
 
     def find(self, request: Request) -> Service:
@@ -88,14 +98,20 @@ class Services:
             ("Methods", service.settings.method),
             ("Service", f"katabridge {self._version}"),
             ("Service-ID", service.path.replace("/", "-")),
-            ("Options-TTL", str(_OPTIONS_TTL)),
+            ("Options-TTL", str(math.ceil(self._settings.options_ttl))),
             ("Date", formatdate(usegmt=True)),
             ("Max-Connections", str(self._settings.max_connections)),
             ("Preview", str(self._settings.preview)),
-            ("Transfer-Preview", "*"),
+            *self._transfers(),
             ("Allow", "204, 206"),
             ("X-Include", _INCLUDE),
         ]
+
+    def _transfers(self) -> list[tuple[str, str]]:
+        transfer = self._settings.transfer
+        lists = (("Ignore", transfer.ignore), ("Complete", transfer.complete))
+        given = [(f"Transfer-{name}", ", ".join(value)) for name, value in lists if value]
+        return [("Transfer-Preview", "*"), *given]
 
     async def finish(
         self, case: Case, item: Item | None, outcome: Outcome, decision: Decision

@@ -65,6 +65,19 @@ def test_options(icap_client: IcapClient, service: str, method: str) -> None:
     assert "opt-body-type" not in answer.fields
 
 
+def test_options_tells_which_files_need_no_preview(site: Site, started: Keep) -> None:
+    transfer = {"ignore": ["mp4", "ISO"], "complete": ["exe"]}
+    site.changes = {"icap": {"transfer": transfer, "options_ttl": "90s"}}
+    icapd = started(site.start_icapd())
+    with IcapClient("127.0.0.1", site.icap_port) as client:
+        fields = client.options("av/respmod").fields
+    assert fields["transfer-ignore"] == "mp4, iso"
+    assert fields["transfer-complete"] == "exe"
+    assert fields["transfer-preview"] == "*"
+    assert fields["options-ttl"] == "90"
+    assert "send no file named like this, whatever is in it: mp4, iso" in icapd.output()
+
+
 def test_every_answer_has_the_same_istag(icap_client: IcapClient) -> None:
     answers: list[Answer] = [icap_client.options(s) for s in ("av/reqmod", "av/respmod", "")]
     answers.append(icap_client.respmod("av/respmod", GET, ok(1), b"x"))

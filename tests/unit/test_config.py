@@ -128,6 +128,14 @@ WRONG = {
     "no time at all": (
         "icap: {times: {head: 0s}}\n", ":7: icap.times.head: must be at least 100ms."
     ),
+    "an extension with its dot": (
+        "icap: {transfer: {ignore: [.iso]}}\n",
+        ":7: icap.transfer.ignore[0]: '.iso' is no file name extension, such as iso",
+    ),
+    "ignored and complete": (
+        "icap: {transfer: {ignore: [iso], complete: [ISO]}}\n",
+        ":7: icap.transfer: iso stands in both lists.",
+    ),
     "no network": ("icap: {allow_from: [10.0.0.300]}\n", ":7: icap.allow_from[0]: not a network"),
     "one folder for two": (
         "folders:\n  - {name: a, input: x, output: x, quarantine: y}\n",

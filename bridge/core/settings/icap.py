@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -33,6 +34,8 @@ from bridge.core.model import Mode
 from bridge.core.settings.policy import no_skip
 from bridge.core.settings.section import Section
 from bridge.core.units import Address
+
+_EXTENSION = re.compile(r"[A-Za-z0-9_-]{1,20}")
 
 
 class ServiceSettings(Section):
@@ -85,6 +88,29 @@ class IcapTlsSettings(Section):
         return key if certificate is None else fits_certificate(certificate, key)
 
 
+def _extension(value: object) -> str:
+    if not isinstance(value, str) or not _EXTENSION.fullmatch(value):
+        raise ValueError(f"{value!r} is no file name extension, such as iso (without a dot)")
+    return value.lower()
+
+
+Extensions = list[Annotated[str, BeforeValidator(_extension)]]
+
+
+class TransferSettings(Section):
+    """Which files proxies treat otherwise than by a preview, by extension (RFC 3507 4.10.2)."""
+
+    ignore: Extensions = []
+    complete: Extensions = []
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        both = sorted({*self.ignore} & {*self.complete})
+        if both:
+            raise ValueError(f"{both[0]} stands in both lists")
+        return self
+
+
 class IcapSettings(Section):
     """The ICAP door."""
 
@@ -96,6 +122,8 @@ class IcapSettings(Section):
     max_connections_per_client: Count | None = None
     limits: IcapLimits = IcapLimits()
     times: IcapTimes = IcapTimes()
+    options_ttl: Annotated[Duration, AfterValidator(at_least(1, "1s"))] = 3600
+    transfer: TransferSettings = TransferSettings()
     preview: Annotated[int, Field(strict=True, ge=0, le=1 << 20)] = 4096
     policy: Annotated[PolicySetting, AfterValidator(no_skip)] = {}
     on_stall: Annotated[Literal["head"], BeforeValidator(only("head"))] = "head"
