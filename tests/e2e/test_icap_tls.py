@@ -22,7 +22,7 @@ from tests.e2e.test_icap_access import Counted
 from tests.support.authority import Authority
 from tests.support.katabridge import Site, deep_merge
 from tests.support.origin import content
-from tests.support.processes import Program, free_port, wait_until
+from tests.support.processes import Program, free_port, module, wait_until
 
 Keep = Callable[[Program], Program]
 GET = b"GET http://files.example/a HTTP/1.1\r\n\r\n"
@@ -398,3 +398,14 @@ def test_a_client_that_answers_no_close_is_not_kept(
         wait_until(
             lambda: not door.figures("katabridge_icap_connections"), "it is closed, unread", 8
         )
+
+
+def test_a_taken_tls_port_is_one_sentence(site: Site, secure: Secure) -> None:
+    with socket.create_server(("127.0.0.1", secure.port)):
+        command = [*module("icapd.cli"), "--config", site.config]
+        program = Program(command, site.directory / "out.txt")
+        assert program.process.wait(20) == 1
+    assert program.output() == (
+        f"icapd: cannot listen on 127.0.0.1:{secure.port} (icap.tls.listen): "
+        "it is taken by another program.\n"
+    )
