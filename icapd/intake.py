@@ -20,9 +20,10 @@ from bridge.core import (
 )
 from icapd import stall
 from icapd.answer import Answer
-from icapd.channel import SILENCE, Channel, Expired
+from icapd.channel import SILENCE, Channel
 from icapd.protocol import BodyEnd, Data, HttpHead, PreviewEnd, Request, RequestState
 from icapd.stall import Gift, StallGuard
+from icapd.stream import Expired
 
 _log = logging.getLogger(__name__)
 

@@ -10,8 +10,9 @@ import logging
 
 from bridge.core import BodyWriter, Spool, SpoolError
 from icapd.answer import Answer
-from icapd.channel import Channel, Disconnected
+from icapd.channel import Channel
 from icapd.protocol import Data, RequestState
+from icapd.stream import Disconnected
 
 _log = logging.getLogger(__name__)
 

@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 from bridge.core import Address, IcapTlsSettings
 from icapd.access import Access, Entry, Reason, address_of
-from icapd.channel import FLUSH_SECONDS, Channel
+from icapd.channel import Channel
 from icapd.complaints import Complaints
+from icapd.stream import FLUSH_SECONDS
 
 _BACKLOG = 512
 _PAUSE_SECONDS = 0.2

@@ -7,10 +7,11 @@ import logging
 import math
 
 from icapd.answer import CLOSE, Answer
-from icapd.channel import Channel, Disconnected, Expired
+from icapd.channel import Channel
 from icapd.complaints import Complaints
 from icapd.protocol import AnswerState, Encapsulated, ProtocolError, RequestState
 from icapd.service import Refusal, Services
+from icapd.stream import Disconnected, Expired
 from icapd.transaction import Transaction
 
 _log = logging.getLogger(__name__)

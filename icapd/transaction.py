@@ -19,7 +19,7 @@ from bridge.core import (
     unavailable,
 )
 from icapd.answer import Answer
-from icapd.channel import Channel, Disconnected, Expired
+from icapd.channel import Channel
 from icapd.context import client_ip, log_url, object_name, sure_name, user_name
 from icapd.edits import NOT_CACHED, Edit, pass_edit
 from icapd.intake import Intake, Taken
@@ -27,6 +27,7 @@ from icapd.pages import make_page
 from icapd.protocol import HttpHead, ProtocolError, Request, RequestState
 from icapd.relay import give_back
 from icapd.service import Service, Services
+from icapd.stream import Disconnected, Expired
 
 _log = logging.getLogger(__name__)
 

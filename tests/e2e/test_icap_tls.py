@@ -302,9 +302,9 @@ def test_an_early_answer_during_a_big_body_arrives_whole(
     site: Site, secure: Secure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To a client that reads nothing before it has sent all, past the time the rest is read for."""
-    from icapd import channel, server
+    from icapd import server, stream
 
-    monkeypatch.setattr(channel, "_LINGER_SECONDS", 60)
+    monkeypatch.setattr(stream, "_LINGER_SECONDS", 60)
     monkeypatch.setattr(server, "_LOOK_SECONDS", 0.05)
     site.changes = deep_merge(
         site.changes,
@@ -328,9 +328,9 @@ def test_who_waits_for_the_close_gets_it_at_once(
     site: Site, secure: Secure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that does nothing before the close, in a server that would linger for ever."""
-    from icapd import channel
+    from icapd import stream
 
-    monkeypatch.setattr(channel, "_LINGER_SECONDS", 60)
+    monkeypatch.setattr(stream, "_LINGER_SECONDS", 60)
     with running(site) as stop:
         with secure.connect() as sock:
             sock.sendall(OPTIONS.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))

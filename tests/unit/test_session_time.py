@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.core import Core, Door, LineLog
-from icapd import channel, server, transaction
+from icapd import server, stream, transaction
 from icapd.server import IcapServer
 from tests.support.katabridge import Site, deep_merge
 
@@ -127,8 +127,8 @@ def test_an_options_request_with_a_body_and_a_preview(site: Site) -> None:
 def test_a_closed_connection_whose_peer_does_not_read_is_given_up(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(channel, "FLUSH_SECONDS", 0.3)
-    monkeypatch.setattr(channel, "_LINGER_SECONDS", 0.1)
+    monkeypatch.setattr(stream, "FLUSH_SECONDS", 0.3)
+    monkeypatch.setattr(stream, "_LINGER_SECONDS", 0.1)
     set_times(site, write="60s")
 
     async def talk(
