@@ -45,7 +45,7 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 
 test: lint peers
-	$(BIN)/pytest -m "not long" -n 3 --dist loadfile
+	$(BIN)/pytest -m "not long" -n 4 --dist loadfile
 
 test-long: lint peers $(VENV)/.fuzz
 	$(BIN)/pytest -m long

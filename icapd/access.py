@@ -12,7 +12,7 @@ from bridge.core import IcapSettings
 from icapd.complaints import Complaints
 from icapd.service import Refusal
 
-_MAX_REFUSED = 100  # who is told why; more are cut without a word
+_MAX_TOLD = 100  # strangers, and proxies beyond a limit, who are told why; more are cut
 
 
 class Reason(StrEnum):
@@ -30,6 +30,11 @@ class NoEntry(Refusal):
     def __init__(self, status: int, sentence: str, reason: Reason) -> None:
         super().__init__(status, sentence)
         self.reason = reason
+
+    @property
+    def of_stranger(self) -> bool:
+        """Whether the peer may not connect at all."""
+        return self.reason is Reason.ADDRESS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +56,7 @@ class Access:
         self.count = count
         self._served: Counter[str] = Counter()
         self.served = 0  # connections, refused ones not among them
-        self._refused = 0
+        self._told = {True: 0, False: 0}  # strangers or not
 
     def enter(self, peer: str) -> Entry | None:
         """A new connection of `peer`; `leave` must follow. None: it is cut without a word."""
@@ -61,16 +66,20 @@ class Access:
             self.served += 1
             return Entry(peer, None)
         self.count(refusal.reason)
-        self._complaints.say(peer, f"refused with {refusal.status}: {refusal}")
-        if self._refused >= _MAX_REFUSED:
+        sentence = f"refused: {refusal}"
+        if refusal.of_stranger:
+            self._complaints.say_of_stranger(peer, sentence)
+        else:
+            self._complaints.say(peer, sentence)
+        if self._told[refusal.of_stranger] >= _MAX_TOLD:
             return None
-        self._refused += 1
+        self._told[refusal.of_stranger] += 1
         return Entry(peer, refusal)
 
     def leave(self, entry: Entry) -> None:
         """A connection has ended."""
         if entry.refusal is not None:
-            self._refused -= 1
+            self._told[entry.refusal.of_stranger] -= 1
             return
         self.served -= 1
         self._served[entry.peer] -= 1

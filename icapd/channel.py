@@ -55,8 +55,8 @@ class _Connection(ServerConnection):
 class Channel(Stream):
     """A connection with its protocol state in `icap`.
 
-    `closing`: the connection ends after the request under way. `service`: the path that the request
-    under way is for, where there is such a service.
+    `closing`: the connection ends after the request under way. `service` and `case`: what the
+    request under way is for and its number, empty where there is none.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Channel(Stream):
         self._answered = answered
         self.icap: ServerConnection = _Connection(limits, self._count)
         self.service = ""
+        self.case = ""
         self.closing = False
         self._streak = 0  # events without a wait between them
 
@@ -97,6 +98,7 @@ class Channel(Stream):
                 end, begun = self.time() + head, True
             self._resume_reading()
             self._expires, self._expires_mildly = end, False
+            self._late = "a request's head was not complete within icap.times.head"
             await self._bytes_came(None)
         await self._take_turns()
         return event
@@ -127,6 +129,7 @@ class Channel(Stream):
             late = self.time() + self.times.body
             self._expires_mildly = until is not None and until < late
             self._expires = until if self._expires_mildly else late
+            self._late = "the proxy sent nothing of a body for icap.times.body"
             self._wakes_for_writing = or_writable
             if not await self._bytes_came(silence):
                 return SILENCE

@@ -103,7 +103,7 @@ class Intake:
     def _stop_waiting(self) -> None:
         """The body's lifetime is over; within a preview, where nothing may be answered: Expired."""
         if self._channel.icap.request_state is RequestState.PREVIEW:
-            raise Expired
+            raise Expired(_TOO_OLD.detail)
         self._stopped = self._stopped or _TOO_OLD
 
     async def _keep(self, data: bytes) -> None:

@@ -6,15 +6,11 @@ not read: what it does not take waits in the spool.
 
 from __future__ import annotations
 
-import logging
-
 from bridge.core import BodyWriter, Spool, SpoolError
 from icapd.answer import Answer
 from icapd.channel import Channel
 from icapd.protocol import Data, RequestState
-from icapd.stream import Disconnected
-
-_log = logging.getLogger(__name__)
+from icapd.stream import Expired
 
 _PIECE = 256 * 1024
 
@@ -43,12 +39,7 @@ async def give_back(
         if complete:
             return
         if channel.time() >= until:
-            _log.warning(
-                "proxy %s: a body was not complete within icap.times.stream_lifetime, and is cut",
-                channel.peer,
-            )
-            channel.abort()
-            raise Disconnected
+            raise Expired("a body was not complete within icap.times.stream_lifetime")
         event = await channel.next_event(until=until, or_writable=offset < writer.size)
         if not isinstance(event, Data):
             continue

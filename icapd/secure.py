@@ -80,7 +80,7 @@ class TlsPorts:
         entry = self._access.enter(peer)
         if entry is None:
             sock.close()
-        elif entry.refusal is not None and entry.refusal.reason is Reason.ADDRESS:
+        elif entry.refusal is not None and entry.refusal.of_stranger:
             self._access.leave(entry)
             sock.close()
         else:
@@ -101,8 +101,10 @@ class TlsPorts:
             self._serve(channel, entry)
             served = True
         except OSError as error:  # ssl.SSLError is one
-            self._access.count(Reason.HANDSHAKE)
-            self._complaints.say(entry.peer, f"the TLS handshake failed: {_reason(error)}")
+            reason = _reason(error)
+            if entry.refusal is None and reason is not None:
+                self._access.count(Reason.HANDSHAKE)
+                self._complaints.say(entry.peer, f"the TLS handshake failed: {reason}")
         finally:
             if not served:
                 self._access.leave(entry)
@@ -119,11 +121,12 @@ class TlsPorts:
         self._listeners.clear()
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError) -> str | None:
+    """Why a handshake failed; None where the peer just left, as health checks do."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted ({error.verify_message})"
     if isinstance(error, ssl.SSLError):
         return (error.reason or str(error)).replace("_", " ").lower()
     if isinstance(error, ConnectionAbortedError):
         return "it was not complete within icap.times.handshake"
-    return "the peer left"
+    return None

@@ -42,8 +42,8 @@ class IcapServer:
         self._core = core
         self.times = self._settings.times
         self.limits = Limits(**self._settings.limits.model_dump())
-        self._services = Services(core, verdict_log)
         self._complaints = Complaints(asyncio.get_running_loop().time)
+        self._services = Services(core, verdict_log, self._complaints.say)
         self.figures = Figures(core.metrics, lambda: self._access.served)
         self._access = Access(self._settings, self._complaints, self.figures.refused)
         self._tls: TlsPorts | None = None
@@ -142,7 +142,7 @@ class IcapServer:
             self._look.cancel()
         for channel in self._open:
             channel.closing = True
-        self._expire(lambda channel: channel.icap.request_state is RequestState.IDLE)
+        self._expire(lambda channel: not channel.icap.in_request)
         await self._wait(_STOP_SECONDS)
         if self._open:
             await self._core.stop_judging()

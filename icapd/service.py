@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import formatdate
@@ -49,8 +50,12 @@ class Service:
 class Services:
     """The services of this server by path, and what every answer of theirs carries."""
 
-    def __init__(self, core: Core, verdict_log: LineLog) -> None:
+    def __init__(
+        self, core: Core, verdict_log: LineLog, complain: Callable[[str, str], None]
+    ) -> None:
+        """`complain` is told a proxy's address and what is wrong with it."""
         self.core = core
+        self.complain = complain
         self._settings: IcapSettings = core.settings.icap
         self._log = verdict_log
         self._services = {
@@ -100,12 +105,18 @@ class Services:
             ("Service-ID", service.path.replace("/", "-")),
             ("Options-TTL", str(math.ceil(self._settings.options_ttl))),
             ("Date", formatdate(usegmt=True)),
-            ("Max-Connections", str(self._settings.max_connections)),
+            ("Max-Connections", str(self._max_connections)),
             ("Preview", str(self._settings.preview)),
             *self._transfers(),
             ("Allow", "204, 206"),
             ("X-Include", _INCLUDE),
         ]
+
+    @property
+    def _max_connections(self) -> int:
+        """How many a proxy may open (RFC 3507 4.10.2)."""
+        most = self._settings.max_connections
+        return min(most, self._settings.max_connections_per_client or most)
 
     def _transfers(self) -> list[tuple[str, str]]:
         transfer = self._settings.transfer

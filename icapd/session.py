@@ -32,12 +32,12 @@ async def serve(
                 pass
     except Disconnected:
         pass
-    except Expired:
-        _expired(channel, services, complaints)
+    except Expired as late:
+        _expired(channel, services, complaints, late)
     except ProtocolError as error:
         if refusal is None:
             complaints.say(channel.peer, error.sentence)
-        _error(channel, services, error.status)
+        _error(channel, services, refusal.status if refusal is not None else error.status)
     except Exception:
         _log.exception("a fault of katabridge itself on a connection of %s", channel.peer)
         _error(channel, services, 500)
@@ -57,7 +57,7 @@ async def _refuse(channel: Channel, services: Services, refusal: Refusal) -> Non
 
 async def _serve_one(channel: Channel, services: Services, complaints: Complaints) -> bool:
     """One request; False where the connection must end after it."""
-    channel.service = ""
+    channel.service = channel.case = ""
     request = await channel.next_request(channel.times.idle, channel.times.head)
     try:
         service = services.find(request)
@@ -68,13 +68,14 @@ async def _serve_one(channel: Channel, services: Services, complaints: Complaint
         return False
     channel.service = service.path
     channel.closing |= request.wants_close
+    passed = False
     if request.method == "OPTIONS":
         answer = Answer(channel, request, services.fields, services.host)
         answer.empty(200, services.options(service))
     else:
-        await Transaction(channel, request, services, service).run()
+        passed = await Transaction(channel, request, services, service).run()
     await channel.drain()
-    await _drop_rest(channel)
+    await _drop_rest(channel, channel.times.stream_lifetime if passed else channel.times.body)
     channel.icap.next_request()
     if channel.icap.buffered:
         await asyncio.sleep(0)  # who sends many at once does not keep the others waiting
@@ -90,19 +91,23 @@ def _error(channel: Channel, services: Services, status: int) -> None:
     channel.write(channel.icap.send_head(status, fields, Encapsulated()))
 
 
-def _expired(channel: Channel, services: Services, complaints: Complaints) -> None:
+def _expired(channel: Channel, services: Services, complaints: Complaints, late: Expired) -> None:
     # An idle connection is closed in silence: Squid would read 408 as its next answer.
-    if channel.icap.in_request:
-        complaints.say(channel.peer, "a request was not complete in time")
-        _error(channel, services, 408)
+    if not channel.icap.in_request:
+        return
+    begun = channel.icap.answer_state is not AnswerState.IDLE
+    case = f" (case {channel.case})" if channel.case else ""
+    end = "its answer is cut" if begun else "it gets 408"
+    complaints.say(channel.peer, f"{late}; {end}{case}")
+    _error(channel, services, 408)
 
 
-async def _drop_rest(channel: Channel) -> None:
-    """Read what is left of a request that was answered early.
+async def _drop_rest(channel: Channel, seconds: float) -> None:
+    """Read what is left of a request that was answered early; Disconnected where it is too long.
 
-    Disconnected where that takes longer than a body may be silent: nobody waits for it.
+    What is let by may go on for as long as a stream may: the proxy may send all before it reads.
     """
-    until = channel.time() + channel.times.body
+    until = channel.time() + seconds
     while channel.icap.request_state is not RequestState.COMPLETE:
         await channel.next_event(until=until)
         if channel.time() >= until:

@@ -6,6 +6,7 @@ Reading pauses while too much is unread, writing waits while the proxy is slow.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from abc import abstractmethod
 from array import array
 from fcntl import ioctl
@@ -26,7 +27,7 @@ class Disconnected(Exception):
 
 
 class Expired(Exception):
-    """The proxy sent nothing for too long."""
+    """The proxy was waited for long enough; the text says for what, with the key of the time."""
 
 
 class Stream(asyncio.Protocol):
@@ -40,6 +41,7 @@ class Stream(asyncio.Protocol):
         self.peer = "unknown"
         self.lost = False
         self._expires: float | None = None  # loop seconds; None: never
+        self._late = ""  # what is then to be said
         self._expires_mildly = False  # what is then late is not the proxy
         self._eof = False
         self._expired = False
@@ -107,7 +109,7 @@ class Stream(asyncio.Protocol):
 
     async def _bytes_came(self, silence: float | None) -> bool:
         if self._expired:
-            raise Expired
+            raise Expired(self._late)
         waiter: asyncio.Future[bool] = self._loop.create_future()
         self._waiter = waiter
         timer = None
@@ -120,7 +122,7 @@ class Stream(asyncio.Protocol):
             if timer is not None:
                 timer.cancel()
         if self._expired:
-            raise Expired
+            raise Expired(self._late)
         return came
 
     def _wake(self, came: bool = True) -> None:
@@ -144,10 +146,11 @@ class Stream(asyncio.Protocol):
             self._expires = None
             self._wake(False)
         else:
-            self.expire()
+            self.expire(self._late)
 
-    def expire(self) -> None:
-        """The proxy was waited for long enough."""
+    def expire(self, reason: str = "katabridge was stopped") -> None:
+        """The proxy was waited for long enough; `reason` is for the log."""
+        self._late = reason
         self._expires = None
         self._expired = True
         self._wake()
@@ -169,12 +172,15 @@ class Stream(asyncio.Protocol):
     async def drain(self) -> None:
         """Wait until the proxy has taken most of what was sent; Disconnected when it is gone.
 
-        One that does not take it within `times.write` is cut.
+        Expired where it does not take it within `times.write`: it is cut.
         """
         if not self._can_write.is_set():
             self._expires, self._expires_mildly = self.time() + self.times.write, False
+            self._late = "the proxy took nothing of its answer within icap.times.write"
             await self._can_write.wait()
             self._expires = None
+            if self._expired:
+                raise Expired(self._late)
         if self.lost:
             raise Disconnected
 
@@ -228,7 +234,8 @@ class Stream(asyncio.Protocol):
         if self._eof or self._transport.is_closing():
             return
         if self._transport.can_write_eof():
-            self._transport.write_eof()
+            with contextlib.suppress(OSError):  # it has been reset meanwhile
+                self._transport.write_eof()
         elif not await self._read_the_rest():
             return
         self._discarding = True

@@ -31,13 +31,7 @@ from icapd.stream import Disconnected, Expired
 
 _log = logging.getLogger(__name__)
 
-_NO_BODY_STATUS = (204, 304)
-_PEERS_FAULTS: dict[type[BaseException], str] = {
-    Disconnected: "the proxy closed the connection before the body was complete",
-    Expired: "the proxy stopped sending the body",
-    ProtocolError: "the proxy broke the protocol",
-    asyncio.CancelledError: "katabridge was stopped",
-}
+_NO_BODY_STATUS = (204, 205, 304)
 
 
 class Transaction:
@@ -58,20 +52,27 @@ class Transaction:
         context: dict[str, str | None] = {"service": service.path, "proxy": channel.peer}
         self._case = Case(Door.ICAP, service.settings.log_mode, "unnamed", context)
         self._recorded = not request.encapsulated.has_body  # without a body there is no case
+        self._passed = False
+        if request.encapsulated.has_body:
+            channel.case = self._case.id
 
-    async def run(self) -> None:
-        """Answer; raises what the proxy did, or Disconnected, after the record was left."""
+    async def run(self) -> bool:
+        """Answer; whether the message was let by.
+
+        Raises what the proxy did, or Disconnected, after the record was left.
+        """
         writer = self._core.spool.writer()
         try:
             await self._run(writer)
-        except tuple(_PEERS_FAULTS) as error:
-            self._record_failure(_PEERS_FAULTS[type(error)])
+        except (Disconnected, Expired, ProtocolError, asyncio.CancelledError) as error:
+            self._record_failure(_reason(error))
             raise
         except Exception:
             _log.exception("a fault of katabridge itself; case %s is blocked", self._case.id)
             self._block_for_own_fault()
         finally:
             writer.discard()
+        return self._passed
 
     async def _run(self, writer: BodyWriter) -> None:
         self._describe_case()
@@ -128,6 +129,7 @@ class Transaction:
 
     async def _give_back(self, taken: Taken, writer: BodyWriter) -> None:
         """The message as it came, or with an edited head: 204 or 206 where legal, else whole."""
+        self._passed = True
         icap = self._channel.icap
         if not self._answer.begun:
             edit = self._edit(taken)
@@ -200,13 +202,16 @@ class Transaction:
                 return False
             if self._http_request.method in ("HEAD", "CONNECT"):
                 return False
+            # without a length a body ends with its connection: a proxy may have unchunked it
+            if status is not None and not 300 <= status < 400 and carrying.content_length is None:
+                return True
         return carrying.announces_body
 
     def _withheld(self) -> Outcome:
         outcome = unavailable(
             "the proxy withholds the body: its largest message size for ICAP must not be 0"
         )
-        _log.error("proxy %s: %s", self._channel.peer, outcome.detail)
+        self._services.complain(self._channel.peer, outcome.detail or "")
         return replace(outcome, rule="withheld")
 
     def _note_short_body(self, item: Item) -> None:
@@ -215,3 +220,14 @@ class Transaction:
         if length is not None and item.size < length:
             note = f"judged on a part: {item.size} of {length} bytes arrived"
             self._case.context["note"] = note
+
+
+def _reason(error: BaseException) -> str:
+    """Why a body never came in whole, for its record."""
+    if isinstance(error, ProtocolError):
+        return f"the proxy broke the protocol: {error.sentence}"
+    if isinstance(error, Expired):
+        return str(error)
+    if isinstance(error, Disconnected):
+        return "the proxy closed the connection before the body was complete"
+    return "katabridge was stopped"

@@ -127,6 +127,10 @@ def _fault(path: Path, lines: _Lines, detail: ErrorDetails) -> tuple[int, str]:
         sentence = _unknown(location)
     elif detail["type"] == "missing":
         sentence = "this key is missing."
+    elif detail["type"] in ("model_type", "dict_type"):
+        sentence = "keys are expected below it; take it out where there are none."
+    elif detail["type"] == "too_short":
+        sentence = "it must not be empty."
     else:
         sentence = detail["msg"].removeprefix("Value error, ").removesuffix(".") + "."
     line = lines.of(location)

@@ -59,6 +59,17 @@ def at_least(minimum: float, words: str) -> Callable[[float], float]:
     return check
 
 
+def between(least: float, most: float, words: str) -> Callable[[Any], Any]:
+    """Takes numbers from `least` to `most`; `words` are the two for people."""
+
+    def check(value: Any) -> Any:
+        if not least <= value <= most:
+            raise ValueError(f"must be {words}")
+        return value
+
+    return check
+
+
 def _with_certificates(path: Path) -> Path:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)

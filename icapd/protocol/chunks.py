@@ -15,6 +15,7 @@ from icapd.protocol.grammar import (
     refuse_stray,
 )
 
+_TRAILERS_END = CRLF + CRLF
 LAST_CHUNK = b"0\r\n\r\n"
 LAST_CHUNK_IEOF = b"0; ieof\r\n\r\n"
 _MAX_PIECES = 1000  # in one go, so that a body of tiny chunks does not hold up other work
@@ -31,14 +32,16 @@ class ChunkReader:
     """Takes one chunked body off the front of a buffer.
 
     `read` gives `Data` with all that is buffered of it, then `BodyEnd`, or None when it needs more.
+    `lenient`: one blank line may stand before the first chunk size (Traffic Server).
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, lenient: bool = False) -> None:
         self._limits = limits
+        self._searched = 0  # bytes of an incomplete line, or of trailers, that hold no end
         self._state = _State.SIZE
         self._left = 0
         self._last = ChunkLine(0)
-        self._blank_allowed = True
+        self._blank_allowed = lenient
 
     def read(self, buffer: bytearray) -> Data | BodyEnd | None:
         """Consume what can be consumed; raise `ProtocolError` for bad framing."""
@@ -60,12 +63,13 @@ class ChunkReader:
         return self._read_size(buffer)
 
     def _read_size(self, buffer: bytearray) -> bool:
-        end = buffer.find(CRLF, 0, self._limits.chunk_line + 2)
+        end = buffer.find(CRLF, self._searched, self._limits.chunk_line + 2)
         if end < 0:
-            refuse_stray(buffer)
             if len(buffer) > self._limits.chunk_line:
                 raise ProtocolError("A chunk line is too long.")
+            self._await(buffer, CRLF)
             return False
+        self._searched = 0
         line = bytes(buffer[:end])
         del buffer[: end + 2]
         if not line and self._blank_allowed:
@@ -78,6 +82,11 @@ class ChunkReader:
         else:
             self._last, self._state = chunk, _State.TRAILERS
         return True
+
+    def _await(self, buffer: bytearray, end: bytes) -> None:
+        """Refuse early what can hold no end; each byte is looked at once."""
+        refuse_stray(buffer, self._searched)
+        self._searched = max(len(buffer) - len(end) + 1, 0)
 
     def _read_data(self, buffer: bytearray, pieces: list[bytes]) -> bool:
         if not buffer:
@@ -104,12 +113,13 @@ class ChunkReader:
         if buffer.startswith(CRLF):
             del buffer[:2]
         else:
-            end = buffer.find(b"\r\n\r\n", 0, self._limits.trailers)
+            end = buffer.find(_TRAILERS_END, self._searched, self._limits.trailers)
             if end < 0:
-                refuse_stray(buffer)
                 if len(buffer) >= self._limits.trailers:
                     raise ProtocolError("The trailers are too long.")
+                self._await(buffer, _TRAILERS_END)
                 return None
+            self._searched = 0
             trailers = parse_fields(bytes(buffer[: end + 2]), self._limits.fields)
             del buffer[: end + 4]
         return BodyEnd(self._last.ieof, self._last.use_original_body, trailers)

@@ -9,7 +9,8 @@ Productions, as they are read here:
     Preview         = 1*12DIGIT
     chunk           = 1*15HEX [ chunk-ext ] CRLF data CRLF
     last-chunk      = 1*15"0" [ chunk-ext ] CRLF *message-header CRLF
-    chunk-ext       = *( ";" name [ "=" value ] )   "ieof", "use-original-body=" 1*15DIGIT
+    chunk-ext       = *( ";" *blank token [ "=" ( token | quoted-string ) ] )
+                      of these "ieof" and "use-original-body=" 1*15DIGIT mean something
 
 What is read beyond the RFC is in DEPARTURES, each with the client that needs it. Nothing else is.
 """
@@ -32,7 +33,11 @@ _STATUS_LINE = re.compile(rb"ICAP/([0-9])\.([0-9]) ([0-9]{3})(?: ([^\r\n\0]*))?"
 _FIELDS = re.compile(rb"(?:" + _TOKEN + rb":[^\r\n\0]*\r\n)*")
 _STRAY = re.compile(rb"(?<!\r)\n|\0|\r(?=[^\n])")
 _ENTRY = re.compile(r"([A-Za-z-]+)=([0-9]{1,9})")
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;([^\r\n\0]*))?")
+_VALUE = _TOKEN + rb"|\"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~])*\""
+_EXTENSION = re.compile(rb";[ \t]*(" + _TOKEN + rb")(?:=(" + _VALUE + rb"))?")
+_CHUNK_LINE = re.compile(
+    rb"([0-9A-Fa-f]{1,15})((?:;[ \t]*" + _TOKEN + rb"(?:=(?:" + _VALUE + rb"))?)*)"
+)
 _OFFSET = re.compile(rb"[0-9]{1,15}")
 _CONTROL = re.compile(r"[^\x20-\x7e\xa0-\xff]")
 
@@ -49,14 +54,15 @@ class Departure(NamedTuple):
 
 DEPARTURES = (
     Departure("up to two blank lines before a request line", "any, as RFC 2616 4.1 asks"),
-    Departure("one blank line before the first chunk size", "Traffic Server"),
-    Departure("`0; ieof` where no preview is under way ends the body", "Traffic Server"),
+    Departure("without Preview: one blank line before the first chunk size", "Traffic Server"),
+    Departure("without Preview: `0; ieof` ends the body", "Traffic Server"),
     Departure("bytes behind a request with `Connection: close` are dropped", "Traffic Server"),
     Departure("`Transfer-Encoding: chunked` in the ICAP head where a body follows", "Nextcloud"),
     Departure("a field that is a list may be repeated (`Allow`)", "c-icap-client"),
     Departure("encapsulated HTTP heads are not parsed before they are used", "ownCloud"),
     Departure("a Content-Length inside that is not the body's length", "Nextcloud, c-icap-client"),
     Departure("OPTIONS without Encapsulated", "Squid, g3proxy"),
+    Departure("no Host, or a false one: it decides nothing", "Nextcloud, ownCloud, Traffic Server"),
 )
 
 
@@ -169,12 +175,13 @@ def parse_chunk_line(line: bytes) -> ChunkLine:
     if match is None:
         raise ProtocolError("A chunk size is malformed.")
     size = int(match[1], 16)
-    if match[2] is None:
+    if not match[2]:
         return ChunkLine(size)
     ieof, original = False, None
-    for extension in match[2].split(b";"):
-        name, _, value = extension.strip(b" \t").partition(b"=")
+    for name, value in _EXTENSION.findall(match[2]):
         if name.lower() == b"ieof":
+            if value or ieof:
+                raise ProtocolError("An ieof has a value, or stands twice.")
             ieof = True
         elif name.lower() == b"use-original-body":
             if _OFFSET.fullmatch(value) is None or original is not None:

@@ -35,9 +35,9 @@ class Request:
     @property
     def path(self) -> str:
         """The service asked for; clients get scheme, host and port wrong, so only this counts."""
-        rest = self.uri.partition("://")[2]
-        path = rest.partition("/")[2] if rest else self.uri
-        return path.partition("?")[0].strip("/")
+        uri = self.uri.partition("?")[0]
+        _, absolute, rest = uri.partition("://")
+        return (rest.partition("/")[2] if absolute else uri).strip("/")
 
     @property
     def request_head(self) -> bytes:
@@ -70,6 +70,11 @@ class Response:
     fields: dict[str, str]
     encapsulated: Encapsulated
     heads: bytes = b""
+
+    @property
+    def preview(self) -> int:
+        """An answer has no preview, and no client that is forgiven what a preview forbids."""
+        return 0
 
     @property
     def http_head(self) -> bytes:
@@ -117,5 +122,5 @@ def _check_framing(fields: dict[str, str], encapsulated: Encapsulated) -> None:
         if not encapsulated.has_body:
             raise ProtocolError("Transfer-Encoding announces a body, Encapsulated none.")
     length = parse_number(fields, "content-length")
-    if length is not None and (length or encapsulated.has_body):
+    if length is not None and (length or encapsulated.has_body or encapsulated.heads_size):
         raise ProtocolError("Content-Length contradicts Encapsulated and chunks.")

@@ -22,6 +22,10 @@ class Head(Protocol):
     encapsulated: Encapsulated
     heads: bytes
 
+    @property
+    def preview(self) -> int | None:
+        """How much of the body comes first; None: all of it."""
+
 
 HeadT = TypeVar("HeadT", bound=Head)
 
@@ -80,7 +84,10 @@ class MessageReader(Generic[HeadT]):
 
     def continue_body(self) -> None:
         """Expect a second run of chunks: what follows the preview."""
-        self._chunks = ChunkReader(self._limits)
+        self._expect_chunks(lenient=False)
+
+    def _expect_chunks(self, *, lenient: bool) -> None:
+        self._chunks = ChunkReader(self._limits, lenient=lenient)
         self._state = _State.CHUNKS
 
     def next_message(self) -> None:
@@ -122,7 +129,7 @@ class MessageReader(Generic[HeadT]):
         head.heads = bytes(self._buffer[:size])
         del self._buffer[:size]
         if head.encapsulated.has_body:
-            self.continue_body()
+            self._expect_chunks(lenient=head.preview is None)
         else:
             self._state = _State.DONE
         return head

@@ -81,12 +81,12 @@ class ServerConnection:
                 if self._exchange.request is RequestState.PREVIEW:
                     self._count_preview(part)
                 return part
+            if isinstance(part, BodyEnd):
+                return self._body_ends(part)
         except ProtocolError as error:
             self._fault = error
             self._exchange.fail()
             raise
-        if isinstance(part, BodyEnd):
-            return self._body_ends(part)
         if isinstance(part, Request):
             self._begin(part)
             return part
@@ -99,6 +99,8 @@ class ServerConnection:
 
     def _body_ends(self, end: BodyEnd) -> Event:
         was_preview = self._exchange.request is RequestState.PREVIEW
+        if end.ieof and self._continued:
+            raise ProtocolError("An ieof stands behind 100 Continue, where no preview is.")
         self._exchange.move_request(Move.END_IEOF if end.ieof else Move.END)
         return PREVIEW_END if was_preview and not end.ieof else end
 

@@ -84,6 +84,8 @@ def find_target(
     def offering(method: str, names: Iterable[str]) -> Service | None:
         return next((services[name] for name in names if method in methods[name]), None)
 
+    if reqmod is not None and "REQMOD" not in methods[reqmod]:
+        raise Unreachable(f"{host}:{port} offers no REQMOD at {reqmod!r}.")
     for_reqmod = [path] if reqmod is None else [reqmod]
     target = Target(
         offering("RESPMOD", services), offering("REQMOD", for_reqmod), methods, may_change

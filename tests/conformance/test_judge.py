@@ -110,7 +110,7 @@ RIGHT = {
 }
 WRONG = {
     "an offset too small": (
-        "the offsets around res-hdr do not match what was sent",
+        "A chunk size is malformed.",
         PLAIN,
         whole(offset=len(OK) - 2),
     ),

@@ -184,7 +184,7 @@ def test_who_is_not_allowed_gets_403_and_is_logged(site: Site, started: Keep) ->
         answer = client.respmod("av/respmod", GET, ok(68), EICAR)
     assert answer.status == 403
     assert site.records() == []
-    line = "proxy 127.0.0.1: refused with 403: its address is not in icap.allow_from"
+    line = "proxy 127.0.0.1: refused: its address is not in icap.allow_from"
     assert line in icapd.output()
 
 
@@ -427,7 +427,9 @@ def test_a_slow_reader_of_an_oversize_body_gets_all_of_it(
         while not answer.endswith(b"\r\n0\r\n\r\n"):
             answer += sock.recv(1 << 16)
         sender.join()
-    assert _dechunk(answer[answer.index(OK) + len(OK) :]) == body
+    # oversize or, where the first piece is too much for the spool, unavailable: an edited head
+    _, _, given = answer.split(b"\r\n\r\n", 2)
+    assert _dechunk(given) == body
 
 
 @pytest.mark.parametrize("preview", [None, 1024, 200_000])
@@ -501,7 +503,8 @@ def test_what_is_out_of_caches_already_passes_as_it_came(site: Site, started: Ke
         (GET, ok(5), True),
         (GET, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", True),
         (GET, ok(0), False),
-        (GET, OK, False),
+        (GET, OK, True),
+        (GET, b"HTTP/1.1 302 Found\r\nLocation: /b\r\n\r\n", False),
         (GET, b"HTTP/1.1 200 OK\r\nContent-Length: 0000000000000068\r\n\r\n", True),
         (GET, b"HTTP/1.1 200 OK\r\nContent-Length: 68, 68\r\n\r\n", True),
         (GET, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 68\r\n\r\n", True),

@@ -123,7 +123,18 @@ WRONG = {
         ":7: icap.tls.client_ca: {folder}/client.key holds no certificate in PEM.",
     ),
     "a head for nobody": (
-        "icap: {limits: {head: 100B}}\n", ":7: icap.limits.head: must be at least 1KiB."
+        "icap: {limits: {head: 100B}}\n", ":7: icap.limits.head: must be 1KiB to 1MiB."
+    ),
+    "a head without bound": (
+        "icap: {limits: {head: 99TiB}}\n", ":7: icap.limits.head: must be 1KiB to 1MiB."
+    ),
+    "an empty section": (
+        "icap:\n  limits:\n",
+        ":8: icap.limits: keys are expected below it; take it out where there are none.",
+    ),
+    "TLS nowhere": (
+        "icap: {tls: {listen: [], cert: client.pem, key: client.key}}\n",
+        ":7: icap.tls.listen: it must not be empty.",
     ),
     "no time at all": (
         "icap: {times: {head: 0s}}\n", ":7: icap.times.head: must be at least 100ms."

@@ -26,11 +26,11 @@ REQUEST_LINE_IN_RES_HDR = (
 # what is sent, and the first thing that is one step too much
 CASES: dict[str, tuple[bytes, bytes | None]] = {
     "up to two blank lines before a request line": (b"\r\n\r\n" + OPTIONS, b"\r\n" * 3 + OPTIONS),
-    "one blank line before the first chunk size": (
+    "without Preview: one blank line before the first chunk size": (
         respmod(b"\r\n2\r\nab\r\n0\r\n\r\n"),
-        respmod(b"\r\n\r\n2\r\nab\r\n0\r\n\r\n"),
+        respmod(b"\r\n2\r\nab\r\n0\r\n\r\n", preview=2),
     ),
-    "`0; ieof` where no preview is under way ends the body": (
+    "without Preview: `0; ieof` ends the body": (
         respmod(b"2\r\nab\r\n0; ieof\r\n\r\n"),
         respmod(b"2; ieof\r\nab\r\n0\r\n\r\n"),
     ),
@@ -58,6 +58,7 @@ CASES: dict[str, tuple[bytes, bytes | None]] = {
         OPTIONS,
         b"RESPMOD icap://h/ ICAP/1.0\r\nHost: h\r\n\r\n",
     ),
+    "no Host, or a false one: it decides nothing": (OPTIONS.replace(b"Host: h\r\n", b""), None),
 }
 
 

@@ -105,6 +105,28 @@ def test_a_chunk_line_that_names_an_offset() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "ieof"),
+    [
+        (b'0; foo="a; ieof; b"', False),
+        (b'0; foo="a \\" b"; ieof', True),
+        (b"0;a=b;IEOF", True),
+        (b"0; ieofx", False),
+    ],
+)
+def test_only_an_extension_of_its_own_is_ieof(line: bytes, ieof: bool) -> None:
+    assert parse_chunk_line(line).ieof is ieof
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"5;", b"0;;;", b"0; ieof=no", b"0; ieof; ieof", b"5;\x01=\xff", b'0; a="b', b"0; a =b"],
+)
+def test_extensions_that_are_none(line: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        parse_chunk_line(line)
+
+
+@pytest.mark.parametrize(
     "line",
     [b"", b"-1", b"+5", b"0x5", b"1_0", b" 5", b"5 ", b"g", b"f" * 16, b"5\n", b"5;a\x00", b"5 5"],
 )

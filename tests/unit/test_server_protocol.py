@@ -20,6 +20,7 @@ from icapd.protocol import (
     Request,
     RequestState,
     ServerConnection,
+    chunks,
 )
 from tests.support.seeds import CONVERSATION, GET, OK, respmod
 
@@ -155,6 +156,9 @@ def test_an_answer_instead_of_100_ends_the_request() -> None:
         ("/av/respmod", "av/respmod"),
         ("av/respmod", "av/respmod"),
         ("icap://h/av/respmod/", "av/respmod"),
+        ("icap://h:1344?mode=a/b", ""),
+        ("/av/respmod?u=http://x/y", "av/respmod"),
+        ("icap://h/av/respmod?u=http://x/y", "av/respmod"),
     ],
 )
 def test_only_the_path_counts(uri: str, path: str) -> None:
@@ -283,6 +287,13 @@ OPTIONS = b"OPTIONS icap://h/ ICAP/1.0\r\n"
         (OPTIONS + b"Content-Length: 0\r\nContent-Length: 1\r\n\r\n", "Two different"),
         (respmod(b"", b"Content-Length: 0"), "Content-Length contradicts"),
         (respmod(b"", b"Transfer-Encoding: chunked, chunked"), "chunked, nothing else"),
+        (
+            b"REQMOD icap://h/ ICAP/1.0\r\nContent-Length: 0\r\n"
+            b"Encapsulated: req-hdr=0, null-body=9\r\n\r\n",
+            "Content-Length contradicts",
+        ),
+        (respmod(b"1\r\nx\r\n\r\n1\r\ny\r\n"), "chunk size"),
+        (respmod(b"1\r\nx\r\n\r\n0\r\n\r\n"), "chunk size"),
         (respmod(b"1\n"), "without CRLF"),
         (respmod(b"1\r\nxx"), "longer than its size"),
         (respmod(b"1; ieof\r\n"), "last chunk stands at another"),
@@ -367,3 +378,36 @@ def test_an_offset_without_206_is_our_mistake() -> None:
     connection.send_head(200, [], BODY, OK)
     with pytest.raises(LocalProtocolError, match="outside a 206"):
         connection.send_end(use_original_body=0)
+
+
+@pytest.mark.parametrize(
+    ("rest", "sentence"),
+    [(b"\r\n1\r\ny\r\n0\r\n\r\n", "chunk size"), (b"1\r\ny\r\n0; ieof\r\n\r\n", "behind 100")],
+)
+def test_what_traffic_server_is_forgiven_is_not_forgiven_after_100(
+    rest: bytes, sentence: str
+) -> None:
+    connection = ServerConnection()
+    connection.receive_data(respmod(b"1\r\nx\r\n0\r\n\r\n", preview=1))
+    events(connection)
+    connection.send_continue()
+    connection.receive_data(rest)
+    with pytest.raises(ProtocolError, match=sentence):
+        events(connection)
+
+
+@pytest.mark.parametrize("begun", [b"0\r\nX: ", b"5; x="])
+def test_lines_that_drip_are_looked_at_once(begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+
+    def count(buffer: bytearray, start: int = 0) -> None:
+        nonlocal looked
+        looked += len(buffer) - start
+
+    monkeypatch.setattr(chunks, "refuse_stray", count)
+    connection = ServerConnection()
+    connection.receive_data(respmod(begun))
+    for _ in range(4000):
+        assert isinstance(events(connection), list)
+        connection.receive_data(b"a")
+    assert looked < 6 * 4000

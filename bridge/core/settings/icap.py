@@ -27,6 +27,7 @@ from bridge.core.fields import (
     PolicySetting,
     Size,
     at_least,
+    between,
     fits_certificate,
     only,
 )
@@ -54,11 +55,15 @@ class ServiceSettings(Section):
 class IcapLimits(Section):
     """How much of a message is kept while it is incomplete: bytes, `fields` a number of lines."""
 
-    head: Annotated[Size, AfterValidator(at_least(1 << 10, "1KiB"))] = 64 << 10
-    fields: Annotated[int, Field(strict=True, ge=20)] = 200
-    encapsulated_heads: Annotated[Size, AfterValidator(at_least(8 << 10, "8KiB"))] = 256 << 10
-    chunk_line: Annotated[Size, AfterValidator(at_least(64, "64B"))] = 4 << 10
-    trailers: Annotated[Size, AfterValidator(at_least(256, "256B"))] = 16 << 10
+    head: Annotated[Size, AfterValidator(between(1 << 10, 1 << 20, "1KiB to 1MiB"))] = 64 << 10
+    fields: Annotated[int, Field(strict=True), AfterValidator(between(20, 5000, "20 to 5000"))] = (
+        200
+    )
+    encapsulated_heads: Annotated[
+        Size, AfterValidator(between(8 << 10, 16 << 20, "8KiB to 16MiB"))
+    ] = 256 << 10
+    chunk_line: Annotated[Size, AfterValidator(between(64, 64 << 10, "64B to 64KiB"))] = 4 << 10
+    trailers: Annotated[Size, AfterValidator(between(256, 1 << 20, "256B to 1MiB"))] = 16 << 10
 
 
 class IcapTimes(Section):
