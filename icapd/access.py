@@ -101,13 +101,3 @@ class Access:
             sentence = "icap.max_connections_per_client is reached"
             return NoEntry(503, sentence, Reason.CLIENT_CONNECTIONS)
         return None
-
-
-def address_of(peername: tuple[object, ...] | None) -> str:
-    """The address in a socket's peer name; an IPv4 one that came by an IPv6 socket as IPv4."""
-    text = str(peername[0]) if peername else "unknown"
-    try:
-        mapped = getattr(ip_address(text), "ipv4_mapped", None)
-    except ValueError:
-        return text
-    return str(mapped or text)

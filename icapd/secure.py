@@ -8,10 +8,10 @@ import ssl
 from collections.abc import Callable
 
 from bridge.core import Address, IcapTlsSettings
-from icapd.access import Access, Entry, Reason, address_of
+from icapd.access import Access, Entry, Reason
 from icapd.channel import Channel
 from icapd.complaints import Complaints
-from icapd.stream import FLUSH_SECONDS
+from icapd.stream import FLUSH_SECONDS, address_of
 
 _BACKLOG = 512
 _PAUSE_SECONDS = 0.2

@@ -10,11 +10,11 @@ import contextlib
 from abc import abstractmethod
 from array import array
 from fcntl import ioctl
+from ipaddress import ip_address
 from termios import TIOCOUTQ
 from typing import cast
 
 from bridge.core import IcapTimes
-from icapd.access import address_of
 from icapd.protocol import ProtocolError
 
 _UNREAD_MAX = 256 << 10  # as much as is read at once
@@ -242,3 +242,13 @@ class Stream(asyncio.Protocol):
         self._resume_reading()
         while not self._eof:
             await self._bytes_came(None)
+
+
+def address_of(peername: tuple[object, ...] | None) -> str:
+    """The address in a socket's peer name; an IPv4 one that came by an IPv6 socket as IPv4."""
+    text = str(peername[0]) if peername else "unknown"
+    try:
+        mapped = getattr(ip_address(text), "ipv4_mapped", None)
+    except ValueError:
+        return text
+    return str(mapped or text)
