@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import ssl
 
 from icapd.answer import CLOSE, Answer
 from icapd.channel import Channel
@@ -31,7 +32,8 @@ async def serve(
             while await _serve_one(channel, services, complaints):
                 pass
     except Disconnected:
-        pass
+        if isinstance(channel.lost_by, ssl.SSLError):
+            complaints.say(channel.peer, f"its TLS broke: {channel.lost_by.reason}")
     except Expired as late:
         _expired(channel, services, complaints, late)
     except ProtocolError as error:

@@ -40,6 +40,7 @@ class Stream(asyncio.Protocol):
         self.times = times or IcapTimes()
         self.peer = "unknown"
         self.lost = False
+        self.lost_by: Exception | None = None
         self._expires: float | None = None  # loop seconds; None: never
         self._late = ""  # what is then to be said
         self._expires_mildly = False  # what is then late is not the proxy
@@ -89,7 +90,7 @@ class Stream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
-        del exc
+        self.lost_by = exc
         self.lost = self._eof = True
         self._can_write.set()
         self._gone.set()

@@ -8,7 +8,6 @@ import signal
 import socket
 import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -309,11 +308,6 @@ def test_over_limit_files_truncated(site: Site, started: Keep, ask: Callable[...
 # -- weeks later ----------------------------------------------------------------------------------
 
 
-def resident_kib(program: Program) -> int:
-    status = Path(f"/proc/{program.process.pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0])
-
-
 def mixed_requests(site: Site, count: int) -> None:
     """Judged, blocked, unjudged, broken and given up, small and large, one after another."""
     known, large = content(5000, 1), content(400_000, 2)
@@ -337,12 +331,12 @@ def test_descriptor_spool_file_and_memory_leaks(serving: Serving) -> None:
     site, icapd = serving.site, serving.icapd
     mixed_requests(site, 20)
     wait_until(lambda: not icapd.connections(site.icap_port), "all are gone")
-    before = icapd.descriptors(), resident_kib(icapd)
+    before = icapd.descriptors(), icapd.resident_kib()
     mixed_requests(site, 100)
     wait_until(lambda: icapd.descriptors() <= before[0], "the descriptors are given back")
     wait_until(lambda: not list(serving.spool.iterdir()), "the spool is empty")
     # 40 MB went through the spool and 100 bodies of 400 kB were given up: a hundredth may stay
-    assert resident_kib(icapd) < before[1] + 20 * 1024
+    assert icapd.resident_kib() < before[1] + 20 * 1024
 
 
 # -- nobody notices -------------------------------------------------------------------------------

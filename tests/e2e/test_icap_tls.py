@@ -19,7 +19,7 @@ from bridge.core import Core, Door, LineLog
 from bridge.emulator import EICAR
 from icapd.server import IcapServer
 from tests.e2e.test_icap_access import Counted
-from tests.support.authority import Authority
+from tests.support.certificates import Authority
 from tests.support.katabridge import Site, deep_merge
 from tests.support.origin import content
 from tests.support.processes import Program, free_port, module, wait_until
@@ -409,3 +409,13 @@ def test_a_taken_tls_port_is_one_sentence(site: Site, secure: Secure) -> None:
         f"icapd: cannot listen on 127.0.0.1:{secure.port} (icap.tls.listen): "
         "it is taken by another program.\n"
     )
+
+
+def test_a_record_of_tls_that_is_damaged_is_said(site: Site, secure: Secure, started: Keep) -> None:
+    icapd = started(site.start_icapd())
+    with secure.connect() as sock:
+        sock.sendall(OPTIONS)
+        answer(sock)
+        with socket.socket(fileno=socket.dup(sock.fileno())) as below:
+            below.send(b"\x17\x03\x03\x00\x40" + b"Z" * 64)
+            wait_until(lambda: "its TLS broke: " in icapd.output(), "a line of the log")

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.long.test_long_runs import resident_kib
 from tests.support.driver import finals
 from tests.support.katabridge import Site
 from tests.support.processes import Program, module, wait_until
@@ -78,13 +77,13 @@ def test_broken_conversations_at_a_running_icapd(site: Site, started: Keep) -> N
             return list(clients.map(lambda seed: converse(site.icap_port, seed), seed_range))
 
     run(range(1000))
-    before = icapd.descriptors(), resident_kib(icapd)
+    before = icapd.descriptors(), icapd.resident_kib()
     answers = run(range(1000, 9000))
     refused = [each for each in answers if each and each[-1] in (400, 505)]
     assert len(refused) > 2000
     assert sum(200 in each or 204 in each for each in answers) > 2000
     wait_until(lambda: not icapd.connections(site.icap_port), "every connection is closed")
     assert icapd.descriptors() <= before[0] + 16, "more than the connections to KATA"
-    assert resident_kib(icapd) < before[1] + 20 * 1024
+    assert icapd.resident_kib() < before[1] + 20 * 1024
     spool = site.directory / "spool" / "test.icap.0"
     wait_until(lambda: not list(spool.iterdir()), "the spool is empty")

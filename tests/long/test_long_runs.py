@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -21,12 +20,6 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 Keep = Callable[[Program], Program]
 GET = b"GET http://files.example/a HTTP/1.1\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\n\r\n"
-
-
-def resident_kib(program: Program) -> int:
-    """The memory a program holds."""
-    status = Path(f"/proc/{program.process.pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0])
 
 
 def test_a_hundred_large_downloads_four_at_a_time(
@@ -64,8 +57,8 @@ def test_twenty_thousand_requests_leave_descriptors_and_memory_flat(
                 client.reqmod("av/reqmod", GET, None)
 
     run(500)
-    before = icapd.descriptors(), resident_kib(icapd)
+    before = icapd.descriptors(), icapd.resident_kib()
     run(5000)
     wait_until(lambda: icapd.descriptors() <= before[0], "the descriptors are given back")
-    assert resident_kib(icapd) < before[1] + 20 * 1024
+    assert icapd.resident_kib() < before[1] + 20 * 1024
     assert len(site.records()) == 5500 * 3

@@ -35,6 +35,7 @@ class Authority:
     """A certificate authority of a test; `certificate` is its file, readable for everybody."""
 
     def __init__(self, folder: Path, name: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _subject(name)
