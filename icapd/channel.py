@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from bridge.core import IcapTimes
+from icapd.peer import Disconnected
 from icapd.protocol import (
     Encapsulated,
     Event,
@@ -19,7 +20,7 @@ from icapd.protocol import (
     RequestState,
     ServerConnection,
 )
-from icapd.stream import Disconnected, Stream
+from icapd.stream import Stream
 
 _MAX_STREAK = 8
 

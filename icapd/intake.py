@@ -21,9 +21,9 @@ from bridge.core import (
 from icapd import stall
 from icapd.answer import Answer
 from icapd.channel import SILENCE, Channel
+from icapd.peer import Expired
 from icapd.protocol import BodyEnd, Data, HttpHead, PreviewEnd, Request, RequestState
 from icapd.stall import Gift, StallGuard
-from icapd.stream import Expired
 
 _log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from bridge.core import BodyWriter, Spool, SpoolError
 from icapd.answer import Answer
 from icapd.channel import Channel
+from icapd.peer import Expired
 from icapd.protocol import Data, RequestState
-from icapd.stream import Expired
 
 _PIECE = 256 * 1024
 

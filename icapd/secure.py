@@ -11,7 +11,8 @@ from bridge.core import Address, IcapTlsSettings
 from icapd.access import Access, Entry, Reason
 from icapd.channel import Channel
 from icapd.complaints import Complaints
-from icapd.stream import FLUSH_SECONDS, address_of
+from icapd.peer import address_of
+from icapd.stream import FLUSH_SECONDS
 
 _BACKLOG = 512
 _PAUSE_SECONDS = 0.2

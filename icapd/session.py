@@ -10,9 +10,9 @@ import ssl
 from icapd.answer import CLOSE, Answer
 from icapd.channel import Channel
 from icapd.complaints import Complaints
+from icapd.peer import Disconnected, Expired
 from icapd.protocol import AnswerState, Encapsulated, ProtocolError, RequestState
 from icapd.service import Refusal, Services
-from icapd.stream import Disconnected, Expired
 from icapd.transaction import Transaction
 
 _log = logging.getLogger(__name__)

@@ -10,24 +10,16 @@ import contextlib
 from abc import abstractmethod
 from array import array
 from fcntl import ioctl
-from ipaddress import ip_address
 from termios import TIOCOUTQ
 from typing import cast
 
 from bridge.core import IcapTimes
+from icapd.peer import Disconnected, Expired, address_of
 from icapd.protocol import ProtocolError
 
 _UNREAD_MAX = 256 << 10  # as much as is read at once
 _LINGER_SECONDS = 2.0
 FLUSH_SECONDS = 30.0  # for what is not sent yet when a connection is closed
-
-
-class Disconnected(Exception):
-    """The proxy closed the connection where more was expected."""
-
-
-class Expired(Exception):
-    """The proxy was waited for long enough; the text says for what, with the key of the time."""
 
 
 class Stream(asyncio.Protocol):
@@ -43,6 +35,7 @@ class Stream(asyncio.Protocol):
         self.lost_by: Exception | None = None
         self._expires: float | None = None  # loop seconds; None: never
         self._late = ""  # what is then to be said
+        self._untaken: int | None = None  # bytes that the proxy had not taken when last looked
         self._expires_mildly = False  # what is then late is not the proxy
         self._eof = False
         self._expired = False
@@ -141,7 +134,7 @@ class Stream(asyncio.Protocol):
 
     def look(self, now: float) -> None:
         """End what is late at `now`, loop seconds."""
-        if self._expires is None or self._expires > now:
+        if self._expires is None or self._expires > now or self._takes_what_it_is_sent(now):
             return
         if self._expires_mildly:
             self._expires = None
@@ -173,17 +166,29 @@ class Stream(asyncio.Protocol):
     async def drain(self) -> None:
         """Wait until the proxy has taken most of what was sent; Disconnected when it is gone.
 
-        Expired where it does not take it within `times.write`: it is cut.
+        Expired where it takes nothing at all for `times.write`: it is cut.
         """
         if not self._can_write.is_set():
             self._expires, self._expires_mildly = self.time() + self.times.write, False
             self._late = "the proxy took nothing of its answer within icap.times.write"
+            self._untaken = self._count_untaken()
             await self._can_write.wait()
-            self._expires = None
+            self._expires = self._untaken = None
             if self._expired:
                 raise Expired(self._late)
         if self.lost:
             raise Disconnected
+
+    def _takes_what_it_is_sent(self, now: float) -> bool:
+        """Whether the proxy that is written to has taken anything; then it has time anew."""
+        if self._untaken is None or (untaken := self._count_untaken()) >= self._untaken:
+            return False
+        self._untaken, self._expires = untaken, now + self.times.write
+        return True
+
+    def _count_untaken(self) -> int:
+        # the kernel asks for more only when a good part of its own, large buffer is free
+        return self._transport.get_write_buffer_size() + self._in_kernel()
 
     def abort(self) -> None:
         """Cut the connection so that the proxy sees a broken answer."""
@@ -208,7 +213,7 @@ class Stream(asyncio.Protocol):
         self._transport.close()
         secure = not self._transport.can_write_eof()
         # a peer need not answer the close of TLS
-        if secure and not await self._wait_gone(_LINGER_SECONDS) and not self._unacknowledged:
+        if secure and not await self._wait_gone(_LINGER_SECONDS) and not self._in_kernel():
             self.abort()
         if not await self._wait_gone(FLUSH_SECONDS):
             self.abort()
@@ -221,15 +226,14 @@ class Stream(asyncio.Protocol):
             return False
         return True
 
-    @property
-    def _unacknowledged(self) -> bool:
-        """Whether the peer has not taken all that the kernel was given."""
+    def _in_kernel(self) -> int:
+        """Bytes that the kernel was given and the peer has not acknowledged."""
         count = array("i", [0])
         try:
             ioctl(self._transport.get_extra_info("socket").fileno(), TIOCOUTQ, count)
         except OSError:
-            return False
-        return count[0] > 0
+            return 0
+        return count[0]
 
     async def _linger(self) -> None:
         if self._eof or self._transport.is_closing():
@@ -243,13 +247,3 @@ class Stream(asyncio.Protocol):
         self._resume_reading()
         while not self._eof:
             await self._bytes_came(None)
-
-
-def address_of(peername: tuple[object, ...] | None) -> str:
-    """The address in a socket's peer name; an IPv4 one that came by an IPv6 socket as IPv4."""
-    text = str(peername[0]) if peername else "unknown"
-    try:
-        mapped = getattr(ip_address(text), "ipv4_mapped", None)
-    except ValueError:
-        return text
-    return str(mapped or text)

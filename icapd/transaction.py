@@ -24,10 +24,10 @@ from icapd.context import client_ip, log_url, object_name, sure_name, user_name
 from icapd.edits import NOT_CACHED, Edit, pass_edit
 from icapd.intake import Intake, Taken
 from icapd.pages import make_page
+from icapd.peer import Disconnected, Expired
 from icapd.protocol import HttpHead, ProtocolError, Request, RequestState
 from icapd.relay import give_back
 from icapd.service import Service, Services
-from icapd.stream import Disconnected, Expired
 
 _log = logging.getLogger(__name__)
 
