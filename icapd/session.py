@@ -11,7 +11,13 @@ from icapd.answer import CLOSE, Answer
 from icapd.channel import Channel
 from icapd.complaints import Complaints
 from icapd.peer import Disconnected, Expired
-from icapd.protocol import AnswerState, Encapsulated, ProtocolError, RequestState
+from icapd.protocol import (
+    AnswerState,
+    Encapsulated,
+    ProtocolError,
+    RequestState,
+    clean_value,
+)
 from icapd.service import Refusal, Services
 from icapd.transaction import Transaction
 
@@ -39,7 +45,9 @@ async def serve(
     except ProtocolError as error:
         if refusal is None:
             complaints.say(channel.peer, error.sentence)
-        _error(channel, services, refusal.status if refusal is not None else error.status)
+            _error(channel, services, error.status, error.sentence)
+        else:
+            _error(channel, services, refusal.status)
     except Exception:
         _log.exception("a fault of katabridge itself on a connection of %s", channel.peer)
         _error(channel, services, 500)
@@ -84,12 +92,17 @@ async def _serve_one(channel: Channel, services: Services, complaints: Complaint
     return not channel.closing
 
 
-def _error(channel: Channel, services: Services, status: int) -> None:
-    """An ICAP error, where no answer has begun; else the answer is cut."""
+def _error(channel: Channel, services: Services, status: int, why: str = "") -> None:
+    """An ICAP error, where no answer has begun; else the answer is cut.
+
+    `why`: one sentence for whoever looks at the wire.
+    """
     if channel.icap.answer_state is not AnswerState.IDLE:
         channel.abort()
         return
     fields = [*services.fields, CLOSE]
+    if why:
+        fields.append(("X-Response-Info", clean_value(why)))
     channel.write(channel.icap.send_head(status, fields, Encapsulated()))
 
 

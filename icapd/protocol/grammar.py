@@ -100,7 +100,7 @@ def parse_request_line(line: bytes) -> RequestLine:
     if match is None:
         raise ProtocolError("The first line is not an ICAP request line.")
     if match[3] != b"1" or match[4] != b"0":
-        raise ProtocolError("Only ICAP/1.0 is spoken here.", 505)
+        raise ProtocolError("Only version 1.0 of ICAP is spoken here.", 505)
     return RequestLine(match[1].decode("ascii"), match[2].decode("ascii"))
 
 

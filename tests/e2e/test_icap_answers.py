@@ -82,7 +82,9 @@ def test_a_body_that_breaks_the_protocol_is_recorded_with_its_fault(
 ) -> None:
     with connect(site) as sock:
         sock.sendall(HEAD + b"-5\r\n")
-        assert sock.recv(100).startswith(b"ICAP/1.0 400 ")
+        refusal = sock.recv(4096)
+    assert refusal.startswith(b"ICAP/1.0 400 ")
+    assert b"\r\nX-Response-Info: A chunk size is malformed.\r\n" in refusal
     assert icapd.process.poll() is None
     (record,) = site.records()
     log = (site.directory / "log" / "preprocessor_icap.log").read_text()
