@@ -16,15 +16,31 @@ from pathlib import Path
 _START_SECONDS = 20.0
 _STOP_SECONDS = 15.0
 _LISTEN = "0A"  # a state in /proc/net/tcp
+_PORTS = range(20000, 32000)
+_SHARES = 8
+_SHARE = len(_PORTS) // _SHARES
+
+
+def _candidates() -> Iterator[int]:
+    """Ports of this worker's own, one after another, outside the range that connections get."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _SHARES
+    first = _PORTS.start + worker * _SHARE
+    at = random.randrange(_SHARE)
+    while True:
+        yield first + at
+        at = (at + 1) % _SHARE
+
+
+_ports = _candidates()
 
 
 def free_port() -> int:
-    """A port that nobody listens on now, outside the range that connections are given."""
-    while True:
-        port = random.randint(20000, 31999)
+    """A port that nobody listens on now; the same one comes again only after 1,499 others."""
+    for port in _ports:
         with socket.socket() as sock, contextlib.suppress(OSError):
             sock.bind(("127.0.0.1", port))
             return port
+    raise AssertionError("unreachable")
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 10.0) -> None:
