@@ -7,8 +7,9 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
+from bridge.core.body import Body, SpoolError
 from bridge.core.model import HeldBytes
-from bridge.core.spool import Body, Spool, SpoolError
+from bridge.core.spool import Spool
 
 
 class KeptBodies:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from bridge.core.body import SpoolError
 from bridge.core.caseform import case_from_text, case_to_text
 from bridge.core.journal import CaseKind, Journal, JournalError, Kept, KeptCase, ScanPhase
 from bridge.core.kept import KeptBodies
@@ -23,7 +24,6 @@ from bridge.core.model import (
     OutcomeKind,
     Source,
 )
-from bridge.core.spool import SpoolError
 from bridge.core.submitter import Submitter
 
 _log = logging.getLogger(__name__)

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from bridge.core.body import Body, BodyWriter, SpoolError
 from bridge.core.settings import SpoolSettings
-from bridge.core.spool import Body, BodyWriter, Spool, SpoolError
+from bridge.core.spool import Spool
 
 Check = Callable[[Spool], Coroutine[Any, Any, None]]
 
