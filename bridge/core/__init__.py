@@ -3,6 +3,7 @@
 Doors import this package by its name only.
 """
 
+from bridge.core.body import Body, BodyWriter, SpoolError
 from bridge.core.bypass import BypassError, local_time, read_bypass, set_bypass
 from bridge.core.config import DEFAULT_PATH, ConfigError, find_config, load_config
 from bridge.core.configedit import EditError, set_value, write_atomically
@@ -31,6 +32,7 @@ from bridge.core.model import (
     Outcome,
     OutcomeKind,
     Source,
+    new_case_id,
 )
 from bridge.core.opening import InstanceTakenError, StartError, open_verdicts
 from bridge.core.printable import printable
@@ -42,7 +44,7 @@ from bridge.core.settings import (
     ServiceSettings,
     Settings,
 )
-from bridge.core.spool import Body, BodyWriter, Spool, SpoolError
+from bridge.core.spool import Spool
 from bridge.core.units import (
     Address,
     parse_address,
@@ -103,6 +105,7 @@ __all__ = [
     "load_config",
     "local_time",
     "make_certificate",
+    "new_case_id",
     "open_verdicts",
     "oversize",
     "parse_address",

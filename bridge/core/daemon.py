@@ -20,7 +20,7 @@ from bridge.core.opening import StartError
 from bridge.core.printable import printable
 from bridge.core.settings import Settings
 
-Serve = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+Serve = Callable[[asyncio.Event], Coroutine[Any, Any, int | None]]
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +81,8 @@ def start_log(settings: Settings, name: str) -> LineLog:
 
 
 def run_daemon(program: str, serve: Serve) -> int:
-    """Run `serve` until SIGTERM or SIGINT sets the event it is given; returns the exit code.
+    """Run `serve` until SIGTERM or SIGINT sets the event it is given; returns the exit code:
+    1 where it cannot start, or gives a number that is not 0.
 
     SIGHUP, by which others are told to reload, ends nothing.
     """
@@ -89,18 +90,17 @@ def run_daemon(program: str, serve: Serve) -> int:
     # a lease on a file that somebody opens sends SIGIO, which would end us
     signal.signal(signal.SIGIO, signal.SIG_IGN)
 
-    async def main() -> None:
+    async def main() -> int | None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, _log.warning, _HANGUP)
-        await serve(stop)
+        return await serve(stop)
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(main())
+            return EXIT_START if runner.run(main()) else 0
     except StartError as error:
         sys.stderr.write(f"{program}: {error}\n")
         return EXIT_START
-    return 0

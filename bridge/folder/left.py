@@ -1,6 +1,6 @@
-"""Which files stay in input although their case has its record, so that none is recorded twice.
+"""Which files stay in input for good although their case has its record: oversize, excluded.
 
-Kept over restarts. `LEFT`: on purpose (oversize). `DELIVERED`: it could not be removed yet.
+Kept over restarts, so that none is recorded twice; under other rules they are forgotten.
 """
 
 from __future__ import annotations
@@ -8,78 +8,58 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Iterable
-from dataclasses import astuple
-from enum import StrEnum
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bridge.folder.settle import Look
+from bridge.folder.settle import Absences, Lasting
 
 _log = logging.getLogger(__name__)
 
 
-class Why(StrEnum):
-    """Why a file stays."""
-
-    LEFT = "left"
-    DELIVERED = "delivered"
-
-
-def format_note(folder: str, look: Look, why: Why) -> str:
-    """What is to be remembered of a file after the record of its case."""
-    return json.dumps([folder, *astuple(look), why.value])
-
-
-def parse_note(note: str) -> tuple[str, Look, Why]:
-    """The folder's name, the file and why it stays."""
-    folder, *look, why = json.loads(note)
-    return folder, Look(*look), Why(why)
-
-
 class LeftFiles:
-    """The looks of files that are done with but still there."""
+    """The files that are done with but still there. From any thread."""
 
-    def __init__(self, path: Path) -> None:
-        """Read what was kept; what cannot be read is forgotten, so a file is recorded once more."""
+    def __init__(self, path: Path, rules: str, grace: float) -> None:
+        """Read what was kept under the same `rules`; else files are recorded once more.
+
+        `grace`: seconds after which a file that is not seen is forgotten.
+        """
         self._path = path
+        self._rules = rules
+        self._absences = Absences(grace)
         self._lock = threading.Lock()  # entries change on the loop while a thread saves
         self._saving = threading.Lock()
         self._changed = False
         self._failing = False
-        self._files: dict[Look, Why] = {}
+        self._files: set[Lasting] = set()
         try:
-            for *look, why in json.loads(path.read_text()):
-                self._files[Look(*look)] = Why(why)
+            kept = json.loads(path.read_text())
+            if kept["rules"] == rules:
+                self._files = {Lasting(*each) for each in kept["files"]}
         except FileNotFoundError:
             pass
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, KeyError) as error:
             _log.warning(
                 "%s cannot be read (%s): files left in input are recorded anew", path, error
             )
 
-    def __contains__(self, look: Look) -> bool:
-        return look in self._files
+    def __contains__(self, lasting: Lasting) -> bool:
+        return lasting in self._files
 
-    def add(self, look: Look, why: Why) -> None:
+    def add(self, lasting: Lasting) -> None:
         """Remember a file; `save` makes it last."""
         with self._lock:
-            self._files[look] = why
+            self._files.add(lasting)
             self._changed = True
 
-    def discard(self, look: Look) -> None:
-        """Forget a file."""
+    def forget_gone(self, present: Callable[[Lasting], bool], now: float) -> None:
+        """Forget what has not been there for long. `now` in seconds."""
         with self._lock:
-            self._changed |= self._files.pop(look, None) is not None
-
-    def delivered(self) -> list[Look]:
-        """The files that are still to be removed."""
-        return [look for look, why in self._files.items() if why is Why.DELIVERED]
-
-    def keep_only(self, looks: Iterable[Look]) -> None:
-        """Forget what lies in input no longer."""
-        present = set(looks)
-        for look in [look for look in self._files if look not in present]:
-            self.discard(look)
+            known: Iterable[Lasting] = list(self._files)
+        gone = self._absences.gone(known, present, now)
+        with self._lock:
+            self._files.difference_update(gone)
+            self._changed |= bool(gone)
 
     def save(self) -> bool:
         """Write down what changed: whether the disk has it. A fault is said once. Blocks."""
@@ -90,11 +70,11 @@ class LeftFiles:
         with self._lock:
             if not self._changed:
                 return True
-            entries = sorted((*astuple(look), why.value) for look, why in self._files.items())
+            kept = {"rules": self._rules, "files": sorted(self._files)}
             self._changed = False
         draft = self._path.with_suffix(".new")
         try:
-            draft.write_text(json.dumps(entries))
+            draft.write_text(json.dumps(kept))
             draft.replace(self._path)
         except OSError as error:
             if not self._failing:

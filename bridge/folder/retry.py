@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 _log = logging.getLogger(__name__)
 
@@ -34,9 +35,13 @@ class Retries:
         """It works again."""
         self._next.pop(name, None)
 
-    def keep_only(self, names: set[str]) -> None:
+    def hurry(self) -> None:
+        """What they failed by has ended: all may be tried now."""
+        self._next = {name: (failures, 0.0) for name, (failures, _) in self._next.items()}
+
+    def keep_only(self, known: Callable[[str], bool]) -> None:
         """Forget all others."""
-        self._next = {name: entry for name, entry in self._next.items() if name in names}
+        self._next = {name: entry for name, entry in self._next.items() if known(name)}
 
 
 class Troubles:
@@ -52,15 +57,22 @@ class Troubles:
             _log.error("folder %s: %s", self._folder, sentence)
             self._known.add(about)
 
-    def ends(self, about: str) -> None:
-        """Log that it is over, if it had begun."""
-        if about in self._known:
+    def ends(self, about: str) -> bool:
+        """Log that it is over, if it had begun; whether it had."""
+        begun = about in self._known
+        if begun:
             _log.warning("folder %s: %s works again", self._folder, about)
         self.forget(about)
+        return begun
 
-    def keep_only(self, about: set[str]) -> None:
+    def keep_only(self, known: Callable[[str], bool]) -> None:
         """Forget all others: they went away."""
-        self._known &= about
+        self._known = {about for about in self._known if known(about)}
+
+    @property
+    def any(self) -> bool:
+        """Whether there is one now."""
+        return bool(self._known)
 
     def forget(self, about: str) -> None:
         """It is over, and another line says so."""

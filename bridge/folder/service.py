@@ -3,64 +3,108 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from bridge.core import Core, Door, Settings, StartError, start_log
-from bridge.folder.left import parse_note
+from bridge.core import Core, Decision, Door, Settings, StartError, start_log
+from bridge.folder.notes import Note, parse_note
+from bridge.folder.slots import FairSlots
 from bridge.folder.watch import FolderWatcher
 
 _log = logging.getLogger(__name__)
 LOG = "kata-bridge-watch.log"
-_FILE_THREADS = 8
 
 
-async def serve(settings: Settings, stop: asyncio.Event) -> None:
-    """Watch all folders until `stop`; StartError where that cannot begin."""
+async def serve(
+    settings: Settings, stop: asyncio.Event, *, once: bool = False, log: Path | None = None
+) -> int:
+    """Watch all folders until `stop`, or (`once`) until what is there now is dealt with.
+
+    How many files stay although they were to go (`once`). StartError where that cannot begin.
+    `log`: the service log, where it is not in `logs.dir`.
+    """
     if not settings.folders:
         raise StartError("no folder is configured (folders).")
-    log = start_log(settings, LOG)
-    with ThreadPoolExecutor(_FILE_THREADS, thread_name_prefix="folder") as threads:
-        async with Core(settings, Door.FOLDER) as core:
-            slots = asyncio.Semaphore(settings.kata.max_in_flight)
-            watchers = [FolderWatcher(core, each, threads, slots) for each in settings.folders]
-            for watcher in watchers:
-                watcher.prepare()
-            stop_metrics = core.serve_metrics(settings.status.watch)
-            await _take_up(core, watchers)
-            await _watch(core, watchers, settings, stop)
-            stop_metrics()
+    service_log = start_log(settings, str(log or LOG))
+    async with Core(settings, Door.FOLDER) as core:
+        watchers = _watchers(core)
+        for watcher in watchers:
+            watcher.prepare()
+        stop_metrics = core.serve_metrics(settings.status.watch)
+        await _confirm_strangers(core)
+        for folder in settings.folders:
+            _log.warning("watches %s as folder %s", folder.input, folder.name)
+        runs = [watcher.run_once() if once else watcher.run() for watcher in watchers]
+        stay = await _until_stopped(core, runs, stop)
+        stop_metrics()
     _log.warning("kata-bridge watch has stopped")
-    log.close()
+    service_log.close()
+    return stay
 
 
-async def _take_up(core: Core, watchers: list[FolderWatcher]) -> None:
-    """Go on with files whose record was written when an earlier process was cut off."""
-    by_name = {watcher.name: watcher for watcher in watchers}
-    for case_id, note in core.notes().items():
-        folder, look, why = parse_note(note)
-        if folder in by_name:
-            await by_name[folder].take_up(case_id, look, why)
-        else:
+def _watchers(core: Core) -> list[FolderWatcher]:
+    settings = core.settings
+    slots = FairSlots(settings.kata.max_in_flight, len(settings.folders))
+    notes = _notes(core)
+    files = core.metrics.counter(
+        "folder_files", "Files of a folder by what was done.", ("folder", "decision")
+    )
+
+    def watcher(number: int) -> FolderWatcher:
+        folder = settings.folders[number]
+
+        def count(decision: Decision) -> None:
+            files.labels(folder.name, decision).inc()
+
+        return FolderWatcher(core, folder, slots, notes, count)
+
+    return [watcher(number) for number in range(len(settings.folders))]
+
+
+def _notes(core: Core) -> Mapping[str, Note]:
+    return {case_id: parse_note(text) for case_id, text in core.notes().items()}
+
+
+async def _confirm_strangers(core: Core) -> None:
+    """A folder that is configured no longer has nobody to do what its notes say."""
+    names = {folder.name for folder in core.settings.folders}
+    for case_id, note in _notes(core).items():
+        if note.folder not in names:
             await core.confirm(case_id)
 
 
-async def _watch(
-    core: Core, watchers: list[FolderWatcher], settings: Settings, stop: asyncio.Event
-) -> None:
+async def _until_stopped(
+    core: Core, runs: Sequence[Coroutine[Any, Any, int | None]], stop: asyncio.Event
+) -> int:
     greeting = asyncio.create_task(core.greet())
     stopping = asyncio.create_task(stop.wait())
-    watching = [asyncio.create_task(watcher.run()) for watcher in watchers]
-    for folder in settings.folders:
-        _log.warning("watches %s as folder %s", folder.input, folder.name)
+    watching = [asyncio.create_task(run) for run in runs]
     try:
-        await asyncio.wait({stopping, *watching}, return_when=asyncio.FIRST_COMPLETED)
-        _log.warning("kata-bridge watch stops; files that are not judged stay in input")
+        running = set(watching)
+        while running and not stopping.done():
+            ended, _ = await asyncio.wait({stopping, *running}, return_when=asyncio.FIRST_COMPLETED)
+            running -= ended
+            if any(_failed(task) for task in ended):
+                break
+        if running:
+            _log.warning("kata-bridge watch stops; files that are not judged stay in input")
     finally:
         # before the core ends: a verdict that is cut off must not move a file
         for task in (greeting, stopping, *watching):
             task.cancel()
-        ends = await asyncio.gather(greeting, stopping, *watching, return_exceptions=True)
-    for end in ends:
-        if isinstance(end, Exception):
-            raise end  # a watcher that failed: better no service than one that does not look
+        await asyncio.gather(greeting, stopping, *watching, return_exceptions=True)
+    # a watcher that failed: better no service than one that does not look
+    return sum(_result(task) for task in watching)
+
+
+def _failed(task: asyncio.Task[Any]) -> bool:
+    return not task.cancelled() and task.exception() is not None
+
+
+def _result(task: asyncio.Task[int | None]) -> int:
+    with contextlib.suppress(asyncio.CancelledError):
+        return task.result() or 0
+    return 0

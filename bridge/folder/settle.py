@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A file as it was seen: another value means another content. `size` in bytes."""
+    """A file as it was seen: another value means another content.
 
-    name: str
+    `path`: relative to the input, `/` between folders. `size` in bytes, times in nanoseconds.
+    """
+
+    path: str
     size: int
     mtime_ns: int
     ctime_ns: int
     inode: int
-    device: int
+
+    @property
+    def name(self) -> str:
+        """The file's own name."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def parts(self) -> list[str]:
+        """The folders it lies in, from the input on."""
+        return self.path.split("/")[:-1]
+
+    @property
+    def lasting(self) -> Lasting:
+        """What stays the same when the file is claimed and put back: a rename moves ctime."""
+        return Lasting(self.path, self.size, self.mtime_ns, self.inode)
+
+
+class Lasting(NamedTuple):
+    """A file as it is remembered over claims, remounts and restarts."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    inode: int
 
 
 class Settler:
@@ -26,13 +53,54 @@ class Settler:
         self._settle = settle
         self._since: dict[str, tuple[Look, float]] = {}
 
-    def settled(self, looks: Iterable[Look], now: float) -> list[Look]:
-        """The files that are complete at `now` (seconds), longest first; the rest is remembered."""
+    def see(self, looks: Iterable[Look], now: float) -> None:
+        """Remember what is there at `now` (seconds), and forget the rest."""
         seen: dict[str, tuple[Look, float]] = {}
         for look in looks:
-            before = self._since.get(look.name)
+            before = self._since.get(look.path)
             unchanged = before is not None and before[0] == look
-            seen[look.name] = before if before is not None and unchanged else (look, now)
+            seen[look.path] = before if before is not None and unchanged else (look, now)
         self._since = seen
-        done = [(since, look) for look, since in seen.values() if now - since >= self._settle]
-        return [look for _, look in sorted(done, key=lambda pair: pair[0])]
+
+    def settled(self, now: float, wanted: Callable[[Look], bool]) -> list[Look]:
+        """The complete files that are `wanted`, longest complete first."""
+        latest = now - self._settle
+        done = [(since, look) for look, since in self._since.values() if since <= latest]
+        done.sort(key=lambda pair: pair[0])
+        return [look for _, look in done if wanted(look)]
+
+    def next_settled(self, now: float) -> float | None:
+        """In how many seconds the next file may be complete; None where none is on its way."""
+        latest = now - self._settle
+        waits = [since - latest for _, since in self._since.values() if since > latest]
+        return min(waits, default=None)
+
+    def present(self, lasting: Lasting) -> bool:
+        """Whether that file was there when `see` was last called."""
+        seen = self._since.get(lasting.path)
+        return seen is not None and seen[0].lasting == lasting
+
+    def has(self, path: str) -> bool:
+        """Whether a file of that path was there."""
+        return path in self._since
+
+    def paths(self) -> frozenset[str]:
+        """All that were there."""
+        return frozenset(self._since)
+
+
+class Absences:
+    """Which files have been away for long: a share that is empty by mistake loses nothing."""
+
+    def __init__(self, grace: float) -> None:
+        """`grace`: seconds after which a file counts as gone."""
+        self._grace = grace
+        self._since: dict[Lasting, float] = {}
+
+    def gone(
+        self, known: Iterable[Lasting], present: Callable[[Lasting], bool], now: float
+    ) -> list[Lasting]:
+        """Those of the known files that have not been there for `grace`."""
+        away = [lasting for lasting in known if not present(lasting)]
+        self._since = {lasting: self._since.get(lasting, now) for lasting in away}
+        return [lasting for lasting, since in self._since.items() if now - since >= self._grace]

@@ -1,14 +1,15 @@
-"""One file's way: snapshot, verdict, delivery of that snapshot, record, removal of the source."""
+"""One file's way: claim, snapshot, verdict, delivery of that snapshot, record, removal."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 from bridge.core import (
     BodyWriter,
@@ -24,13 +25,16 @@ from bridge.core import (
     oversize,
     unavailable,
 )
-from bridge.folder import files
-from bridge.folder.files import BeingWrittenError, Metadata, NotStillError
-from bridge.folder.left import LeftFiles, Why, format_note
+from bridge.folder.claim import Claims
+from bridge.folder.deliver import Delivery, ToDeliver
+from bridge.folder.left import LeftFiles
+from bridge.folder.metadata import Metadata
+from bridge.folder.notes import Note, Why, format_note
+from bridge.folder.opened import BeingWrittenError
 from bridge.folder.settle import Look
+from bridge.folder.snapshot import take_snapshot
 
 _log = logging.getLogger(__name__)
-_BLOCK = 1 << 18
 
 T = TypeVar("T")
 
@@ -39,43 +43,64 @@ T = TypeVar("T")
 class Done:
     """How a file's way ended.
 
-    `target` is the folder it was delivered to; `removed` is False where its source could not be
-    removed, although its case has its record; `detail` says why it is held.
+    `target`: the folder it was delivered to. `not_removed`: the claimed file, where that could
+    not be removed although its case has its record. `detail` says why it is held.
     """
 
     decision: Decision
     detail: str = ""
     target: Path | None = None
-    removed: bool = True
+    not_removed: Look | None = None
 
 
-class DeliveryError(Exception):
-    """A target folder does not take a file; the file stays in input."""
+class WithdrawnError(Exception):
+    """Somebody took the claimed file away: it is not delivered."""
 
-    def __init__(self, target: Path, reason: str, outcome: Outcome) -> None:
-        super().__init__(f"{target}: {reason}")
-        self.folder = target.parent
-        self.outcome = outcome
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the files of one folder go through. `count` is told of each that is recorded."""
+
+    folder: FolderSettings
+    threads: ThreadPoolExecutor
+    claims: Claims
+    delivery: Delivery
+    left: LeftFiles
+    count: Callable[[Decision], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A claimed file with all that is known of it."""
+
+    case: Case
+    look: Look
+    item: Item
+    kept: Metadata
+    outcome: Outcome
+    decision: Decision
 
 
 class Transfer:
     """Brings files of one folder to where they belong."""
 
-    def __init__(
-        self, core: Core, folder: FolderSettings, threads: ThreadPoolExecutor, left: LeftFiles
-    ) -> None:
-        """`left` is told of files that stay although their case has its record."""
+    def __init__(self, core: Core, parts: Parts) -> None:
         self._core = core
-        self._left = left
-        self._folder = folder
-        self._threads = threads
-        self._completing: set[asyncio.Task[Done]] = set()
+        self._parts = parts
+        self._folder = parts.folder
+        self._claims = parts.claims
+        self._completing: set[asyncio.Task[Any]] = set()
+
+    @property
+    def folder_name(self) -> str:
+        """The folder's name in the configuration."""
+        return self._folder.name
 
     def new_case(self, look: Look) -> Case:
         """The case of a file. A folder always waits for the verdict, as `advanced` does."""
         context = {
             "folder": self._folder.name,
-            "path": str(self._folder.input / look.name),
+            "path": str(self._folder.input / look.path),
             "moved_to": None,
         }
         return Case(Door.FOLDER, Mode.ADVANCED, look.name, context, size=look.size)
@@ -83,130 +108,124 @@ class Transfer:
     async def run(self, case: Case, look: Look) -> Done:
         """Judge and deliver one settled file; HOLD: it stays, without a record, for another try.
 
-        NotStillError where it changed meanwhile, DeliveryError or OSError where a folder fails.
+        NotStillError where it changed meanwhile, WithdrawnError where it went away, DeliveryError
+        or OSError where a folder fails: it then lies in input again.
         """
         case.bypassed = False  # of an earlier try
-        limit = self._core.settings.kata.max_object_size
-        if look.size > limit:
-            outcome = oversize(limit)
-            if self._core.decide(case, outcome) is Decision.SKIP:
-                await self._finish(
-                    case,
-                    None,
-                    outcome,
-                    Decision.SKIP,
-                    format_note(self._folder.name, look, Why.LEFT),
-                )
-                await self.leave(case.id, look, Why.LEFT)
-                return Done(Decision.SKIP)
-        try:
-            return await self._judge(case, look)
-        except SpoolError as error:
-            return Done(Decision.HOLD, str(error))
-
-    async def finish_deliveries(self) -> None:
-        """Wait for files whose delivery has begun: each ends delivered, recorded and removed."""
-        await asyncio.gather(*self._completing, return_exceptions=True)
-
-    async def withdrawn(self, case: Case) -> None:
-        """Record the case of a file that went away before KATA could be asked."""
-        outcome = unavailable("the file went away before KATA could be asked")
-        await self._finish(case, None, outcome, Decision.HOLD, None)
-
-    async def leave(self, case_id: str, look: Look, why: Why) -> None:
-        """The case has its record, and the file is still there: remember why, also for later."""
-        self._left.add(look, why)
-        if await self._in_thread(self._left.save):  # else the journal remembers it
-            await self._core.confirm(case_id)
-
-    async def remove(self, look: Look) -> bool:
-        """Remove the source of a delivered file; False where it cannot be removed."""
-        try:
-            gone = await self._in_thread(files.remove_still, self._folder.input, look)
-        except (OSError, BeingWrittenError):
-            return False
-        if not gone:
-            _log.info("%s changed while it was judged: its new content is judged next", look.name)
-        return True
-
-    async def _judge(self, case: Case, look: Look) -> Done:
+        stays = self._by_rule(case, look)
+        if stays is not None:
+            await self._finish(case, None, stays, Decision.SKIP, self._note(look, Why.LEFT))
+            await self.leave(case.id, look)
+            return Done(Decision.SKIP)
+        claimed = await self._in_thread(self._claims.take, look, case.id)
         writer = self._core.spool.writer()
         try:
-            file = await self._in_thread(files.open_still, self._folder.input, look)
-            with file:
-                kept = files.metadata(file)
-                await self._copy(file, writer, look)
-                await self._in_thread(files.check_still, file, look)
-            item = Item(look.name, await writer.finish())
-            outcome = await self._core.judge(case, item)
-            decision = self._core.decide(case, outcome)
-            if decision is Decision.HOLD:
-                return Done(Decision.HOLD, outcome.detail)
-            return await self._complete(case, look, item, kept, outcome, decision)
+            judged = await self._judged(case, claimed, writer)
+            if isinstance(judged, Done):
+                return judged
+            # once begun it is done to the end, even when we are cancelled
+            return await self._to_the_end(self._complete(judged))
         finally:
             writer.discard()
 
-    async def _copy(self, file: BinaryIO, writer: BodyWriter, look: Look) -> None:
-        while block := await self._in_thread(file.read, _BLOCK):
-            await writer.write(block)
-            if writer.size > look.size:
-                raise NotStillError
+    def _by_rule(self, case: Case, look: Look) -> Outcome | None:
+        """The outcome of a file that is to stay as it is, and is not even touched."""
+        limit = self._core.settings.kata.max_object_size
+        outcome = oversize(limit) if look.size > limit else self._core.excluded(case)
+        if outcome is not None and self._core.decide(case, outcome) is Decision.SKIP:
+            return outcome
+        return None
 
-    async def _complete(  # noqa: PLR0913, PLR0917 - all that is known of the file
-        self,
-        case: Case,
-        look: Look,
-        item: Item,
-        kept: Metadata,
-        outcome: Outcome,
-        decision: Decision,
-    ) -> Done:
-        """Deliver, record, remove: once begun it is done to the end, even when we are cancelled."""
-        item.body.retain()
+    async def _judged(self, case: Case, look: Look, writer: BodyWriter) -> _Judged | Done:
+        """The verdict of a claimed file; where there is none it is put back."""
+        try:
+            kept = await take_snapshot(self._claims, case.id, look, writer, self._in_thread)
+            item = Item(look.name, await writer.finish())
+            outcome = await self._core.judge(case, item)
+        except SpoolError as error:
+            await self.put_back(case.id, look)
+            return Done(Decision.HOLD, str(error))
+        except BaseException:
+            await self.put_back(case.id, look)
+            raise
+        decision = self._core.decide(case, outcome)
+        if decision is Decision.HOLD:
+            await self.put_back(case.id, look)
+            return Done(Decision.HOLD, outcome.detail)
+        return _Judged(case, look, item, kept, outcome, decision)
 
-        async def work() -> Done:
-            try:
-                target = await self._deliver(case, item, kept, outcome, decision)
-                why = Why.LEFT if decision is Decision.SKIP else Why.DELIVERED
-                await self._finish(
-                    case, item, outcome, decision, format_note(self._folder.name, look, why)
-                )
-            finally:
-                item.body.release()
-            removed = why is Why.LEFT or await self.remove(look)
-            if why is Why.LEFT or not removed:
-                await self.leave(case.id, look, why)
-            else:
-                await self._core.confirm(case.id)
-            return Done(decision, "", target, removed)
+    async def _complete(self, judged: _Judged) -> Done:
+        """Deliver, record, remove."""
+        case, look, decision = judged.case, judged.look, judged.decision
+        why = Why.LEFT if decision is Decision.SKIP else Why.DELIVERED
+        judged.item.body.retain()
+        try:
+            target = await self._deliver(judged)
+            note = self._note(look, why)
+            await self._finish(case, judged.item, judged.outcome, decision, note)
+        except BaseException:
+            await self.put_back(case.id, look)
+            raise
+        finally:
+            judged.item.body.release()
+        if why is Why.LEFT:
+            await self.put_back(case.id, look)
+            await self.leave(case.id, look)
+            return Done(decision)
+        removed = await self.remove(case.id, look)
+        return Done(decision, "", target, None if removed else look)
 
-        task = asyncio.create_task(work(), name="delivery")
-        self._completing.add(task)
-        task.add_done_callback(self._completing.discard)
-        return await asyncio.shield(task)
-
-    async def _deliver(
-        self, case: Case, item: Item, kept: Metadata, outcome: Outcome, decision: Decision
-    ) -> Path | None:
+    async def _deliver(self, judged: _Judged) -> Path | None:
+        """Where it went; None where it is to stay."""
+        case, decision = judged.case, judged.decision
         if decision is Decision.SKIP:
             return None
-        folder = self._folder.output
-        if decision is not Decision.PASS:
-            folder = self._folder.quarantine
-            kept = Metadata(0o600, kept.atime_ns, kept.mtime_ns)
-        draft = folder / files.draft_name(self._core.instance, case.id)
+        if not await self._in_thread(self._claims.has, case.id, judged.look):
+            raise WithdrawnError
+        file = ToDeliver(case, judged.look, judged.item, judged.kept, judged.outcome)
+        passed = decision is Decision.PASS
+        path = await self._in_thread(self._parts.delivery.deliver, file, passed)
+        case.context["moved_to"] = str(path)
+        return self._folder.output if passed else self._folder.quarantine
 
-        def publish() -> None:
-            with item.body.open() as content:
-                files.publish(content, item.sha256, folder / item.name, draft, kept)
+    async def put_back(self, case_id: str, look: Look) -> bool:
+        """Give a claimed file its place in input again; False where it cannot be done now."""
+        with contextlib.suppress(OSError):
+            await self._to_the_end(self._in_thread(self._claims.put_back, case_id, look.path))
+            return True
+        return False
 
+    async def remove(self, case_id: str, look: Look) -> bool:
+        """Remove the source of a delivered file; False where that must be tried again."""
         try:
-            await self._in_thread(publish)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise DeliveryError(folder / item.name, reason, outcome) from error
-        case.context["moved_to"] = str(folder / item.name)
-        return folder
+            gone = await self._in_thread(self._claims.remove, case_id, look)
+        except (OSError, BeingWrittenError):
+            return False
+        if not gone:
+            if not await self.put_back(case_id, look):
+                return False
+            _log.info("%s changed while it was judged: that is judged next", look.path)
+        await self._core.confirm(case_id)
+        return True
+
+    async def leave(self, case_id: str, look: Look) -> None:
+        """The case has its record, and the file stays: remember that, also for later."""
+        self._parts.left.add(look.lasting)
+        if await self._in_thread(self._parts.left.save):  # else the journal remembers it
+            await self._core.confirm(case_id)
+
+    async def withdrawn(self, case: Case) -> None:
+        """Record the case of a file that went away before it was delivered."""
+        outcome = unavailable("the file went away before it was delivered")
+        await self._finish(case, None, outcome, Decision.HOLD, None)
+
+    async def finish_deliveries(self) -> None:
+        """Wait for files whose delivery has begun: each ends delivered, recorded and removed."""
+        while self._completing:
+            await asyncio.gather(*self._completing, return_exceptions=True)
+
+    def _note(self, look: Look, why: Why) -> str:
+        return format_note(Note(self._folder.name, look, why))
 
     async def _finish(
         self,
@@ -217,6 +236,7 @@ class Transfer:
         note: str | None,
     ) -> None:
         await self._core.finish(case, item, outcome, decision, note)
+        self._parts.count(decision)
         _log.info(
             "folder %s: %s: %s (%s), %s, case %s",
             self._folder.name,
@@ -227,6 +247,17 @@ class Transfer:
             case.id,
         )
 
+    async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.create_task(work, name="delivery")
+        self._completing.add(task)
+        task.add_done_callback(self._completed)
+        return await asyncio.shield(task)
+
+    def _completed(self, task: asyncio.Task[Any]) -> None:
+        self._completing.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited has it, or has gone
+
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, function, *arguments)
+        return await loop.run_in_executor(self._parts.threads, function, *arguments)

@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
+from typing import Any, TypeVar
 
-from bridge.core import Case, Core, Decision, FolderSettings, OutcomeKind, StartError
-from bridge.folder import files
-from bridge.folder.files import NotStillError
-from bridge.folder.left import LeftFiles, Why
-from bridge.folder.retry import Retries, Troubles
-from bridge.folder.settle import Look, Settler
-from bridge.folder.transfer import DeliveryError, Transfer
+from bridge.core import Core, Decision, FolderSettings, StartError, new_case_id
+from bridge.folder.claim import Claims
+from bridge.folder.deliver import Delivery
+from bridge.folder.handling import GONE_SECONDS, Handler
+from bridge.folder.hints import watch_hints
+from bridge.folder.left import LeftFiles
+from bridge.folder.mounts import AwayError, SamePlace
+from bridge.folder.notes import Note, Why
+from bridge.folder.owner import owner_of, rules_of
+from bridge.folder.places import OWN_PREFIX
+from bridge.folder.publish import remove_drafts
+from bridge.folder.retry import Troubles
+from bridge.folder.settle import Look
+from bridge.folder.sight import Seen, Sight
+from bridge.folder.slots import FairSlots
+from bridge.folder.transfer import Parts, Transfer
 
 _log = logging.getLogger(__name__)
 
 _INPUT = "reading the input"
+_THREADS = 4  # a folder's own: a share that hangs must not hold up the others
+_FEW = 4  # files at a time while a target fails: they only ask whether it works again
+_LEAST_PAUSE = 0.05
+_SHARE = 4  # a look may take a fifth of the time
+_SWEEP_SECONDS = 30.0
+_PROBE_CHOICE = 1000
+
+T = TypeVar("T")
 
 
 class FolderWatcher:
@@ -28,164 +51,247 @@ class FolderWatcher:
         self,
         core: Core,
         folder: FolderSettings,
-        threads: ThreadPoolExecutor,
-        slots: asyncio.Semaphore,
+        slots: FairSlots,
+        notes: Mapping[str, Note],
+        count: Callable[[Decision], None],
     ) -> None:
-        """`threads` do the file work and `slots` limit the files under way, of all folders."""
+        """`slots` limit the files under way, of all folders. `notes`: by case id, files whose
+        record an earlier process wrote. `count` is told of each recorded file. StartError."""
         self._core = core
         self._folder = folder
-        self._threads = threads
         self._slots = slots
-        self._settler = Settler(folder.settle)
-        self._left = LeftFiles(core.spool.dir.parent / f"{core.instance}.{folder.name}.left.json")
-        self._transfer = Transfer(core, folder, threads, self._left)
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._held: dict[Look, Case] = {}
-        self._retries = Retries()
-        self._probes = Retries()
-        self._probe: asyncio.Task[None] | None = None
+        self._notes = {k: note for k, note in notes.items() if note.folder == folder.name}
+        self._owner = owner_of(core)
+        self._place = SamePlace(folder.input)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"folder-{folder.name}")
+        kept = core.spool.dir.parent / f"{core.instance}.{folder.name}.left.json"
+        self._left = left = LeftFiles(kept, rules_of(core.settings), GONE_SECONDS)
+        self._claims = Claims(folder.input, self._owner, self._place)
+        self._sight = Sight(folder, self._place, left)
+        delivery = Delivery(folder, self._owner)
+        self._transfer = Transfer(
+            core, Parts(folder, self._threads, self._claims, delivery, left, count)
+        )
+        self._handler = Handler(core, self._transfer)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._due: deque[Look] = deque()
+        self._work = asyncio.Event()
+        self._hint = asyncio.Event()
+        self._chosen = False
+        self._swept: float | None = None
+        self._stuck: dict[str, str] = {}
+        self._main: asyncio.Task[Any] | None = None
+        self._fault: BaseException | None = None
         self._troubles = Troubles(folder.name)
 
     def prepare(self) -> None:
-        """StartError where one of the three folders cannot be used; clear what a crash left there.
+        """StartError where one of the three folders cannot be used. Blocks: disk.
 
-        Blocks: disk.
+        A share that is not mounted yet is waited for.
         """
         for key in ("input", "output", "quarantine"):
             path: Path = getattr(self._folder, key)
-            if not path.is_dir():
-                reason = "is no folder"
-            elif not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-                reason = "must be readable and writable for this service"
-            else:
-                continue
-            raise StartError(f"{path} {reason} (folders, {self._folder.name}: {key}).")
-        for path in (self._folder.output, self._folder.quarantine):
-            files.remove_drafts(path, self._core.instance)
+            with contextlib.suppress(AwayError):
+                _check_folder(path, f"(folders, {self._folder.name}: {key})")
 
     @property
     def name(self) -> str:
         """The folder's name in the configuration."""
         return self._folder.name
 
-    async def take_up(self, case_id: str, look: Look, why: Why) -> None:
-        """Go on with a file whose case has its record since an earlier process."""
-        await self._transfer.leave(case_id, look, why)
+    # -- running -------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Watch until cancelled. Deliveries under way are completed, other files stay in input."""
-        try:
+        folder = self._folder
+        hints = watch_hints(folder.input, recursive=folder.recursive, hint=self._hint.set)
+        async with self._at_work(hints):
             while True:
-                await self._look()
-                await asyncio.sleep(self._folder.rescan)
-        finally:
-            for task in self._tasks.values():
-                task.cancel()
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-            await self._transfer.finish_deliveries()
-            self._left.save()
+                pause = await self._look()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._hint.wait(), pause)
+                    await asyncio.sleep(_LEAST_PAUSE)
+                self._hint.clear()
 
-    async def _look(self) -> None:
-        loop = asyncio.get_running_loop()
+    async def run_once(self) -> int:
+        """Deal with what is there now; how many files stay in input until something works."""
+        async with self._at_work():
+            await self._look()
+            self._sight.only_these()
+            await asyncio.sleep(self._folder.settle)
+            pause = await self._look()
+            while self._tasks or self._startable:
+                await asyncio.wait({*self._tasks, asyncio.create_task(asyncio.sleep(pause))})
+                pause = await self._look()
+            stay = self._handler.held + len(self._due)
+        if stay:
+            _log.warning("folder %s: %d files stay in input", self._folder.name, stay)
+        return stay + self._troubles.any
+
+    @contextlib.asynccontextmanager
+    async def _at_work(self, *others: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+        """Files go their way as long as this lasts; in the end all lie where they belong."""
+        helpers = [asyncio.create_task(each) for each in (self._feed(), self._clean(), *others)]
+        for helper in helpers:
+            helper.add_done_callback(self._helper_ended)
+        self._main = asyncio.current_task()
         try:
-            looks = await loop.run_in_executor(self._threads, files.list_files, self._folder.input)
+            yield
+        except asyncio.CancelledError:
+            if self._fault is not None:
+                raise self._fault from None
+            raise
+        finally:
+            for task in (*helpers, *self._tasks):
+                task.cancel()
+            await asyncio.gather(*helpers, *self._tasks, return_exceptions=True)
+            await self._transfer.finish_deliveries()
+            await asyncio.to_thread(self._leave)
+            self._threads.shutdown()
+
+    def _helper_ended(self, helper: asyncio.Task[None]) -> None:
+        """Better no service than one that takes no files."""
+        if not helper.cancelled() and self._main is not None:
+            self._fault = helper.exception()
+            if self._fault is not None:
+                self._main.cancel()
+
+    async def _clean(self) -> None:
+        """Remove the drafts that a crash left in the targets."""
+        before = new_case_id()
+        for root in (self._folder.output, self._folder.quarantine):
+            with contextlib.suppress(OSError):
+                await self._in_thread(
+                    remove_drafts, root, self._owner, before, self._folder.recursive
+                )
+
+    def _leave(self) -> None:
+        self._left.save()
+        with contextlib.suppress(OSError):
+            self._claims.clear()
+
+    # -- looking -------------------------------------------------------------------------------
+
+    async def _look(self) -> float:
+        """Look once; in how many seconds to look again."""
+        begin = time.monotonic()
+        try:
+            await self._sweep()
+            seen = await self._in_thread(self._sight.look, begin, self._handler.may_begin)
         except OSError as error:
             self._troubles.begins(_INPUT, f"{self._folder.input} cannot be read: {error.strerror}")
-            return
+            self._swept = None  # what lies there when it is back is looked through
+            return max(self._folder.rescan, _LEAST_PAUSE)
         self._troubles.ends(_INPUT)
-        await self._forget_others(set(looks))
-        await self._remove_delivered()
-        await loop.run_in_executor(self._threads, self._left.save)
-        settled = self._settler.settled(looks, loop.time())
-        due = [look for look in settled if self._is_due(look, loop.time())]
-        if self._core.kata_works:
-            for look in due:
-                self._begin(look)
-        elif due:
-            self._begin_probe(due)
+        self._say_left_out(seen)
+        await self._handler.forget_gone(seen.files)
+        await self._handler.remove_delivered()
+        self._due = deque(seen.due)
+        self._work.set()
+        soon = [self._folder.rescan, *([] if seen.next_settled is None else [seen.next_settled])]
+        return max(min(soon), _LEAST_PAUSE, _SHARE * (time.monotonic() - begin))
 
-    async def _forget_others(self, present: set[Look]) -> None:
-        self._left.keep_only(present)
-        names = {look.name for look in present}
-        self._retries.keep_only(names)
-        targets = {str(self._folder.output), str(self._folder.quarantine)}
-        self._troubles.keep_only(names | targets | {_INPUT})
-        for look in [look for look in self._held if look not in present]:
-            await self._transfer.withdrawn(self._held.pop(look))
+    def _say_left_out(self, seen: Seen) -> None:
+        troubles = {
+            path: f"the folder {path} in the input {why}" for path, why in seen.left_out.items()
+        }
+        troubles |= self._stuck
+        self._troubles.keep_only(troubles.__contains__)
+        for path, sentence in troubles.items():
+            self._troubles.begins(path, sentence)
 
-    def _is_due(self, look: Look, now: float) -> bool:
-        if look.name in self._tasks or look in self._left:
-            return False
-        return self._retries.is_due(look.name, now)
+    # -- sending on their way ------------------------------------------------------------------
 
-    def _begin(self, look: Look) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._handle(look), name=f"file-{self._folder.name}")
-        self._tasks[look.name] = task
-        task.add_done_callback(lambda _: self._tasks.pop(look.name, None))
-        return task
+    @property
+    def _startable(self) -> bool:
+        return self._chosen or bool(self._due and (self._core.kata_works or self._may_probe))
 
-    def _begin_probe(self, due: list[Look]) -> None:
-        """While KATA takes no files one file now and then asks for all, each in its turn."""
-        now = asyncio.get_running_loop().time()
-        asking = self._probe is not None and not self._probe.done()
-        if asking or not self._probes.is_due(_INPUT, now):
-            return
-        self._probe = self._begin(min(due, key=lambda look: self._retries.failures(look.name)))
+    @property
+    def _may_probe(self) -> bool:
+        return not self._tasks and self._handler.may_probe
 
-    async def _handle(self, look: Look) -> None:
-        async with self._slots:
-            held = self._held.pop(look, None)
-            case = held or self._transfer.new_case(look)
-            try:
-                done = await self._transfer.run(case, look)
-            except NotStillError:  # it is looked at again, as new where it changed
-                if held is not None:
-                    self._held[look] = held
-                return
-            except DeliveryError as error:
-                self._hold(look, case)
-                what = f"{look.name} ({error.outcome.kind}) stays in input"
-                self._troubles.begins(str(error.folder), f"{error}; {what}")
-                if error.outcome.kind is OutcomeKind.DETECT:  # each is said: it is no mere trouble
-                    self._troubles.begins(f"detect {look.name}", f"KATA found a threat: {what}")
-                return
-            except OSError as error:
-                self._hold(look, case)
-                self._troubles.begins(look.name, f"{look.name} stays in input: {error.strerror}")
-                return
-            except Exception:
-                _log.exception("a fault of katabridge itself; %s stays in input", look.name)
-                self._hold(look, case)
-                return
-        if done.decision is Decision.HOLD:
-            self._hold(look, case)
-            self._troubles.begins(look.name, f"{look.name} stays in input: {done.detail}")
-            return
-        self._retries.succeeded(look.name)
-        self._probes.succeeded(_INPUT)
-        self._troubles.forget(look.name)
-        if done.target is not None:
-            self._troubles.ends(str(done.target))
-        if not done.removed:
-            reason = "is delivered but cannot be removed from input yet; it is not taken again"
-            self._troubles.begins(look.name, f"{look.name} {reason}")
-
-    async def _remove_delivered(self) -> None:
-        now = asyncio.get_running_loop().time()
-        for look in self._left.delivered():
-            if not self._retries.is_due(look.name, now):
+    async def _feed(self) -> None:
+        while True:
+            await self._work.wait()
+            look = self._next()
+            if look is None:
+                self._work.clear()
                 continue
-            if await self._transfer.remove(look):
-                self._left.discard(look)
-                self._retries.succeeded(look.name)
-                self._troubles.ends(look.name)
-            else:
-                self._retries.failed(look.name, now)
+            self._chosen = True
+            try:
+                await self._slots.take(self.name, _FEW if self._handler.is_troubled else None)
+                self._begin(look)
+            finally:
+                self._chosen = False
 
-    def _hold(self, look: Look, case: Case) -> None:
-        """The file stays, its case stays open, and it is tried again after a while."""
-        now = asyncio.get_running_loop().time()
-        self._held[look] = case
-        self._retries.failed(look.name, now)
-        if not self._core.kata_works and self._probes.is_due(_INPUT, now):
-            self._probes.failed(_INPUT, now)  # all that were under way failed with it: once
+    def _next(self) -> Look | None:
+        """The next file to take; while KATA takes none, one now and then that asks for all."""
+        if not self._core.kata_works:
+            if not self._due or not self._may_probe:
+                return None
+            look = min(islice(self._due, _PROBE_CHOICE), key=self._handler.failures)
+            self._due.remove(look)
+            return look
+        while self._due:
+            look = self._due.popleft()
+            if self._handler.may_begin(look):
+                return look
+        return None
+
+    def _begin(self, look: Look) -> None:
+        work = self._handler.start(look)
+        if work is None:
+            self._slots.give(self.name)
+            return
+        task = asyncio.create_task(work, name=f"file-{self.name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._slots.give(self.name)
+        self._work.set()
+
+    # -- what an earlier process, or a failure, left -------------------------------------------
+
+    async def _sweep(self) -> None:
+        """Put back what is claimed although nobody is at it."""
+        if self._swept is not None and time.monotonic() < self._swept + _SWEEP_SECONDS:
+            return
+        self._stuck = {}
+        for case_id, path in await self._in_thread(self._claims.left_over):
+            if case_id in self._handler.under_way.values() or case_id in self._handler.not_removed:
+                continue
+            note = self._notes.get(case_id)
+            if note is not None and note.why is Why.DELIVERED:
+                self._handler.not_removed[case_id] = note.look
+            else:
+                await self._put_back(case_id, path)
+        for case_id, note in self._notes.items():
+            if note.why is Why.LEFT:
+                await self._transfer.leave(case_id, note.look)
+            elif case_id not in self._handler.not_removed:  # it was removed
+                await self._core.confirm(case_id)
+        self._notes = {}
+        self._swept = time.monotonic()
+
+    async def _put_back(self, case_id: str, path: str) -> None:
+        try:
+            await self._in_thread(self._claims.put_back, case_id, path)
+        except FileNotFoundError:  # it went its way meanwhile
+            pass
+        except OSError as error:
+            claimed = f"{OWN_PREFIX}/{self._owner}/{case_id}/{path}"
+            self._stuck[claimed] = f"{path} cannot be put back, and lies in {claimed}: {error}"
+
+    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, function, *arguments)
+
+
+def _check_folder(path: Path, where: str) -> None:
+    if not path.is_dir():
+        raise StartError(f"{path} is no folder {where}.")
+    SamePlace(path).check()
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise StartError(f"{path} must be readable and writable for this service {where}.")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bridge.emulator import EICAR, Emulator
+from bridge.folder.sidecar import is_sidecar
 from tests.support.katabridge import Records, Site
 from tests.support.processes import Program, module, wait_until
 
@@ -24,11 +25,21 @@ def watch(site: Site, started: Keep) -> Callable[[], Program]:
 
 
 def places(site: Site) -> dict[str, list[str]]:
-    """What lies where."""
-    return {
-        name: sorted(os.listdir(site.directory / name))  # noqa: PTH208 - names, not paths
-        for name in ("in", "out", "quarantine")
-    }
+    """What lies where; claimed files count as lying in the input."""
+    found = {}
+    for place in ("in", "out", "quarantine"):
+        names = set(os.listdir(site.directory / place))  # noqa: PTH208 - names, not paths
+        names.discard(".katabridge")
+        if place == "in":
+            names |= claimed(site)
+        found[place] = sorted(name for name in names if not is_sidecar(name))
+    return found
+
+
+def claimed(site: Site) -> set[str]:
+    """The names of the files that are claimed now."""
+    walk = os.walk(site.directory / "in" / ".katabridge")
+    return {name for _, _, files in walk for name in files}
 
 
 def settled(site: Site, count: int) -> Records:
@@ -95,7 +106,7 @@ def test_our_own_timeout_goes_to_quarantine_too(site: Site, watch: Callable[[], 
 def test_a_file_that_is_still_being_written_is_not_touched(
     kata: Emulator, site: Site, watch: Callable[[], Program]
 ) -> None:
-    site.changes = {"folders": [{**folder(site), "settle": "1s"}]}
+    site.folder["settle"] = "1s"
     watch()
     path = site.directory / "in" / "growing"
     for _ in range(15):  # 3 s of writing, each pause shorter than `settle`
@@ -123,12 +134,6 @@ def test_a_file_that_a_process_holds_open_for_writing_is_not_touched(
     settled(site, 2)
     assert (site.directory / "out" / "held").read_bytes() == b"first half, second half"
     assert kata.memory.calls["submit"] == 2
-
-
-def folder(site: Site) -> dict[str, object]:
-    base = site._base()["folders"][0]
-    assert isinstance(base, dict)
-    return base
 
 
 def test_oversize_stays_in_input_untouched_and_is_recorded_once(

@@ -9,7 +9,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,13 @@ import pytest
 
 from bridge.core import Core, Door
 from bridge.emulator import EICAR, Emulator
-from bridge.folder import files, service
-from bridge.folder.left import LeftFiles, Why
-from bridge.folder.settle import Look
+from bridge.folder import handling, service, sight
+from bridge.folder.claim import Claims
+from bridge.folder.left import LeftFiles
+from bridge.folder.notes import parse_note
+from bridge.folder.settle import Lasting
+from bridge.folder.sidecar import is_sidecar
+from bridge.folder.slots import FairSlots
 from bridge.folder.watch import FolderWatcher
 from tests.support.katabridge import Site
 from tests.support.processes import Program, wait_until
@@ -33,8 +36,19 @@ def drop(site: Site, name: str, data: bytes) -> Path:
     return path
 
 
+def beside(site: Site, path: Path) -> Path:
+    """Another name of the file, by which a writer reaches it wherever it is claimed."""
+    link = site.directory / "link"
+    link.hardlink_to(path)
+    return link
+
+
 def names(site: Site, place: str) -> set[str]:
-    return {path.name for path in (site.directory / place).iterdir()}
+    found = {path.name for path in (site.directory / place).iterdir()}
+    if place == "in":  # claimed files count as lying in the input
+        claims = os.walk(site.directory / "in" / ".katabridge")
+        found |= {name for _, _, files in claims for name in files}
+    return {name for name in found - {".katabridge"} if not is_sidecar(name)}
 
 
 def test_a_file_that_others_open_for_writing_all_the_time_ends_nothing(
@@ -115,47 +129,68 @@ def test_what_is_delivered_is_never_setuid(site: Site, started: Keep) -> None:
     assert stat.S_IMODE((site.directory / "out" / "tool").stat().st_mode) == 0o755
 
 
+@pytest.mark.parametrize("by_link", [False, True], ids=["same name", "same file"])
 def test_a_new_version_with_the_old_size_and_time_is_judged(
-    kata: Emulator, site: Site, started: Keep
+    kata: Emulator, site: Site, started: Keep, by_link: bool
 ) -> None:
     first = b"#kata delay=2\nAAAA"
     path = drop(site, "a", first)
     os.utime(path, ns=(10**18, 10**18))
+    link = beside(site, path)
     started(site.start_watch())
     wait_until(lambda: kata.memory.scans, "the first version is at KATA")
-    path.write_bytes(first.replace(b"AAAA", b"BBBB"))
-    os.utime(path, ns=(10**18, 10**18))
-    wait_until(lambda: not path.exists(), "both are judged", 20)
+    target = link if by_link else path
+    target.write_bytes(first.replace(b"AAAA", b"BBBB"))
+    os.utime(target, ns=(10**18, 10**18))
+    site.wait_records(2)
+    wait_until(lambda: not names(site, "in"), "both are judged", 20)
     assert (site.directory / "out" / "a").read_bytes().endswith(b"BBBB")
-    assert len(site.wait_records(2)) == 2
+    assert len(site.records()) == 2
 
 
-def test_a_file_that_is_opened_while_it_is_judged_is_not_removed(
+def test_a_claimed_file_that_is_opened_again_is_not_removed(
     kata: Emulator, site: Site, started: Keep
 ) -> None:
     path = drop(site, "log", b"#kata delay=1\nline 1\n")
+    link = beside(site, path)
     started(site.start_watch())
     wait_until(lambda: kata.memory.scans, "it is at KATA")
-    with path.open("ab") as file:
+    with link.open("ab") as file:
         wait_until(site.records, "its record")
-        time.sleep(0.3)
-        assert path.exists()
+        assert names(site, "out") == {"log"}
+        wait_until(lambda: names(site, "in") == {"log"}, "it is still there")
         file.write(b"line 2\n")
-    wait_until(lambda: not path.exists(), "it is judged again", 20)
+    wait_until(lambda: not names(site, "in"), "it is judged again", 20)
     assert (site.directory / "out" / "log").read_bytes().endswith(b"line 2\n")
+    assert len(site.wait_records(2)) == 2
 
 
 def test_a_file_that_is_opened_but_not_changed_is_delivered_once(
     kata: Emulator, site: Site, started: Keep
 ) -> None:
-    path = drop(site, "a", b"#kata delay=1\nx")
+    link = beside(site, drop(site, "a", b"#kata delay=1\nx"))
+    watcher = started(site.start_watch())
+    wait_until(lambda: kata.memory.scans, "it is at KATA")
+    with link.open("r+b"):  # as backup and indexing programs do
+        wait_until(lambda: "cannot be removed from input yet" in watcher.output(), "it stays")
+        assert names(site, "in") == names(site, "out") == {"a"}
+    wait_until(lambda: not names(site, "in"), "it is removed when nobody has it open", 20)
+    assert len(site.wait_records(1)) == 1
+
+
+def test_a_writer_with_a_hard_link_cannot_change_what_was_delivered(
+    kata: Emulator, site: Site, started: Keep
+) -> None:
+    clean = b"#kata delay=1\nclean"
+    link = beside(site, drop(site, "a", clean))
     started(site.start_watch())
     wait_until(lambda: kata.memory.scans, "it is at KATA")
-    with path.open("r+b"):  # as backup and indexing programs do
-        wait_until(site.records, "its record")
-        time.sleep(0.3)
-    wait_until(lambda: not path.exists(), "it is removed when nobody has it open", 20)
-    assert len(site.wait_records(1)) == 1
+    link.write_bytes(EICAR)
+    wait_until(lambda: names(site, "quarantine") == {"a"}, "the new content is judged, too", 20)
+    assert (site.directory / "out" / "a").read_bytes() == clean
+    link.write_bytes(b"later still")
+    assert (site.directory / "out" / "a").read_bytes() == clean
+    assert (site.directory / "quarantine" / "a").read_bytes() == EICAR
 
 
 def test_a_damaged_snapshot_is_not_delivered(kata: Emulator, site: Site, started: Keep) -> None:
@@ -181,17 +216,17 @@ def watching(site: Site, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
     async def main() -> None:
         settings = site.settings()
-        with ThreadPoolExecutor(4) as threads:
-            async with Core(settings, Door.FOLDER) as core:
-                slots = asyncio.Semaphore(10)
-                watcher = FolderWatcher(core, settings.folders[0], threads, slots)
-                watcher.prepare()
-                task = asyncio.create_task(watcher.run())
-                try:
-                    await asyncio.wait_for(work(), 30)
-                finally:
-                    task.cancel()
-                    await asyncio.gather(task, return_exceptions=True)
+        async with Core(settings, Door.FOLDER) as core:
+            notes = {case_id: parse_note(text) for case_id, text in core.notes().items()}
+            folder, slots = settings.folders[0], FairSlots(10, 1)
+            watcher = FolderWatcher(core, folder, slots, notes, lambda _: None)
+            watcher.prepare()
+            task = asyncio.create_task(watcher.run())
+            try:
+                await asyncio.wait_for(work(), 30)
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(main())
 
@@ -220,21 +255,24 @@ def test_a_source_that_cannot_be_removed_is_delivered_and_recorded_once(
         await until(lambda: len(tries) >= 2)
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "remove_still", refuse_and_count)
+        patch.setattr(Claims, "remove", refuse_and_count)
         watching(site, work)
         watching(site, work)  # a restart remembers
-    assert path.exists()
+    assert names(site, "in") == {"a"}
     assert len(site.wait_records(1)) == len(site.records("log-detects.log")) == 1
     assert "cannot be removed from input yet; it is not taken again" in caplog.text
 
     async def goes() -> None:
-        await until(lambda: not path.exists())
+        await until(lambda: not names(site, "in"))
 
     watching(site, goes)
     assert len(site.wait_records(1)) == 1
 
 
-def test_a_withdrawn_file_leaves_a_record(kata: Emulator, site: Site) -> None:
+def test_a_withdrawn_file_leaves_a_record(
+    kata: Emulator, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handling, "GONE_SECONDS", 0.5)
     kata.memory.accept = "manual"
     path = drop(site, "a", b"x")
 
@@ -250,8 +288,9 @@ def test_a_withdrawn_file_leaves_a_record(kata: Emulator, site: Site) -> None:
 
 
 def test_a_held_file_that_is_open_when_tried_again_keeps_its_case(
-    kata: Emulator, site: Site
+    kata: Emulator, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(handling, "GONE_SECONDS", 0.5)
     path = drop(site, "a", b"#kata http=500\n")
 
     async def work() -> None:
@@ -266,10 +305,10 @@ def test_a_held_file_that_is_open_when_tried_again_keeps_its_case(
 
 
 def test_a_watcher_that_fails_ends_the_daemon(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: Path) -> list[Look]:
+    def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr(files, "list_files", fail)
+    monkeypatch.setattr(sight, "list_input", fail)
 
     async def main() -> None:
         await asyncio.wait_for(service.serve(site.settings(), asyncio.Event()), 20)
@@ -283,18 +322,20 @@ def test_what_stays_is_remembered_even_where_it_cannot_be_written(
 ) -> None:
     path = tmp_path / "left.json"
     path.mkdir()  # as good as a full disk
-    left, look = LeftFiles(path), Look("a", 1, 1, 1, 1, 1)
-    left.add(look, Why.LEFT)
+    left, lasting = LeftFiles(path, "rules", 60), Lasting("a", 1, 1, 1)
+    left.add(lasting)
     left.save()
     left.save()
-    assert look in left
+    assert lasting in left
     assert caplog.text.count("cannot be written") == 1
     path.rmdir()
     left.save()
-    assert look in LeftFiles(path)
+    assert lasting in LeftFiles(path, "rules", 60)
+    assert lasting not in LeftFiles(path, "other rules", 60)
 
 
 def test_a_threat_that_cannot_be_quarantined_is_said(site: Site, started: Keep) -> None:
+    site.folder["quarantine_conflict"] = "replace"
     (site.directory / "quarantine" / "evil.com").mkdir()
     (site.directory / "in" / "evil.com").write_bytes(EICAR)
     watcher = started(site.start_watch())

@@ -40,6 +40,14 @@ class Site:
 
     def __post_init__(self) -> None:
         self.sensor_id = str(uuid.uuid4())
+        self.folder: dict[str, Any] = {
+            "name": "share",
+            "input": "in",
+            "output": "out",
+            "quarantine": "quarantine",
+            "settle": "300ms",
+            "rescan": "100ms",
+        }
         for name in ("in", "out", "quarantine"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         put_certificate(self.directory / "client.pem", self.directory / "client.key")
@@ -70,16 +78,7 @@ class Site:
             "verdicts": {"store": f"sqlite://{self.directory}/verdicts.db"},
             "spool": {"dir": "spool", "min_free": "1MiB"},
             "icap": {"listen": [f"127.0.0.1:{self.icap_port}"]},
-            "folders": [
-                {
-                    "name": "share",
-                    "input": "in",
-                    "output": "out",
-                    "quarantine": "quarantine",
-                    "settle": "300ms",
-                    "rescan": "100ms",
-                }
-            ],
+            "folders": [self.folder],
             "logs": {"dir": "log"},
         }
 

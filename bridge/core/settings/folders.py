@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from bridge.core.fields import Duration, PathSetting, at_least, only
+from bridge.core.fields import Duration, PathSetting, at_least
 from bridge.core.settings.section import Section
+
+# names under which common programs write a file before it is complete, and their lock files
+TEMPORARY = ["~$*", "*.part", "*.crdownload", ".~lock*", "*.filepart"]
+
+
+def _mask(value: str) -> str:
+    if not value or "/" in value:
+        raise ValueError(f"{value!r} is no mask of a file name, such as *.part")
+    if not value.strip("*?"):
+        raise ValueError(f"{value!r} fits every file: none would be judged")
+    return value
 
 
 class FolderSettings(Section):
@@ -18,10 +30,12 @@ class FolderSettings(Section):
     input: PathSetting
     output: PathSetting
     quarantine: PathSetting
-    recursive: Annotated[Literal[False], BeforeValidator(only(False))] = False
+    recursive: Annotated[bool, Field(strict=True)] = False
     settle: Duration = 2
     rescan: Annotated[Duration, AfterValidator(at_least(0.05, "50ms"))] = 1
-    on_conflict: Annotated[Literal["replace"], BeforeValidator(only("replace"))] = "replace"
+    ignore: list[Annotated[str, AfterValidator(_mask)]] = TEMPORARY
+    on_conflict: Literal["replace", "rename", "keep-both"] = "replace"
+    quarantine_conflict: Literal["replace", "rename"] = "rename"
 
     @model_validator(mode="after")
     def _three_places(self) -> Self:
@@ -43,6 +57,8 @@ def check_together(folders: list[FolderSettings]) -> list[FolderSettings]:
     delivered = {*inputs, *(folder.output.resolve() for folder in folders)}
     if quarantines & delivered:
         raise ValueError("one folder's quarantine is an input or output of another")
+    for around, inner in _taken_twice(folders):
+        raise ValueError(f"{inner} lies inside the input {around}, which is recursive")
     follow = {folder.input.resolve(): folder.output.resolve() for folder in folders}
     for start in follow:
         place: Path | None = start
@@ -51,3 +67,12 @@ def check_together(folders: list[FolderSettings]) -> list[FolderSettings]:
             if place == start:
                 raise ValueError("files would go round: outputs lead back to an input")
     return folders
+
+
+def _taken_twice(folders: list[FolderSettings]) -> Iterator[tuple[Path, Path]]:
+    """Folders whose files a recursive input would take for its own."""
+    for around in (folder.input.resolve() for folder in folders if folder.recursive):
+        for folder in folders:
+            for inner in (folder.input, folder.output, folder.quarantine):
+                if around in inner.resolve().parents:
+                    yield around, inner

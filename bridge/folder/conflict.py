@@ -1,0 +1,103 @@
+"""What happens where a name is taken already. Names are pure; the rest blocks: disk."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from enum import StrEnum
+from pathlib import PurePath
+from typing import NamedTuple
+
+from bridge.folder.rename import rename_new
+from bridge.folder.sidecar import NAME_MAX, cut_name, is_sidecar
+
+_BLOCK = 1 << 20
+_MOST_NAMES = 10_000
+_LONGEST_SUFFIX = 20  # bytes of what counts as the kind of a file
+
+
+class Conflict(StrEnum):
+    """What has the name goes (`replace`), keeps it (`rename`), or is moved aside (`keep-both`)."""
+
+    REPLACE = "replace"
+    RENAME = "rename"
+    KEEP_BOTH = "keep-both"
+
+
+class Content(NamedTuple):
+    """What names some bytes: lower hex, and how many."""
+
+    sha256: str
+    size: int
+
+
+def numbered(name: str, number: int) -> str:
+    """`a.txt` for 1, then `a (2).txt` and so on; at most 255 bytes."""
+    if number == 1:
+        return name
+    stem, suffix = PurePath(name).stem, PurePath(name).suffix
+    if len(os.fsencode(suffix)) > _LONGEST_SUFFIX:
+        stem, suffix = name, ""
+    mark = f" ({number}){suffix}"
+    return cut_name(stem, NAME_MAX - len(os.fsencode(mark))) + mark
+
+
+def settle_name(descriptor: int, draft: str, name: str, rule: Conflict, content: Content) -> str:
+    """Give the draft in a folder its name by a rule; the name it has then.
+
+    A file that is there with the same content counts as the one to be delivered: so a delivery
+    that a crash cut off leaves no second one. OSError where no name can be had.
+    """
+    if rule is Conflict.REPLACE and not is_sidecar(name):
+        os.rename(draft, name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
+        return name
+    for candidate in _candidates(name):
+        try:
+            rename_new(draft, candidate, above=descriptor, below=descriptor)
+        except FileExistsError:
+            if _holds(descriptor, candidate, content):
+                os.unlink(draft, dir_fd=descriptor)
+                return candidate
+            if rule is Conflict.KEEP_BOTH and candidate == name:
+                _move_aside(descriptor, name)
+                return settle_name(descriptor, draft, name, rule, content)
+        else:
+            return candidate
+    raise OSError(errno.EEXIST, "too many files of this name", name)
+
+
+def _candidates(name: str) -> list[str]:
+    names = (numbered(name, number) for number in range(1, _MOST_NAMES))
+    return [each for each in names if not is_sidecar(each)]
+
+
+def _move_aside(descriptor: int, name: str) -> None:
+    for candidate in _candidates(name)[1:]:
+        try:
+            rename_new(name, candidate, above=descriptor, below=descriptor)
+        except FileExistsError:
+            continue
+        except FileNotFoundError:
+            return
+        return
+    raise OSError(errno.EEXIST, "too many files of this name", name)
+
+
+def _holds(descriptor: int, name: str, content: Content) -> bool:
+    """Whether that file has this content."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        file = os.fdopen(os.open(name, flags, dir_fd=descriptor), "rb", buffering=0)
+    except OSError:
+        return False
+    with file:
+        if os.fstat(file.fileno()).st_size != content.size:
+            return False
+        digest = hashlib.sha256()
+        try:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+        except OSError:  # a folder, for one
+            return False
+    return digest.hexdigest() == content.sha256

@@ -1,0 +1,157 @@
+"""What becomes of one file, and what is remembered and said of those that stay."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from bridge.core import Case, Core, Decision, OutcomeKind
+from bridge.folder.claim import ClaimError
+from bridge.folder.deliver import DeliveryError
+from bridge.folder.opened import NotStillError
+from bridge.folder.retry import Retries, Troubles
+from bridge.folder.settle import Absences, Lasting, Look, Settler
+from bridge.folder.transfer import Done, Transfer, WithdrawnError
+
+_log = logging.getLogger(__name__)
+
+GONE_SECONDS = 60.0  # a share that is empty by mistake is back sooner, we hope
+_KATA = "KATA"
+_CLAIMS = "claiming files in the input"
+
+
+class Handler:
+    """Sends files of one folder on their way, each once at a time."""
+
+    def __init__(self, core: Core, transfer: Transfer) -> None:
+        self._core = core
+        self._transfer = transfer
+        self._held: dict[Lasting, Case] = {}
+        self._absences = Absences(GONE_SECONDS)
+        self._retries = Retries()
+        self._removals = Retries()
+        self._probes = Retries()
+        name = transfer.folder_name
+        self._targets = Troubles(name)
+        self._files = Troubles(name)
+        self.under_way: dict[str, str] = {}  # path -> case id
+        self.not_removed: dict[str, Look] = {}  # case id -> the claimed file
+
+    # -- what may begin ------------------------------------------------------------------------
+
+    def may_begin(self, look: Look) -> bool:
+        """Whether this file may be taken now. From any thread."""
+        return look.path not in self.under_way and self._retries.is_due(look.path, time.monotonic())
+
+    def failures(self, look: Look) -> int:
+        """How often in a row it failed."""
+        return self._retries.failures(look.path)
+
+    @property
+    def may_probe(self) -> bool:
+        """Whether a file may ask, for all, if KATA takes files again."""
+        return not self.under_way and self._probes.is_due(_KATA, time.monotonic())
+
+    @property
+    def is_troubled(self) -> bool:
+        """Whether a folder fails, so that only few files need to try."""
+        return self._targets.any
+
+    @property
+    def held(self) -> int:
+        """How many files stay in input until something works again."""
+        return len(self._held)
+
+    # -- one file ------------------------------------------------------------------------------
+
+    def start(self, look: Look) -> Coroutine[Any, Any, None] | None:
+        """The work that brings the file to its end; None where somebody is at it already."""
+        if look.path in self.under_way:
+            return None
+        held = self._held.pop(look.lasting, None)
+        case = held or self._transfer.new_case(look)
+        self.under_way[look.path] = case.id
+        return self._handle(look, case, held)
+
+    async def _handle(self, look: Look, case: Case, held: Case | None) -> None:
+        try:
+            self._ended(look, case, await self._transfer.run(case, look))
+        except NotStillError:  # it is looked at again, as new where it changed
+            if held is not None:
+                self._held[look.lasting] = held
+        except WithdrawnError:
+            await self._transfer.withdrawn(case)
+        except DeliveryError as error:
+            self._not_delivered(look, case, error)
+        except ClaimError as error:
+            self._hold(look, case)
+            self._targets.begins(_CLAIMS, f"{error.filename}: {error.strerror}; files stay")
+        except OSError as error:
+            self._hold(look, case)
+            self._files.begins(look.path, f"{look.path} stays in input: {error.strerror}")
+        except Exception:
+            _log.exception("a fault of katabridge itself; %s stays in input", look.path)
+            self._hold(look, case)
+        finally:
+            del self.under_way[look.path]
+
+    def _ended(self, look: Look, case: Case, done: Done) -> None:
+        if done.decision is not Decision.SKIP:
+            self._works(_CLAIMS)
+        if done.decision is Decision.HOLD:
+            self._hold(look, case)
+            self._files.begins(look.path, f"{look.path} stays in input: {done.detail}")
+            return
+        self._retries.succeeded(look.path)
+        self._probes.succeeded(_KATA)
+        self._files.forget(look.path)
+        if done.target is not None:
+            self._works(str(done.target))
+        if done.not_removed is not None:
+            self.not_removed[case.id] = done.not_removed
+            reason = "is delivered but cannot be removed from input yet; it is not taken again"
+            self._files.begins(look.path, f"{look.path} {reason}")
+
+    def _works(self, about: str) -> None:
+        if self._targets.ends(about):
+            self._retries.hurry()
+
+    def _not_delivered(self, look: Look, case: Case, error: DeliveryError) -> None:
+        self._hold(look, case)
+        what = f"{look.path} ({error.outcome.kind}) stays in input"
+        self._targets.begins(str(error.folder), f"{error}; {what}")
+        if error.outcome.kind is OutcomeKind.DETECT:  # each is said: it is no mere trouble
+            self._files.begins(f"detect {look.path}", f"KATA found a threat: {what}")
+
+    def _hold(self, look: Look, case: Case) -> None:
+        """The file stays, its case stays open, and it is tried again after a while."""
+        self._held[look.lasting] = case
+        self._retries.failed(look.path, time.monotonic())
+        if not self._core.kata_works and self._probes.is_due(_KATA, time.monotonic()):
+            # all that were under way failed with it: that is one failure
+            self._probes.failed(_KATA, time.monotonic())
+
+    # -- by the clock --------------------------------------------------------------------------
+
+    async def remove_delivered(self) -> None:
+        """Try again to remove the sources of delivered files."""
+        for case_id, look in list(self.not_removed.items()):
+            if not self._removals.is_due(case_id, time.monotonic()):
+                continue
+            if await self._transfer.remove(case_id, look):
+                del self.not_removed[case_id]
+                self._removals.succeeded(case_id)
+                self._files.forget(look.path)
+            else:
+                self._removals.failed(case_id, time.monotonic())
+
+    async def forget_gone(self, files: Settler) -> None:
+        """Forget what is not there any longer; a case that was held for it leaves its record."""
+        self._retries.keep_only(files.has)
+        self._files.keep_only(lambda about: files.has(about.removeprefix("detect ")))
+        for lasting in self._absences.gone(self._held, files.present, time.monotonic()):
+            case = self._held.pop(lasting, None)
+            if case is not None:
+                await self._transfer.withdrawn(case)

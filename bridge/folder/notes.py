@@ -1,0 +1,36 @@
+"""What the journal remembers of a file from its record until its source is dealt with. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import astuple, dataclass
+from enum import StrEnum
+
+from bridge.folder.settle import Look
+
+
+class Why(StrEnum):
+    """What is left to do: put it back for good (`left`), or remove it (`delivered`)."""
+
+    LEFT = "left"
+    DELIVERED = "delivered"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A file whose case has its record. `folder`: its name in the configuration."""
+
+    folder: str
+    look: Look
+    why: Why
+
+
+def format_note(note: Note) -> str:
+    """The note as text."""
+    return json.dumps([note.folder, *astuple(note.look), note.why.value])
+
+
+def parse_note(text: str) -> Note:
+    """The note again; ValueError or TypeError where it is none of ours."""
+    folder, *look, why = json.loads(text)
+    return Note(folder, Look(*look), Why(why))

@@ -1,0 +1,58 @@
+"""Places for files under way, shared fairly between folders."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class FairSlots:
+    """At most `total` places. A free one goes to the folder that waits and has the fewest.
+
+    Each folder leaves a tenth for every other, so that a backlog in one lets the next file of
+    another begin at once.
+    """
+
+    def __init__(self, total: int, folders: int) -> None:
+        self._free = total
+        reserve = max(1, total // 10) * (folders - 1)
+        self._most = max(1, total - reserve)
+        self._taken: dict[str, int] = {}
+        self._waiting: dict[str, tuple[asyncio.Future[None], int]] = {}
+
+    async def take(self, folder: str, most: int | None = None) -> None:
+        """Wait for a place; `give` it back. One wait a folder at a time.
+
+        `most`: how many the folder wants at once, where it wants few.
+        """
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[folder] = (future, min(most or self._most, self._most))
+        self._hand_out()
+        try:
+            await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                self.give(folder)
+            raise
+        finally:
+            if self._waiting.get(folder, (None, 0))[0] is future:
+                del self._waiting[folder]
+
+    def give(self, folder: str) -> None:
+        """Give a place back."""
+        self._free += 1
+        self._taken[folder] -= 1
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        while self._free:
+            open_to = [
+                name
+                for name, (future, most) in self._waiting.items()
+                if not future.done() and self._taken.get(name, 0) < most
+            ]
+            if not open_to:
+                return
+            name = min(open_to, key=lambda each: self._taken.get(each, 0))
+            self._free -= 1
+            self._taken[name] = self._taken.get(name, 0) + 1
+            self._waiting[name][0].set_result(None)

@@ -1,0 +1,57 @@
+"""Copies a claimed file into the spool, where nobody can change it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, BinaryIO
+
+from bridge.core import BodyWriter
+from bridge.folder.claim import Claims
+from bridge.folder.metadata import Metadata, read_metadata
+from bridge.folder.opened import NotStillError, check_still
+from bridge.folder.settle import Look
+
+_BLOCK = 1 << 18
+
+InThread = Callable[..., Awaitable[Any]]
+
+
+async def take_snapshot(
+    claims: Claims, case_id: str, look: Look, writer: BodyWriter, in_thread: InThread
+) -> Metadata:
+    """Copy the file into `writer`; what is to be kept of it beside its content.
+
+    NotStillError where it changed while it was copied; OSError, SpoolError where a disk fails.
+    """
+    kept: Metadata
+    if look.size <= _BLOCK:
+        data, kept = await in_thread(_read_whole, claims, case_id, look)
+        await writer.write(data)
+        return kept
+    opening = claims.open(case_id, look)
+    file: BinaryIO = await in_thread(opening.__enter__)
+    try:
+        kept = await in_thread(read_metadata, file.fileno())
+        if not await writer.clone(file.fileno(), look.size):
+            await _copy(file, look, writer, in_thread)
+        await in_thread(check_still, file, look)
+    finally:
+        await in_thread(file.close)
+    return kept
+
+
+def _read_whole(claims: Claims, case_id: str, look: Look) -> tuple[bytes, Metadata]:
+    with claims.open(case_id, look) as file:
+        kept = read_metadata(file.fileno())
+        data = b""
+        while len(data) <= look.size and (block := file.read(_BLOCK)):
+            data += block
+        check_still(file, look)
+    return data, kept
+
+
+async def _copy(file: BinaryIO, look: Look, writer: BodyWriter, in_thread: InThread) -> None:
+    while block := await in_thread(file.read, _BLOCK):
+        await writer.write(block)
+        if writer.size > look.size:
+            raise NotStillError
