@@ -10,8 +10,8 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from bridge.folder.conflict import numbered
 from bridge.folder.listing import look_of
@@ -27,6 +27,8 @@ from bridge.folder.places import OWN_PREFIX, folder, remove_empty
 from bridge.folder.rename import rename_new
 from bridge.folder.settle import Look
 
+ALIVE = ".alive"
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN, _PRIVATE = 0o777, 0o700
 _MOST_NAMES = 1000
 
@@ -46,6 +48,10 @@ class Claims:
         self._root = root
         self._own = [OWN_PREFIX, owner]
         self._place = place
+
+    def where(self, case_id: str, path: str) -> str:
+        """Where a claimed file lies, for people."""
+        return str(self._root.joinpath(*self._own, case_id, path))
 
     def take(self, look: Look, case_id: str) -> Look:
         """Claim exactly the file that was looked at; how it looks now.
@@ -83,7 +89,7 @@ class Claims:
             raise ClaimError(error.errno, error.strerror, str(Path(self._root, *above))) from None
 
     @contextlib.contextmanager
-    def open(self, case_id: str, look: Look) -> Iterator[BinaryIO]:
+    def open(self, case_id: str, look: Look) -> Iterator[FileIO]:
         """A claimed file, if it still is what was claimed; NotStillError else."""
         with folder(self._root, [*self._own, case_id, *look.parts]) as above:
             file = open_still(above, look)
@@ -150,8 +156,19 @@ class Claims:
                 found += [(case_id, "/".join([*parts, name])) for name in files]
         return found
 
+    def live(self) -> None:
+        """Give a sign of life, if we have claimed anything."""
+        with (
+            contextlib.suppress(FileNotFoundError),
+            folder(self._root, self._own) as own,
+            os.fdopen(os.open(ALIVE, _WRITE, 0o600, dir_fd=own), "wb") as file,
+        ):
+            os.utime(file.fileno())
+
     def clear(self) -> None:
-        """Remove our own empty folders."""
+        """Remove our own folders, as far as they hold no claimed file."""
+        with contextlib.suppress(FileNotFoundError), folder(self._root, self._own) as own:
+            os.unlink(ALIVE, dir_fd=own)
         for case_id in _folders(self._root, self._own):
             remove_empty(self._root, [*self._own, case_id], len(self._own))
         remove_empty(self._root, self._own, 0)

@@ -9,10 +9,10 @@ from enum import StrEnum
 from pathlib import PurePath
 from typing import NamedTuple
 
+from bridge.folder.opened import NotStillError, open_regular
 from bridge.folder.rename import rename_new
 from bridge.folder.sidecar import NAME_MAX, cut_name, is_sidecar
 
-_BLOCK = 1 << 20
 _MOST_NAMES = 10_000
 _LONGEST_SUFFIX = 20  # bytes of what counts as the kind of a file
 
@@ -85,19 +85,11 @@ def _move_aside(descriptor: int, name: str) -> None:
 
 
 def _holds(descriptor: int, name: str, content: Content) -> bool:
-    """Whether that file has this content."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    """Whether that file has this content; a file that cannot be read counts as another."""
     try:
-        file = os.fdopen(os.open(name, flags, dir_fd=descriptor), "rb", buffering=0)
-    except OSError:
+        with open_regular(descriptor, name) as file:
+            if os.fstat(file.fileno()).st_size != content.size:
+                return False
+            return hashlib.file_digest(file, "sha256").hexdigest() == content.sha256
+    except (OSError, NotStillError):
         return False
-    with file:
-        if os.fstat(file.fileno()).st_size != content.size:
-            return False
-        digest = hashlib.sha256()
-        try:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-        except OSError:  # a folder, for one
-            return False
-    return digest.hexdigest() == content.sha256

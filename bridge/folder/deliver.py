@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from bridge.core import Case, FolderSettings, Item, Outcome
+from bridge.core import Case, Decision, FolderSettings, Item, Outcome
 from bridge.folder.conflict import Conflict, Content
 from bridge.folder.metadata import Metadata
 from bridge.folder.mounts import SamePlace
@@ -26,14 +26,15 @@ class DeliveryError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class ToDeliver:
-    """A judged file: the snapshot, and what is known of it."""
+class Judged:
+    """A claimed file with all that is known of it; `item` is the snapshot that was judged."""
 
     case: Case
     look: Look
     item: Item
     kept: Metadata
     outcome: Outcome
+    decision: Decision
 
 
 class Delivery:
@@ -45,9 +46,14 @@ class Delivery:
         self._owner = owner
         self._places = {root: SamePlace(root) for root in (folder.output, folder.quarantine)}
 
-    def deliver(self, file: ToDeliver, passed: bool) -> Path:
-        """Publish in output or (not `passed`) quarantine; where it lies. DeliveryError."""
-        root = self._folder.output if passed else self._folder.quarantine
+    def root(self, decision: Decision) -> Path:
+        """Where a decision leads: output or, for everything but `pass`, quarantine."""
+        return self._folder.output if decision is Decision.PASS else self._folder.quarantine
+
+    def deliver(self, file: Judged) -> Path:
+        """Publish a snapshot; where it lies. DeliveryError."""
+        root = self.root(file.decision)
+        passed = file.decision is Decision.PASS
         try:
             self._places[root].check()
             path = self._put_out(file) if passed else self._put_away(file)
@@ -56,11 +62,11 @@ class Delivery:
             raise DeliveryError(root, root / file.look.path, reason, file.outcome) from error
         return root / path
 
-    def _put_out(self, file: ToDeliver) -> str:
+    def _put_out(self, file: Judged) -> str:
         rule = Conflict(self._folder.on_conflict)
         return self._publish(file, Target(self._folder.output, file.look.path, rule), file.kept)
 
-    def _put_away(self, file: ToDeliver) -> str:
+    def _put_away(self, file: Judged) -> str:
         rule = Conflict(self._folder.quarantine_conflict)
         target = Target(self._folder.quarantine, file.look.path, rule, 0o700)
         path = self._publish(file, target, file.kept.private(os.geteuid(), os.getegid()))
@@ -68,16 +74,16 @@ class Delivery:
         write_sidecar(target.root, path, format_sidecar(sidecar), self._draft(file))
         return path
 
-    def _publish(self, file: ToDeliver, target: Target, kept: Metadata) -> str:
+    def _publish(self, file: Judged, target: Target, kept: Metadata) -> str:
         with file.item.body.open() as content:
             parcel = Parcel(content, Content(file.item.sha256, file.item.size), kept)
             return publish(parcel, target, self._draft(file))
 
-    def _draft(self, file: ToDeliver) -> str:
+    def _draft(self, file: Judged) -> str:
         return draft_name(self._owner, file.case.id)
 
 
-def describe(file: ToDeliver, name: str) -> Sidecar:
+def describe(file: Judged, name: str) -> Sidecar:
     """What is to be said of a file in quarantine. `name`: the one that it has there."""
     case, outcome, kept = file.case, file.outcome, file.kept
     return Sidecar(

@@ -45,6 +45,10 @@ class Handler:
         """Whether this file may be taken now. From any thread."""
         return look.path not in self.under_way and self._retries.is_due(look.path, time.monotonic())
 
+    def is_at(self, case_id: str) -> bool:
+        """Whether a case is under way, or its source is still to be removed."""
+        return case_id in self.not_removed or case_id in self.under_way.values()
+
     def failures(self, look: Look) -> int:
         """How often in a row it failed."""
         return self._retries.failures(look.path)

@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 import stat
-from typing import BinaryIO
+from io import FileIO
 
 from bridge.folder.listing import look_of
 from bridge.folder.settle import Look
@@ -24,20 +24,28 @@ class BeingWrittenError(NotStillError):
     """The file still is what it was, but a process has it open for writing."""
 
 
-def open_still(above: int, look: Look, name: str | None = None) -> BinaryIO:
-    """Open the file in the folder `above`, under the look's name or `name`.
-
-    NotStillError where it is another by now. Closing it gives up the lease that keeps writers out.
-    """
+def open_regular(above: int, name: str) -> FileIO:
+    """Open a file for reading, never a link, a folder or a device (NotStillError)."""
     try:
-        descriptor = os.open(name or look.name, _READ, dir_fd=above)
+        descriptor = os.open(name, _READ, dir_fd=above)
     except OSError as error:
         if error.errno in _GONE:
             raise NotStillError from None
         if error.errno in _BUSY:
             raise BeingWrittenError from None
         raise
-    file = os.fdopen(descriptor, "rb", buffering=0)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotStillError
+    return os.fdopen(descriptor, "rb", buffering=0)
+
+
+def open_still(above: int, look: Look) -> FileIO:
+    """Open the file that was looked at in the folder `above`.
+
+    NotStillError where it is another by now. Closing it gives up the lease that keeps writers out.
+    """
+    file = open_regular(above, look.name)
     try:
         check_still(file, look)
     except BaseException:
@@ -46,14 +54,13 @@ def open_still(above: int, look: Look, name: str | None = None) -> BinaryIO:
     return file
 
 
-def check_still(file: BinaryIO, look: Look) -> None:
+def check_still(file: FileIO, look: Look) -> None:
     """NotStillError where the open file no longer looks as it did."""
-    state = os.fstat(file.fileno())
-    if not stat.S_ISREG(state.st_mode) or look_of(look.path, state) != look:
+    if look_of(look.path, os.fstat(file.fileno())) != look:
         raise NotStillError
 
 
-def keep_writers_out(file: BinaryIO, *, leases_tell: bool) -> None:
+def keep_writers_out(file: FileIO, *, leases_tell: bool) -> None:
     """BeingWrittenError where a process of this host has it open for writing.
 
     Else nobody can open it for writing before the file is closed. Does nothing where the file

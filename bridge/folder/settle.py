@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import NamedTuple
+
+MOST_AT_ONCE = 5000  # given out by one look; more come with the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,11 @@ class Settler:
         self._since = seen
 
     def settled(self, now: float, wanted: Callable[[Look], bool]) -> list[Look]:
-        """The complete files that are `wanted`, longest complete first."""
+        """The complete files that are `wanted`, longest complete first; of many the first."""
         latest = now - self._settle
-        done = [(since, look) for look, since in self._since.values() if since <= latest]
-        done.sort(key=lambda pair: pair[0])
-        return [look for _, look in done if wanted(look)]
+        done = (pair for pair in self._since.values() if pair[1] <= latest and wanted(pair[0]))
+        # a sort of all would hold up the other threads for as long as it takes
+        return [look for look, _ in heapq.nsmallest(MOST_AT_ONCE, done, key=itemgetter(1))]
 
     def next_settled(self, now: float) -> float | None:
         """In how many seconds the next file may be complete; None where none is on its way."""

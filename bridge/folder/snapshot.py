@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, BinaryIO
+from io import FileIO
+from typing import Any
 
 from bridge.core import BodyWriter
 from bridge.folder.claim import Claims
@@ -29,7 +30,7 @@ async def take_snapshot(
         await writer.write(data)
         return kept
     opening = claims.open(case_id, look)
-    file: BinaryIO = await in_thread(opening.__enter__)
+    file: FileIO = await in_thread(opening.__enter__)
     try:
         kept = await in_thread(read_metadata, file.fileno())
         if not await writer.clone(file.fileno(), look.size):
@@ -50,7 +51,7 @@ def _read_whole(claims: Claims, case_id: str, look: Look) -> tuple[bytes, Metada
     return data, kept
 
 
-async def _copy(file: BinaryIO, look: Look, writer: BodyWriter, in_thread: InThread) -> None:
+async def _copy(file: FileIO, look: Look, writer: BodyWriter, in_thread: InThread) -> None:
     while block := await in_thread(file.read, _BLOCK):
         await writer.write(block)
         if writer.size > look.size:

@@ -26,9 +26,8 @@ from bridge.core import (
     unavailable,
 )
 from bridge.folder.claim import Claims
-from bridge.folder.deliver import Delivery, ToDeliver
+from bridge.folder.deliver import Delivery, Judged
 from bridge.folder.left import LeftFiles
-from bridge.folder.metadata import Metadata
 from bridge.folder.notes import Note, Why, format_note
 from bridge.folder.opened import BeingWrittenError
 from bridge.folder.settle import Look
@@ -69,18 +68,6 @@ class Parts:
     count: Callable[[Decision], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """A claimed file with all that is known of it."""
-
-    case: Case
-    look: Look
-    item: Item
-    kept: Metadata
-    outcome: Outcome
-    decision: Decision
-
-
 class Transfer:
     """Brings files of one folder to where they belong."""
 
@@ -117,7 +104,7 @@ class Transfer:
             await self._finish(case, None, stays, Decision.SKIP, self._note(look, Why.LEFT))
             await self.leave(case.id, look)
             return Done(Decision.SKIP)
-        claimed = await self._in_thread(self._claims.take, look, case.id)
+        claimed = await self.in_thread(self._claims.take, look, case.id)
         writer = self._core.spool.writer()
         try:
             judged = await self._judged(case, claimed, writer)
@@ -136,10 +123,10 @@ class Transfer:
             return outcome
         return None
 
-    async def _judged(self, case: Case, look: Look, writer: BodyWriter) -> _Judged | Done:
+    async def _judged(self, case: Case, look: Look, writer: BodyWriter) -> Judged | Done:
         """The verdict of a claimed file; where there is none it is put back."""
         try:
-            kept = await take_snapshot(self._claims, case.id, look, writer, self._in_thread)
+            kept = await take_snapshot(self._claims, case.id, look, writer, self.in_thread)
             item = Item(look.name, await writer.finish())
             outcome = await self._core.judge(case, item)
         except SpoolError as error:
@@ -152,9 +139,9 @@ class Transfer:
         if decision is Decision.HOLD:
             await self.put_back(case.id, look)
             return Done(Decision.HOLD, outcome.detail)
-        return _Judged(case, look, item, kept, outcome, decision)
+        return Judged(case, look, item, kept, outcome, decision)
 
-    async def _complete(self, judged: _Judged) -> Done:
+    async def _complete(self, judged: Judged) -> Done:
         """Deliver, record, remove."""
         case, look, decision = judged.case, judged.look, judged.decision
         why = Why.LEFT if decision is Decision.SKIP else Why.DELIVERED
@@ -175,30 +162,28 @@ class Transfer:
         removed = await self.remove(case.id, look)
         return Done(decision, "", target, None if removed else look)
 
-    async def _deliver(self, judged: _Judged) -> Path | None:
+    async def _deliver(self, judged: Judged) -> Path | None:
         """Where it went; None where it is to stay."""
         case, decision = judged.case, judged.decision
         if decision is Decision.SKIP:
             return None
-        if not await self._in_thread(self._claims.has, case.id, judged.look):
+        if not await self.in_thread(self._claims.has, case.id, judged.look):
             raise WithdrawnError
-        file = ToDeliver(case, judged.look, judged.item, judged.kept, judged.outcome)
-        passed = decision is Decision.PASS
-        path = await self._in_thread(self._parts.delivery.deliver, file, passed)
+        path = await self.in_thread(self._parts.delivery.deliver, judged)
         case.context["moved_to"] = str(path)
-        return self._folder.output if passed else self._folder.quarantine
+        return self._parts.delivery.root(decision)
 
     async def put_back(self, case_id: str, look: Look) -> bool:
         """Give a claimed file its place in input again; False where it cannot be done now."""
         with contextlib.suppress(OSError):
-            await self._to_the_end(self._in_thread(self._claims.put_back, case_id, look.path))
+            await self._to_the_end(self.in_thread(self._claims.put_back, case_id, look.path))
             return True
         return False
 
     async def remove(self, case_id: str, look: Look) -> bool:
         """Remove the source of a delivered file; False where that must be tried again."""
         try:
-            gone = await self._in_thread(self._claims.remove, case_id, look)
+            gone = await self.in_thread(self._claims.remove, case_id, look)
         except (OSError, BeingWrittenError):
             return False
         if not gone:
@@ -208,10 +193,14 @@ class Transfer:
         await self._core.confirm(case_id)
         return True
 
+    async def removed(self, case_id: str) -> None:
+        """The case has its record, and nothing is left to do."""
+        await self._core.confirm(case_id)
+
     async def leave(self, case_id: str, look: Look) -> None:
         """The case has its record, and the file stays: remember that, also for later."""
         self._parts.left.add(look.lasting)
-        if await self._in_thread(self._parts.left.save):  # else the journal remembers it
+        if await self.in_thread(self._parts.left.save):  # else the journal remembers it
             await self._core.confirm(case_id)
 
     async def withdrawn(self, case: Case) -> None:
@@ -258,6 +247,7 @@ class Transfer:
         if not task.cancelled():
             task.exception()  # whoever waited has it, or has gone
 
-    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+    async def in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run file work in a thread of this folder's own."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._parts.threads, function, *arguments)

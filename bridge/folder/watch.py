@@ -12,23 +12,24 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from bridge.core import Core, Decision, FolderSettings, StartError, new_case_id
+from bridge.folder.abandoned import Abandoned
 from bridge.folder.claim import Claims
 from bridge.folder.deliver import Delivery
 from bridge.folder.handling import GONE_SECONDS, Handler
 from bridge.folder.hints import watch_hints
 from bridge.folder.left import LeftFiles
 from bridge.folder.mounts import AwayError, SamePlace
-from bridge.folder.notes import Note, Why
+from bridge.folder.notes import Note
 from bridge.folder.owner import owner_of, rules_of
-from bridge.folder.places import OWN_PREFIX
 from bridge.folder.publish import remove_drafts
 from bridge.folder.retry import Troubles
 from bridge.folder.settle import Look
 from bridge.folder.sight import Seen, Sight
 from bridge.folder.slots import FairSlots
+from bridge.folder.sweep import Sweeper
 from bridge.folder.transfer import Parts, Transfer
 
 _log = logging.getLogger(__name__)
@@ -38,10 +39,7 @@ _THREADS = 4  # a folder's own: a share that hangs must not hold up the others
 _FEW = 4  # files at a time while a target fails: they only ask whether it works again
 _LEAST_PAUSE = 0.05
 _SHARE = 4  # a look may take a fifth of the time
-_SWEEP_SECONDS = 30.0
 _PROBE_CHOICE = 1000
-
-T = TypeVar("T")
 
 
 class FolderWatcher:
@@ -60,7 +58,6 @@ class FolderWatcher:
         self._core = core
         self._folder = folder
         self._slots = slots
-        self._notes = {k: note for k, note in notes.items() if note.folder == folder.name}
         self._owner = owner_of(core)
         self._place = SamePlace(folder.input)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"folder-{folder.name}")
@@ -73,13 +70,18 @@ class FolderWatcher:
             core, Parts(folder, self._threads, self._claims, delivery, left, count)
         )
         self._handler = Handler(core, self._transfer)
+        self._sweeper = Sweeper(
+            self._claims,
+            Abandoned(folder.input, self._owner, self._place),
+            self._transfer,
+            self._handler,
+            {k: note for k, note in notes.items() if note.folder == folder.name},
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._due: deque[Look] = deque()
         self._work = asyncio.Event()
         self._hint = asyncio.Event()
         self._chosen = False
-        self._swept: float | None = None
-        self._stuck: dict[str, str] = {}
         self._main: asyncio.Task[Any] | None = None
         self._fault: BaseException | None = None
         self._troubles = Troubles(folder.name)
@@ -161,7 +163,7 @@ class FolderWatcher:
         before = new_case_id()
         for root in (self._folder.output, self._folder.quarantine):
             with contextlib.suppress(OSError):
-                await self._in_thread(
+                await self._transfer.in_thread(
                     remove_drafts, root, self._owner, before, self._folder.recursive
                 )
 
@@ -176,11 +178,11 @@ class FolderWatcher:
         """Look once; in how many seconds to look again."""
         begin = time.monotonic()
         try:
-            await self._sweep()
-            seen = await self._in_thread(self._sight.look, begin, self._handler.may_begin)
+            await self._sweeper.sweep()
+            seen = await self._transfer.in_thread(self._sight.look, begin, self._handler.may_begin)
         except OSError as error:
             self._troubles.begins(_INPUT, f"{self._folder.input} cannot be read: {error.strerror}")
-            self._swept = None  # what lies there when it is back is looked through
+            self._sweeper.hurry()  # what lies there when it is back is looked through
             return max(self._folder.rescan, _LEAST_PAUSE)
         self._troubles.ends(_INPUT)
         self._say_left_out(seen)
@@ -195,7 +197,7 @@ class FolderWatcher:
         troubles = {
             path: f"the folder {path} in the input {why}" for path, why in seen.left_out.items()
         }
-        troubles |= self._stuck
+        troubles |= self._sweeper.troubles
         self._troubles.keep_only(troubles.__contains__)
         for path, sentence in troubles.items():
             self._troubles.begins(path, sentence)
@@ -251,42 +253,6 @@ class FolderWatcher:
         self._tasks.discard(task)
         self._slots.give(self.name)
         self._work.set()
-
-    # -- what an earlier process, or a failure, left -------------------------------------------
-
-    async def _sweep(self) -> None:
-        """Put back what is claimed although nobody is at it."""
-        if self._swept is not None and time.monotonic() < self._swept + _SWEEP_SECONDS:
-            return
-        self._stuck = {}
-        for case_id, path in await self._in_thread(self._claims.left_over):
-            if case_id in self._handler.under_way.values() or case_id in self._handler.not_removed:
-                continue
-            note = self._notes.get(case_id)
-            if note is not None and note.why is Why.DELIVERED:
-                self._handler.not_removed[case_id] = note.look
-            else:
-                await self._put_back(case_id, path)
-        for case_id, note in self._notes.items():
-            if note.why is Why.LEFT:
-                await self._transfer.leave(case_id, note.look)
-            elif case_id not in self._handler.not_removed:  # it was removed
-                await self._core.confirm(case_id)
-        self._notes = {}
-        self._swept = time.monotonic()
-
-    async def _put_back(self, case_id: str, path: str) -> None:
-        try:
-            await self._in_thread(self._claims.put_back, case_id, path)
-        except FileNotFoundError:  # it went its way meanwhile
-            pass
-        except OSError as error:
-            claimed = f"{OWN_PREFIX}/{self._owner}/{case_id}/{path}"
-            self._stuck[claimed] = f"{path} cannot be put back, and lies in {claimed}: {error}"
-
-    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, function, *arguments)
 
 
 def _check_folder(path: Path, where: str) -> None:

@@ -1,0 +1,82 @@
+"""Files that another bridge claimed and will not come back for. Blocks: disk.
+
+Each bridge moves a sign of life in its folder of claims. Only whether it moves counts, by our own
+clock: the clocks of two machines and a file server need not agree.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from pathlib import Path
+
+from bridge.folder.claim import ALIVE, Claims
+from bridge.folder.mounts import SamePlace
+from bridge.folder.places import OWN_PREFIX, folder
+
+_log = logging.getLogger(__name__)
+
+ABANDONED_SECONDS = 600.0  # longer than a restart, and than a short loss of a network
+
+
+class Abandoned:
+    """The claims of others in one input."""
+
+    def __init__(self, root: Path, owner: str, place: SamePlace) -> None:
+        """`owner`: who we are, whose claims are nobody else's."""
+        self._root = root
+        self._owner = owner
+        self._place = place
+        self._seen: dict[str, tuple[int, float]] = {}
+
+    def look(self, now: float) -> int:
+        """Put back what was abandoned for long, at `now` (seconds): how many files. OSError."""
+        self._place.check()
+        signs = self._signs()
+        for owner, sign in signs.items():
+            before = self._seen.get(owner)
+            if before is None or before[0] != sign:
+                self._seen[owner] = sign, now
+        self._seen = {owner: seen for owner, seen in self._seen.items() if owner in signs}
+        dead = [o for o, (_, since) in self._seen.items() if now - since >= ABANDONED_SECONDS]
+        return sum(self._take_over(owner) for owner in dead)
+
+    def _signs(self) -> dict[str, int]:
+        """By owner the time of its last sign of life, 0 where there is none."""
+        signs = {}
+        try:
+            with folder(self._root, [OWN_PREFIX]) as claims, os.scandir(claims) as entries:
+                owners = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+                for owner in owners:
+                    if owner != self._owner:
+                        signs[owner] = _time(claims, f"{owner}/{ALIVE}")
+        except FileNotFoundError:
+            return {}
+        return signs
+
+    def _take_over(self, owner: str) -> int:
+        claims = Claims(self._root, owner, self._place)
+        count = 0
+        for case_id, path in claims.left_over():
+            with contextlib.suppress(FileNotFoundError):  # somebody else was quicker
+                claims.put_back(case_id, path)
+                count += 1
+        with contextlib.suppress(OSError):
+            claims.clear()
+        if count:
+            _log.warning(
+                "%s: %d files that %s had claimed are put back: it has not been seen for %.0f min",
+                self._root,
+                count,
+                owner,
+                ABANDONED_SECONDS / 60,
+            )
+        return count
+
+
+def _time(claims: int, path: str) -> int:
+    try:
+        return os.lstat(path, dir_fd=claims).st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,85 @@
+"""Deals with claimed files that nobody is at: after a crash, a failure, or another bridge's end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from bridge.folder.abandoned import Abandoned
+from bridge.folder.claim import Claims
+from bridge.folder.handling import Handler
+from bridge.folder.notes import Note, Why
+from bridge.folder.transfer import Transfer
+
+_SECONDS = 30.0
+
+
+class Sweeper:
+    """Puts back what is claimed for nothing, and goes on where a record was written before.
+
+    `troubles`: by claimed file one sentence about why it cannot be put back.
+    """
+
+    def __init__(
+        self,
+        claims: Claims,
+        abandoned: Abandoned,
+        transfer: Transfer,
+        handler: Handler,
+        notes: Mapping[str, Note],
+    ) -> None:
+        """`notes`: by case id, files whose record an earlier process wrote."""
+        self._claims = claims
+        self._abandoned = abandoned
+        self._transfer = transfer
+        self._handler = handler
+        self._notes = notes
+        self._next = 0.0
+        self.troubles: dict[str, str] = {}
+
+    def hurry(self) -> None:
+        """Sweep at the next opportunity."""
+        self._next = 0.0
+
+    async def sweep(self) -> None:
+        """Do it, if it is time. OSError where the input cannot be read."""
+        if time.monotonic() < self._next:
+            return
+        self.troubles = {}
+        for case_id, path in await self._transfer.in_thread(self._claims.left_over):
+            if not self._handler.is_at(case_id):
+                await self._deal_with(case_id, path)
+        for case_id, note in self._notes.items():
+            await self._end(case_id, note)
+        self._notes = {}
+        await self._others()
+        self._next = time.monotonic() + _SECONDS
+
+    async def _deal_with(self, case_id: str, path: str) -> None:
+        note = self._notes.get(case_id)
+        if note is not None and note.why is Why.DELIVERED:
+            self._handler.not_removed[case_id] = note.look
+            return
+        try:
+            await self._transfer.in_thread(self._claims.put_back, case_id, path)
+        except FileNotFoundError:  # it went its way meanwhile
+            pass
+        except OSError as error:
+            where = self._claims.where(case_id, path)
+            self.troubles[where] = (
+                f"{path} cannot be put back and lies in {where}: {error.strerror}"
+            )
+
+    async def _end(self, case_id: str, note: Note) -> None:
+        if note.why is Why.LEFT:
+            await self._transfer.leave(case_id, note.look)
+        elif case_id not in self._handler.not_removed:  # it was removed before the crash
+            await self._transfer.removed(case_id)
+
+    async def _others(self) -> None:
+        """Others can wait: what fails here keeps nobody from looking."""
+        try:
+            await self._transfer.in_thread(self._claims.live)
+            await self._transfer.in_thread(self._abandoned.look, time.monotonic())
+        except OSError as error:
+            self.troubles["others"] = f"claims of others cannot be looked at: {error.strerror}"

@@ -1,0 +1,217 @@
+"""Claims: of several one succeeds, nothing is lost, and what a crash leaves finds its place."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from bridge.folder import abandoned
+from bridge.folder.abandoned import Abandoned
+from bridge.folder.claim import ClaimError, Claims
+from bridge.folder.listing import list_input
+from bridge.folder.mounts import SamePlace
+from bridge.folder.opened import BeingWrittenError, NotStillError
+from bridge.folder.settle import Look
+
+
+def claims(root: Path, owner: str = "one") -> Claims:
+    return Claims(root, owner, SamePlace(root))
+
+
+def look(root: Path, path: str) -> Look:
+    listing = list_input(root, recursive=True, ignored=lambda _: False)
+    (found,) = [each for each in listing.looks if each.path == path]
+    return found
+
+
+def drop(root: Path, path: str, data: bytes = b"x") -> Look:
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_bytes(data)
+    return look(root, path)
+
+
+def everything(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def test_a_claimed_file_lies_where_its_name_says_and_comes_back(tmp_path: Path) -> None:
+    mine = claims(tmp_path)
+    seen = drop(tmp_path, "sub/a")
+    claimed = mine.take(seen, "case")
+    assert everything(tmp_path) == {".katabridge/one/case/sub/a": b"x"}
+    assert claimed.lasting == seen.lasting
+    assert mine.has("case", claimed)
+    assert mine.left_over() == [("case", "sub/a")]
+    assert mine.put_back("case", "sub/a").lasting == seen.lasting
+    assert everything(tmp_path) == {"sub/a": b"x"}
+    mine.clear()
+    assert not (tmp_path / ".katabridge").exists()
+
+
+def test_of_many_bridges_one_takes_a_file(tmp_path: Path) -> None:
+    files = [drop(tmp_path, f"{number}") for number in range(30)]
+    bridges = [claims(tmp_path, f"b{number}") for number in range(8)]
+
+    def take(number: int) -> list[str]:
+        taken = []
+        for file in files[number:] + files[:number]:
+            try:
+                bridges[number].take(file, "case")
+                taken.append(file.path)
+            except NotStillError:
+                continue
+        return taken
+
+    with ThreadPoolExecutor(8) as threads:
+        taken = [path for paths in threads.map(take, range(8)) for path in paths]
+    assert sorted(taken) == sorted(file.path for file in files)
+
+
+@pytest.mark.parametrize("change", ["gone", "longer", "other", "link", "folder"])
+def test_what_is_not_what_was_seen_is_not_taken(tmp_path: Path, change: str) -> None:
+    seen = drop(tmp_path, "a")
+    path = tmp_path / "a"
+    if change == "longer":
+        path.write_bytes(b"xx")
+    else:
+        path.unlink()
+    if change == "other":
+        (tmp_path / "b").write_bytes(b"y")  # keeps the inode of `a` from being used again
+        path.write_bytes(b"x")
+    elif change == "link":
+        path.symlink_to("/etc/hostname")
+    elif change == "folder":
+        path.mkdir()
+    before = everything(tmp_path)
+    with pytest.raises(NotStillError):
+        claims(tmp_path).take(seen, "case")
+    assert everything(tmp_path) == before
+
+
+def test_a_file_that_is_being_written_is_not_taken(tmp_path: Path) -> None:
+    seen = drop(tmp_path, "a")
+    with (tmp_path / "a").open("ab"):
+        with pytest.raises(BeingWrittenError):
+            claims(tmp_path).take(seen, "case")
+        assert everything(tmp_path) == {"a": b"x"}
+    claims(tmp_path).take(seen, "case")
+
+
+def test_leases_that_tell_nothing_keep_no_file_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SamePlace, "leases_tell", False)
+    seen = drop(tmp_path, "a")
+    with (tmp_path / "a").open("ab"):
+        claims(tmp_path).take(seen, "case")
+
+
+def test_a_claimed_file_is_removed_only_while_it_is_what_was_copied(tmp_path: Path) -> None:
+    mine = claims(tmp_path)
+    seen = drop(tmp_path, "a")
+    (tmp_path / "link").hardlink_to(tmp_path / "a")
+    claimed = mine.take(look(tmp_path, "a"), "case")
+    assert seen.inode == claimed.inode
+    with (tmp_path / "link").open("r+b"), pytest.raises(BeingWrittenError):
+        mine.remove("case", claimed)
+    (tmp_path / "link").write_bytes(b"y")
+    assert not mine.remove("case", claimed)
+    assert mine.put_back("case", "a").path == "a"
+    assert (tmp_path / "a").read_bytes() == b"y"
+    again = mine.take(look(tmp_path, "a"), "case")
+    assert mine.remove("case", again)
+    assert mine.remove("case", again), "it is gone already"
+    assert everything(tmp_path) == {"link": b"y"}
+
+
+def test_a_place_that_is_taken_by_then_costs_nobody_a_file(tmp_path: Path) -> None:
+    mine = claims(tmp_path)
+    mine.take(drop(tmp_path, "a.txt", b"old"), "case")
+    (tmp_path / "a.txt").write_bytes(b"new")
+    assert mine.put_back("case", "a.txt").path == "a (2).txt"
+    assert everything(tmp_path) == {"a.txt": b"new", "a (2).txt": b"old"}
+
+
+def test_a_sub_folder_that_is_gone_is_made_again(tmp_path: Path) -> None:
+    mine = claims(tmp_path)
+    mine.take(drop(tmp_path, "sub/a"), "case")
+    (tmp_path / "sub").rmdir()
+    mine.put_back("case", "sub/a")
+    assert everything(tmp_path) == {"sub/a": b"x"}
+
+
+def test_a_rename_that_was_cut_in_two_is_completed(tmp_path: Path) -> None:
+    mine = claims(tmp_path)
+    mine.take(drop(tmp_path, "a"), "case")
+    (tmp_path / "a").hardlink_to(tmp_path / ".katabridge" / "one" / "case" / "a")
+    assert mine.put_back("case", "a").path == "a"
+    assert everything(tmp_path) == {"a": b"x"}
+
+
+def test_our_own_folder_that_is_a_link_leads_nobody_elsewhere(tmp_path: Path) -> None:
+    root, elsewhere = tmp_path / "in", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    seen = drop(root, "a")
+    (root / ".katabridge").symlink_to(elsewhere)
+    with pytest.raises(ClaimError, match="is a link"):
+        claims(root).take(seen, "case")
+    assert list(elsewhere.iterdir()) == []
+    assert everything(root) == {"a": b"x"}
+
+
+def test_a_share_that_is_away_does_not_look_like_files_that_are_gone(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    mine = claims(root)
+    claimed = mine.take(drop(root, "a"), "case")
+    root.rename(tmp_path / "away")
+    for act in (mine.remove, mine.has):
+        with pytest.raises(FileNotFoundError):
+            act("case", claimed)
+    with pytest.raises(FileNotFoundError):
+        mine.left_over()
+    (tmp_path / "away").rename(root)
+    assert mine.remove("case", claimed)
+
+
+# -- claims of a bridge that is gone ---------------------------------------------------------------
+
+
+def test_what_was_abandoned_for_long_is_put_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = claims(tmp_path, "gone")
+    gone.take(drop(tmp_path, "sub/a"), "case")
+    gone.live()
+    watching = Abandoned(tmp_path, "me", SamePlace(tmp_path))
+    assert watching.look(1000) == 0
+    assert watching.look(1000 + abandoned.ABANDONED_SECONDS - 1) == 0
+    assert watching.look(1000 + abandoned.ABANDONED_SECONDS) == 1
+    assert everything(tmp_path) == {"sub/a": b"x"}
+    assert not (tmp_path / ".katabridge").exists()
+    assert "1 files that gone had claimed are put back" in caplog.text
+
+
+def test_a_bridge_that_lives_keeps_its_files_whatever_its_clock_says(tmp_path: Path) -> None:
+    other = claims(tmp_path, "other")
+    other.take(drop(tmp_path, "a"), "case")
+    watching = Abandoned(tmp_path, "me", SamePlace(tmp_path))
+    sign = tmp_path / ".katabridge" / "other" / ".alive"
+    for step in range(10):
+        other.live()
+        os.utime(sign, ns=(step, step))  # half a century ago, but it moves
+        assert watching.look(step * abandoned.ABANDONED_SECONDS / 2) == 0
+    assert everything(tmp_path).keys() == {
+        ".katabridge/other/case/a",
+        ".katabridge/other/.alive",
+    }
+
+
+def test_our_own_claims_are_not_taken_for_abandoned(tmp_path: Path) -> None:
+    mine = claims(tmp_path, "me")
+    mine.take(drop(tmp_path, "a"), "case")
+    watching = Abandoned(tmp_path, "me", SamePlace(tmp_path))
+    assert watching.look(0) == watching.look(10 * abandoned.ABANDONED_SECONDS) == 0
+    assert mine.left_over() == [("case", "a")]

@@ -1,0 +1,126 @@
+"""A share that is not mounted is not an empty folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bridge.folder import mounts
+from bridge.folder.mounts import (
+    AwayError,
+    Mount,
+    SamePlace,
+    mount_around,
+    parse_fstab,
+    parse_mounts,
+)
+
+MOUNTINFO = """\
+22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+30 22 0:40 / /mnt/in rw shared:3 - autofs systemd-1 rw
+31 30 0:41 / /mnt/in rw shared:4 master:2 - cifs //files/in\\040box rw,vers=3
+32 22 0:42 / /mnt/in\\040two rw - nfs4 nas:/two rw
+"""
+FSTAB = """\
+# comment
+/dev/vda / ext4 defaults 0 1
+//files/in\\040box /mnt/in cifs credentials=/etc/c 0 0
+broken line
+"""
+ROOT = Mount("/", "ext4", "/dev/vda")
+SHARE = Mount("/mnt/in", "cifs", "//files/in box")
+
+
+@pytest.mark.parametrize(
+    ("path", "mount"),
+    [
+        ("/mnt/in", SHARE),
+        ("/mnt/in/deep/er", SHARE),
+        ("/mnt/inner", ROOT),
+        ("/mnt/in two/x", Mount("/mnt/in two", "nfs4", "nas:/two")),
+        ("/", ROOT),
+    ],
+)
+def test_the_innermost_and_latest_mount_counts(path: str, mount: Mount) -> None:
+    assert mount_around(path, parse_mounts(MOUNTINFO)) == mount
+
+
+def test_fstab() -> None:
+    assert parse_fstab(FSTAB) == [ROOT, SHARE]
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine whose mounts a test writes itself."""
+    (tmp_path / "share").mkdir()
+    (tmp_path / "fstab").write_text("")
+    mounted(tmp_path, "cifs")
+    monkeypatch.setattr(mounts, "_MOUNTINFO", tmp_path / "mountinfo")
+    monkeypatch.setattr(mounts, "_FSTAB", tmp_path / "fstab")
+    return tmp_path
+
+
+def mounted(machine: Path, kind: str | None) -> None:
+    lines = ["22 1 254:0 / / rw - ext4 /dev/vda rw"]
+    if kind is not None:
+        lines.append(f"31 22 0:41 / {machine}/share rw - {kind} //files/share rw")
+    (machine / "mountinfo").write_text("\n".join(lines) + "\n")
+
+
+def moved(place: SamePlace) -> None:
+    """As if the folder's device number were another now."""
+    place._device = -1
+
+
+def test_an_unmounted_share_is_away_until_the_same_is_back(machine: Path) -> None:
+    place = SamePlace(machine / "share")
+    place.check()
+    mounted(machine, None)
+    moved(place)
+    for _ in range(2):
+        with pytest.raises(AwayError, match=r"//files/share \(cifs\) is not mounted on"):
+            place.check()
+    mounted(machine, "cifs")  # with another device number, as network file systems get
+    place.check()
+    place.check()
+
+
+def test_another_share_in_its_place_is_not_taken_for_it(machine: Path) -> None:
+    place = SamePlace(machine / "share")
+    place.check()
+    mounted(machine, "nfs4")
+    moved(place)
+    with pytest.raises(AwayError):
+        place.check()
+
+
+def test_a_share_of_fstab_that_is_not_mounted_yet_is_waited_for(machine: Path) -> None:
+    (machine / "fstab").write_text(f"//files/share {machine}/share cifs defaults 0 0\n")
+    mounted(machine, None)
+    place = SamePlace(machine / "share")
+    with pytest.raises(AwayError, match="//files/share"):
+        place.check()
+    mounted(machine, "cifs")
+    place.check()
+
+
+def test_a_machine_without_these_files_compares_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mounts, "_MOUNTINFO", tmp_path / "none")
+    monkeypatch.setattr(mounts, "_FSTAB", tmp_path / "none")
+    SamePlace(tmp_path).check()
+
+
+def test_a_folder_that_is_gone_is_said_as_such(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        SamePlace(tmp_path / "gone").check()
+
+
+@pytest.mark.parametrize(("kind", "tell"), [("cifs", False), ("smb3", False), ("ext4", True)])
+def test_where_a_refused_lease_tells_nothing(machine: Path, kind: str, tell: bool) -> None:
+    mounted(machine, kind)
+    place = SamePlace(machine / "share")
+    place.check()
+    assert place.leases_tell is tell
