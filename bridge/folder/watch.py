@@ -82,6 +82,7 @@ class FolderWatcher:
         self._work = asyncio.Event()
         self._hint = asyncio.Event()
         self._chosen = False
+        self._tried: set[Look] | None = None  # `--once` tries each content once
         self._main: asyncio.Task[Any] | None = None
         self._fault: BaseException | None = None
         self._troubles = Troubles(folder.name)
@@ -117,6 +118,7 @@ class FolderWatcher:
 
     async def run_once(self) -> int:
         """Deal with what is there now; how many files stay in input until something works."""
+        self._tried = set()
         async with self._at_work():
             await self._look()
             self._sight.only_these()
@@ -125,7 +127,7 @@ class FolderWatcher:
             while self._tasks or self._startable:
                 await asyncio.wait({*self._tasks, asyncio.create_task(asyncio.sleep(pause))})
                 pause = await self._look()
-            stay = self._handler.held + len(self._due)
+            stay = self._handler.held + sum(map(self._is_untried, self._due))
         if stay:
             _log.warning("folder %s: %d files stay in input", self._folder.name, stay)
         return stay + self._troubles.any
@@ -206,7 +208,11 @@ class FolderWatcher:
 
     @property
     def _startable(self) -> bool:
-        return self._chosen or bool(self._due and (self._core.kata_works or self._may_probe))
+        untried = any(self._is_untried(look) for look in self._due)
+        return self._chosen or (untried and (self._core.kata_works or self._may_probe))
+
+    def _is_untried(self, look: Look) -> bool:
+        return self._tried is None or look not in self._tried
 
     @property
     def _may_probe(self) -> bool:
@@ -236,11 +242,13 @@ class FolderWatcher:
             return look
         while self._due:
             look = self._due.popleft()
-            if self._handler.may_begin(look):
+            if self._handler.may_begin(look) and self._is_untried(look):
                 return look
         return None
 
     def _begin(self, look: Look) -> None:
+        if self._tried is not None:
+            self._tried.add(look)
         work = self._handler.start(look)
         if work is None:
             self._slots.give(self.name)
