@@ -16,8 +16,8 @@ from bridge.core.bypass import set_bypass
 from bridge.core.kata.wire import Answer, CallResult
 from bridge.core.model import Item
 from bridge.emulator import EICAR, Emulator
-from bridge.folder.left import LeftFiles, Why
-from bridge.folder.settle import Look
+from bridge.folder.left import LeftFiles
+from bridge.folder.settle import Lasting
 from tests.support.judging import judge, make_item, with_core
 from tests.support.katabridge import Site
 
@@ -332,7 +332,7 @@ def test_scans_that_were_taken_up_count_among_those_at_kata(kata: Emulator, site
 
 
 def test_what_a_folder_leaves_is_saved_while_it_changes(tmp_path: Path) -> None:
-    left = LeftFiles(tmp_path / "left.json")
+    left = LeftFiles(tmp_path / "left.json", "rules", 0)
     faults: list[BaseException] = []
     ending = threading.Event()
 
@@ -346,17 +346,18 @@ def test_what_a_folder_leaves_is_saved_while_it_changes(tmp_path: Path) -> None:
     savers = [threading.Thread(target=save) for _ in range(2)]
     for saver in savers:
         saver.start()
-    looks = [Look(f"{n}", n, n, n, n, n) for n in range(2000)]
-    for number, look in enumerate(looks):
-        left.add(look, Why.LEFT)
-        if number >= 300:
-            left.discard(looks[number - 300])
+    files = [Lasting(f"{n}", n, n, n) for n in range(2000)]
+    for number, file in enumerate(files):
+        left.add(file)
         if not number % 20:
+            present = set(files[max(number - 299, 0) : number + 1])
+            left.forget_gone(present.__contains__, number)
             time.sleep(0.001)  # lets the savers run
+    left.forget_gone(set(files[-300:]).__contains__, 2000)
     ending.set()
     for saver in savers:
         saver.join()
     assert faults == []
     left.save()
-    again = LeftFiles(tmp_path / "left.json")
-    assert [look in again for look in looks] == [False] * 1700 + [True] * 300
+    again = LeftFiles(tmp_path / "left.json", "rules", 0)
+    assert [file in again for file in files] == [False] * 1700 + [True] * 300

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bridge.emulator import EICAR, Emulator
-from bridge.folder.sidecar import is_sidecar
+from tests.support.folders import Places
 from tests.support.katabridge import Records, Site
 from tests.support.processes import Program, module, wait_until
 
@@ -26,20 +26,12 @@ def watch(site: Site, started: Keep) -> Callable[[], Program]:
 
 def places(site: Site) -> dict[str, list[str]]:
     """What lies where; claimed files count as lying in the input."""
-    found = {}
-    for place in ("in", "out", "quarantine"):
-        names = set(os.listdir(site.directory / place))  # noqa: PTH208 - names, not paths
-        names.discard(".katabridge")
-        if place == "in":
-            names |= claimed(site)
-        found[place] = sorted(name for name in names if not is_sidecar(name))
-    return found
-
-
-def claimed(site: Site) -> set[str]:
-    """The names of the files that are claimed now."""
-    walk = os.walk(site.directory / "in" / ".katabridge")
-    return {name for _, _, files in walk for name in files}
+    there = Places.of(site)
+    return {
+        "in": sorted(path.name for path in there.waiting().values()),
+        "out": sorted(there.delivered()),
+        "quarantine": sorted(there.quarantined()),
+    }
 
 
 def settled(site: Site, count: int) -> Records:
@@ -245,7 +237,8 @@ def test_a_link_a_folder_a_pipe_and_our_own_drafts_are_left_alone(
     drop(site, "a", b"a")
     settled(site, 1)
     wait_until(lambda: "a" not in places(site)["in"], "the source is removed")
-    assert places(site)["in"] == [".katabridge-other-1.part", "folder", "link", "pipe"]
+    assert places(site)["in"] == [".katabridge-other-1.part", "link", "pipe"]
+    assert (inside / "folder").is_dir()
     assert kata.memory.calls["submit"] == 1
 
 

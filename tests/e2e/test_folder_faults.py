@@ -21,9 +21,9 @@ from bridge.folder.claim import Claims
 from bridge.folder.left import LeftFiles
 from bridge.folder.notes import parse_note
 from bridge.folder.settle import Lasting
-from bridge.folder.sidecar import is_sidecar
 from bridge.folder.slots import FairSlots
 from bridge.folder.watch import FolderWatcher
+from tests.support.folders import Places
 from tests.support.katabridge import Site
 from tests.support.processes import Program, wait_until
 
@@ -44,11 +44,9 @@ def beside(site: Site, path: Path) -> Path:
 
 
 def names(site: Site, place: str) -> set[str]:
-    found = {path.name for path in (site.directory / place).iterdir()}
-    if place == "in":  # claimed files count as lying in the input
-        claims = os.walk(site.directory / "in" / ".katabridge")
-        found |= {name for _, _, files in claims for name in files}
-    return {name for name in found - {".katabridge"} if not is_sidecar(name)}
+    there = Places.of(site)
+    found = {"in": there.waiting, "out": there.delivered, "quarantine": there.quarantined}[place]()
+    return {path.name for path in found.values()}
 
 
 def test_a_file_that_others_open_for_writing_all_the_time_ends_nothing(

@@ -12,6 +12,7 @@ from bridge.core import Door
 from bridge.core.bypass import Bypass, BypassError, read_bypass, set_bypass
 from bridge.emulator import EICAR, Emulator
 from icapd.client import Answer, IcapClient
+from tests.support.folders import Places
 from tests.support.katabridge import Site
 from tests.support.processes import Program, wait_until
 
@@ -98,7 +99,8 @@ def test_a_kds_list_counts_for_folders_and_its_files_stay(
     assert records["a.iso.exe"]["decision"] == "block"
     assert records["a.iso"]["rule"] == "exclude_list.txt:2: *.iso"
     assert [records[name]["decision"] for name in ("keep.me", "a.iso")] == ["skip", "skip"]
-    assert sorted(path.name for path in (site.directory / "in").iterdir()) == ["a.iso", "keep.me"]
+    wait_until(lambda: len(Places.of(site).waiting()) == 2, "the third is removed")
+    assert sorted(Places.of(site).waiting()) == ["a.iso", "keep.me"]
     assert kata.memory.calls["submit"] == 1
 
 

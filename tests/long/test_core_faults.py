@@ -17,6 +17,7 @@ from bridge.core import Core, Decision, Door, OutcomeKind
 from bridge.core.journal import ScanPhase
 from bridge.emulator import Emulator
 from bridge.emulator.memory import EmulatedScan
+from tests.support.folders import Places
 from tests.support.judging import judge, with_core
 from tests.support.katabridge import Site
 from tests.support.processes import Program, module, wait_until
@@ -113,11 +114,12 @@ def test_fifty_kills_of_the_folder_door_lose_and_double_nothing(kata: Emulator, 
         program.process.send_signal(signal.SIGKILL)
         program.process.wait()
         program.log.unlink()
-    left = len(list((site.directory / "in").iterdir()))
+    places = Places.of(site)
+    left = len(places.waiting())
     assert 0 < left < ITEMS, "the kills did not hit the run"
     program = start_watch(site)
     wait_until(lambda: len(site.records()) >= ITEMS, "all have their records", 300)
-    wait_until(lambda: not list((site.directory / "in").iterdir()), "input is empty", 60)
+    places.wait_empty(60)
     records = Counter(record["name"] for record in site.records())
     assert set(records.values()) == {1}
     assert len(records) == ITEMS
@@ -126,7 +128,7 @@ def test_fifty_kills_of_the_folder_door_lose_and_double_nothing(kata: Emulator, 
     for number, data in enumerate(contents):
         where = "quarantine" if number % 10 == 0 else "out"
         assert (site.directory / where / f"{number}").read_bytes() == data
-    assert len(list((site.directory / "out").iterdir())) == ITEMS - ITEMS // 10
+    assert len(places.delivered()) == ITEMS - ITEMS // 10
 
 
 def start_watch(site: Site) -> Program:

@@ -38,7 +38,8 @@ class Places:
 
     def waiting(self) -> dict[str, Path]:
         """The files in input by their path there, claimed ones as `.katabridge/…`."""
-        return _files(self.input)
+        files = _files(self.input).items()
+        return {n: path for n, path in files if not (n.startswith(OWN) and path.name == ".alive")}
 
     def delivered(self) -> dict[str, Path]:
         """The files in output by their path there."""
