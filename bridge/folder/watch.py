@@ -110,10 +110,10 @@ class FolderWatcher:
         hints = watch_hints(folder.input, recursive=folder.recursive, hint=self._hint.set)
         async with self._at_work(hints):
             while True:
-                pause = await self._look()
+                least, most = await self._look()
+                await asyncio.sleep(least)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._hint.wait(), pause)
-                    await asyncio.sleep(_LEAST_PAUSE)
+                    await asyncio.wait_for(self._hint.wait(), most - least)
                 self._hint.clear()
 
     async def run_once(self) -> int:
@@ -123,10 +123,10 @@ class FolderWatcher:
             await self._look()
             self._sight.only_these()
             await asyncio.sleep(self._folder.settle)
-            pause = await self._look()
+            least, _ = await self._look()
             while self._tasks or self._startable:
-                await asyncio.wait({*self._tasks, asyncio.create_task(asyncio.sleep(pause))})
-                pause = await self._look()
+                await asyncio.sleep(least)
+                least, _ = await self._look()
             stay = self._handler.held + sum(map(self._is_untried, self._due))
         if stay:
             _log.warning("folder %s: %d files stay in input", self._folder.name, stay)
@@ -176,8 +176,8 @@ class FolderWatcher:
 
     # -- looking -------------------------------------------------------------------------------
 
-    async def _look(self) -> float:
-        """Look once; in how many seconds to look again."""
+    async def _look(self) -> tuple[float, float]:
+        """Look once; in how many seconds to look again, at the soonest and at the latest."""
         begin = time.monotonic()
         try:
             await self._sweeper.sweep()
@@ -185,15 +185,18 @@ class FolderWatcher:
         except OSError as error:
             self._troubles.begins(_INPUT, f"{self._folder.input} cannot be read: {error.strerror}")
             self._sweeper.hurry()  # what lies there when it is back is looked through
-            return max(self._folder.rescan, _LEAST_PAUSE)
+            return self._folder.rescan, self._folder.rescan
         self._troubles.ends(_INPUT)
         self._say_left_out(seen)
         await self._handler.forget_gone(seen.files)
         await self._handler.remove_delivered()
         self._due = deque(seen.due)
         self._work.set()
-        soon = [self._folder.rescan, *([] if seen.next_settled is None else [seen.next_settled])]
-        return max(min(soon), _LEAST_PAUSE, _SHARE * (time.monotonic() - begin))
+        least = max(_LEAST_PAUSE, _SHARE * (time.monotonic() - begin))
+        wanted = self._folder.rescan
+        if seen.next_settled is not None:
+            wanted = min(wanted, seen.next_settled)
+        return least, max(least, wanted)
 
     def _say_left_out(self, seen: Seen) -> None:
         troubles = {
