@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import stat
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -195,3 +196,69 @@ def test_files_of_a_process_that_died_are_removed_at_start(tmp_path: Path) -> No
         assert list(spool.dir.iterdir()) == []
 
     run(tmp_path, check)
+
+
+# -- clones ----------------------------------------------------------------------------------------
+
+
+def copying_clone(source: int, target: int) -> bool:
+    """What a disk that can clone does, seen from outside."""
+    os.pwrite(target, os.pread(source, 1 << 30, 0), 0)
+    return True
+
+
+def test_a_clone_is_a_body_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.core.body.clone", copying_clone)
+    data = os.urandom(1_000_000)
+    (tmp_path / "a").write_bytes(data)
+
+    async def check(spool: Spool) -> None:
+        writer = spool.writer()
+        with (tmp_path / "a").open("rb") as file:
+            assert await writer.clone(file.fileno(), len(data))
+        body = await writer.finish()
+        assert (body.size, body.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+        assert spool.disk_used == len(data)
+        (tmp_path / "a").write_bytes(b"changed")
+        with body.open() as content:
+            assert content.read() == data
+        body.release()
+        assert spool.disk_used == 0
+        assert list(spool.dir.iterdir()) == []
+
+    run(tmp_path / "spool", check)
+
+
+@pytest.mark.parametrize("kind", ["no clones", "another size"])
+def test_where_there_is_no_clone_the_body_is_still_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    if kind == "another size":  # it grew while it was cloned
+        monkeypatch.setattr("bridge.core.body.clone", copying_clone)
+    (tmp_path / "a").write_bytes(b"x" * 1000)
+
+    async def check(spool: Spool) -> None:
+        writer = spool.writer()
+        size = 1000 if kind == "no clones" else 999
+        with (tmp_path / "a").open("rb") as file:
+            assert not await writer.clone(file.fileno(), size)
+        assert (spool.disk_used, list(spool.dir.iterdir())) == (0, [])
+        await writer.write(b"y")
+        body = await writer.finish()
+        assert body.sha256 == hashlib.sha256(b"y").hexdigest()
+        body.release()
+
+    run(tmp_path / "spool", check)
+
+
+def test_a_clone_counts_against_the_limit_of_the_spool(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+
+    async def check(spool: Spool) -> None:
+        writer = spool.writer()
+        with (tmp_path / "a").open("rb") as file, pytest.raises(SpoolError, match="max_bytes"):
+            await writer.clone(file.fileno(), (1 << 30) + 1)
+        assert spool.disk_used == 0
+        writer.discard()
+
+    run(tmp_path / "spool", check)
