@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bridge.folder import abandoned
+from bridge.folder import abandoned, claim, opened
 from bridge.folder.abandoned import Abandoned
 from bridge.folder.claim import ClaimError, Claims
 from bridge.folder.listing import list_input
@@ -91,6 +92,23 @@ def test_what_is_not_what_was_seen_is_not_taken(tmp_path: Path, change: str) -> 
     assert everything(tmp_path) == before
 
 
+def test_another_file_that_takes_the_name_at_the_last_moment_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = drop(tmp_path, "a")
+    drop(tmp_path, "b", b"y")
+    real = os.rename
+
+    def late(*arguments: Any, **more: Any) -> None:
+        (tmp_path / "b").replace(tmp_path / "a")
+        real(*arguments, **more)
+
+    with monkeypatch.context() as patch, pytest.raises(NotStillError):
+        patch.setattr(os, "rename", late)
+        claims(tmp_path).take(seen, "case")
+    assert everything(tmp_path) == {"a": b"y"}
+
+
 def test_a_file_that_is_being_written_is_not_taken(tmp_path: Path) -> None:
     seen = drop(tmp_path, "a")
     with (tmp_path / "a").open("ab"):
@@ -125,6 +143,24 @@ def test_a_claimed_file_is_removed_only_while_it_is_what_was_copied(tmp_path: Pa
     assert mine.remove("case", again)
     assert mine.remove("case", again), "it is gone already"
     assert everything(tmp_path) == {"link": b"y"}
+
+
+def test_a_writer_that_comes_while_it_is_looked_at_keeps_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = claims(tmp_path)
+    drop(tmp_path, "a")
+    (tmp_path / "link").hardlink_to(tmp_path / "a")
+    claimed = mine.take(look(tmp_path, "a"), "case")
+    real = opened.keep_writers_out
+
+    def late(*arguments: Any, **more: Any) -> None:
+        (tmp_path / "link").write_bytes(b"y")
+        real(*arguments, **more)
+
+    monkeypatch.setattr(claim, "keep_writers_out", late)
+    assert not mine.remove("case", claimed)
+    assert (tmp_path / ".katabridge" / "one" / "case" / "a").read_bytes() == b"y"
 
 
 def test_a_place_that_is_taken_by_then_costs_nobody_a_file(tmp_path: Path) -> None:
