@@ -302,6 +302,7 @@ def test_a_stop_leaves_what_is_not_judged_in_input(
     program = started(site.start_watch())
     wait_until(lambda: kata.memory.scans, "it is at KATA")
     assert program.stop() == 0
+    assert os.listdir(site.directory / "in") == ["slow"], "nothing of ours is left there"  # noqa: PTH208
     assert places(site) == {"in": ["slow"], "out": [], "quarantine": []}
     assert site.records() == []
     started(site.start_watch())
