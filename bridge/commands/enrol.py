@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 import argparse
-import os
 import uuid
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bridge.commands.clock import Clock
-from bridge.commands.enrol_config import KataSection, put, read_section, write_new, written_path
-from bridge.commands.enrol_trust import EnrolError, Trust
+from bridge.commands.enrol_config import KataSection
+from bridge.commands.enrol_pair import Pair
+from bridge.commands.enrol_trust import EnrolError, PinPlace, Trust
 from bridge.commands.enrol_wait import wait_for_acceptance
+from bridge.commands.enrol_yaml import YamlPlace
 from bridge.commands.terminal import complain, prepare, reason, say
-from bridge.core import (
-    ConfigError,
-    certificate_expiry,
-    expiry_warning,
-    find_config,
-    load_config,
-    make_certificate,
-    parse_central_node,
-    parse_duration,
-    renew_certificate,
-)
+from bridge.core import ConfigError, Settings, parse_central_node, parse_duration
 
 if TYPE_CHECKING:
     from bridge.commands import Commands
 
-_FILE = "katabridge.yaml"
-_SUBJECT = "katabridge"
+
+class Place(Protocol):
+    """Where what enrolment needs and makes is kept."""
+
+    section: KataSection
+    pair: Pair
+    pin_place: PinPlace
+    next_command: str
+
+    def write(self, sensor_id: str, pin: str | None) -> None:
+        """Keep what is missing, before the certificate is made: what cannot be edited is said
+        first."""
+
+    def settings(self, pin: str | None) -> Settings:
+        """The settings with everything in its place."""
 
 
 def add(commands: Commands) -> None:
@@ -93,116 +95,21 @@ def _again(options: argparse.Namespace) -> str:
 
 
 def _enrol(options: argparse.Namespace) -> int:
-    path = _config_path(options)
-    exists = os.path.lexists(path)
-    found = _section(path, exists, options)
-    pair = _Pair(
-        found.certificate or (options.dir or path.parent) / "client.pem",
-        found.key or (options.dir or path.parent) / "client.key",
-    )
-    pair.check(force=options.force)
+    place: Place = YamlPlace(options)
+    place.pair.check(force=options.force)
     clock = Clock(options.timeout)
-    trust = Trust(found, path, yes=options.yes, force=options.force)
+    trust = Trust(place.section, place.pin_place, yes=options.yes, force=options.force)
     trust.establish(clock)
-    _write(path, exists, found, pair, trust, options)
-    pair.make(anew=options.force or options.renew)
-    if wait_for_acceptance(load_config(path), trust, clock):
-        say(f"KATA accepts this system. Next: kata-bridge scan --config {path} PATH")
+    place.write(_sensor_id(place.section, options), trust.pin)
+    place.pair.make(anew=options.force or options.renew)
+    if wait_for_acceptance(place.settings(trust.pin), trust, clock):
+        say(f"KATA accepts this system. Next: {place.next_command}")
         return 0
     complain("enrol", f"time is up. {_again(options)}")
     return 1
 
 
-def _config_path(options: argparse.Namespace) -> Path:
-    if options.config is None and options.dir is not None:
-        return Path(options.dir) / _FILE
-    return find_config(options.config)
-
-
-def _section(path: Path, exists: bool, options: argparse.Namespace) -> KataSection:
-    if not exists:
-        if not options.url:
-            raise ConfigError(f"{path} does not exist: name the Central Nodes with --url.")
-        return KataSection(urls=tuple(dict.fromkeys(options.url)))
-    say(f"{path} exists: it is used, and only what is missing is added.")
-    section = read_section(path)
-    if not section.urls:
-        raise ConfigError(f"{path}: kata.urls: write the Central Nodes there first.")
-    if options.url and set(options.url) != set(section.urls):
-        urls = ", ".join(section.urls)
-        raise ConfigError(f"{path}: kata.urls names {urls}: change it there, or leave --url out.")
-    return section
-
-
-def _write(  # noqa: PLR0913, PLR0917 - all that is known
-    path: Path,
-    exists: bool,
-    found: KataSection,
-    pair: _Pair,
-    trust: Trust,
-    options: argparse.Namespace,
-) -> None:
-    """Write what is missing, before the certificate is made: a file that cannot be edited is said
-    first."""
-    new_id = found.sensor_id is None or (options.force and not options.renew)
-    sensor_id = str(uuid.uuid4()) if new_id else found.sensor_id
-    if not exists:
-        whole = replace(found, sensor_id=sensor_id, certificate=pair.certificate, key=pair.key)
-        write_new(path, replace(whole, pin=trust.pin))
-        say(f"{path} is new, with the sensorId {sensor_id}.")
-        return
-    if new_id and sensor_id is not None:
-        put(path, "sensor_id", sensor_id)
-        say(f"{path} has a new sensorId: {sensor_id}.")
-    if found.certificate is None:
-        put(path, "client_cert", written_path(pair.certificate, path))
-    if found.key is None:
-        put(path, "client_key", written_path(pair.key, path))
-    if trust.pin is not None and trust.pin != found.pin:
-        put(path, "server_fingerprint", f"sha256:{trust.pin}")
-
-
-class _Pair:
-    """The certificate and key that this system shows."""
-
-    def __init__(self, certificate: Path, key: Path) -> None:
-        self.certificate = certificate
-        self.key = key
-
-    def check(self, *, force: bool) -> None:
-        """EnrolError for half a pair."""
-        there, missing = self.certificate, self.key
-        if there.exists() == missing.exists() or force:
-            return
-        if missing.exists():
-            there, missing = missing, there
-        raise EnrolError(
-            f"{there} is there, but not {missing}, which belongs to it: put it back, or make both "
-            "anew with --force."
-        )
-
-    def make(self, *, anew: bool) -> None:
-        """Make the pair where there is none; `anew`: another one, and the old one is kept."""
-        there = self.certificate.exists() or self.key.exists()
-        if not there:
-            make_certificate(self.certificate, self.key, _SUBJECT)
-            say(f"{self.certificate} and {self.key} are new.")
-        elif anew:
-            renew_certificate(self.certificate, self.key, _SUBJECT)
-            say(
-                f"{self.certificate} and {self.key} are new; "
-                "the old ones are kept beside them (.old)."
-            )
-            say("KATA must accept this system anew: until then it takes no files from it.")
-        else:
-            say(f"{self.certificate} and {self.key} exist: they are used as they are.")
-            self._warn()
-
-    def _warn(self) -> None:
-        try:
-            expires = certificate_expiry(self.certificate)
-        except ValueError:
-            return  # the configuration's check names the file and what is wrong with it
-        warning = expiry_warning(self.certificate, expires, datetime.now(UTC))
-        if warning is not None:
-            complain("enrol", warning)
+def _sensor_id(section: KataSection, options: argparse.Namespace) -> str:
+    if section.sensor_id is None or (options.force and not options.renew):
+        return str(uuid.uuid4())
+    return section.sensor_id

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from bridge.commands.clock import Clock
 from bridge.commands.enrol_config import KataSection
@@ -19,14 +19,25 @@ class EnrolError(Exception):
     """Enrolment cannot go on; the text is for people."""
 
 
+@dataclass(frozen=True, slots=True)
+class PinPlace:
+    """Where the fingerprint is kept, in words: its key, the key with its file, the configuration
+    file, and how a person names it."""
+
+    key: str
+    where: str
+    file: str
+    by_hand: str
+
+
 class Trust:
     """What the servers must show. `pin`: the one fingerprint (lower hex) for all of them, or None
     where `kata.server_ca` alone decides."""
 
-    def __init__(self, section: KataSection, path: Path, *, yes: bool, force: bool) -> None:
+    def __init__(self, section: KataSection, place: PinPlace, *, yes: bool, force: bool) -> None:
         self.pin = section.pin
         self._section = section
-        self._path = path
+        self._place = place
         self._yes = yes
         self._force = force
         self._seen: set[str] = set()
@@ -39,7 +50,7 @@ class Trust:
         self._seen.update(shown)
         if self.pin is not None:
             if all(each.fingerprint == self.pin for each in shown.values()):
-                say("It is the certificate of kata.server_fingerprint.")
+                say(f"It is the certificate of {self._place.key}.")
                 return
             if not self._force:
                 for url, certificate in shown.items():
@@ -97,12 +108,11 @@ class Trust:
             return
         raise EnrolError(
             f"REFUSED: {url} shows the certificate sha256:{certificate.fingerprint}, but "
-            f"sha256:{self.pin} is trusted (kata.server_fingerprint, {self._path}). Nothing was "
-            "sent. Either the Central Node has a new certificate, or somebody stands in between: "
-            "ask the KATA administrator. If the new one is right, write it there (or call this "
-            "with --force, which makes id and certificate anew, or with --force --renew). "
-            "Several Central Nodes with certificates of their own need kata.server_ca: one file "
-            "with all of them."
+            f"sha256:{self.pin} is trusted ({self._place.where}). Nothing was sent. Either the "
+            "Central Node has a new certificate, or somebody stands in between: ask the KATA "
+            "administrator. If the new one is right, write it there (or call this with --force, "
+            "which makes id and certificate anew, or with --force --renew). Several Central Nodes "
+            "with certificates of their own need kata.server_ca: one file with all of them."
         )
 
     def _confirmed(self, shown: Mapping[str, ServerCertificate]) -> str:
@@ -111,10 +121,10 @@ class Trust:
             raise EnrolError(
                 "the Central Nodes show different certificates, and kata.server_fingerprint holds "
                 "one for all: put all of them, or their CA, into one PEM file, and name it as "
-                f"kata.server_ca in {self._path}."
+                f"kata.server_ca in {self._place.file}."
             )
         (pin,) = pins
-        if not self._yes and not _is_trusted():
+        if not self._yes and not _is_trusted(self._place):
             raise EnrolError("the certificate is not trusted. Nothing was sent.")
         return pin
 
@@ -130,11 +140,11 @@ def _describe(url: str, certificate: ServerCertificate) -> None:
     )
 
 
-def _is_trusted() -> bool:
+def _is_trusted(place: PinPlace) -> bool:
     if sys.stdin is None or not sys.stdin.isatty():
         raise EnrolError(
             "nobody can be asked whether this certificate is trusted: compare it, and call this "
-            "with --yes, or write its fingerprint as kata.server_fingerprint in the configuration."
+            f"with --yes, or {place.by_hand}."
         )
     try:
         answer = input("Trust it? [y/N] ")
