@@ -3,33 +3,78 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.core import read_settings, run_daemon
+from bridge.commands.kds_options import (
+    add_kds_config,
+    add_places,
+    add_trust,
+    named_pin,
+    read_installation,
+    refuse_without_kds_config,
+)
+from bridge.commands.terminal import complain
+from bridge.core import ConfigError, printable, read_settings, run_daemon
+from bridge.folder.kds import DEFAULT_LOG, serve_kds
 from bridge.folder.service import serve
 
 if TYPE_CHECKING:
     from bridge.commands import Commands
 
+_NAME = "kata-bridge watch"
+
 
 def add(commands: Commands) -> None:
     """Give the command its options."""
     parser = commands.add_parser("watch", help="watch the configured folders")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="the configuration file")
+    add_kds_config(parser)
     parser.add_argument(
         "--check-config", action="store_true", help="check the configuration, and end"
     )
     parser.add_argument(
         "--once", action="store_true", help="deal with what is there now, and end (for cron)"
     )
+    add_trust(parser)
+    add_places(parser)
+    parser.add_argument(
+        "--log", type=Path, metavar="FILE",
+        help=f"with --kds-config: the service's log ({DEFAULT_LOG})",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Watch until a signal; exit code 1 where it cannot start, or (`--once`) where files stay that
     were to go, 2 for the configuration."""
+    try:
+        refuse_without_kds_config(options)
+    except ConfigError as error:
+        complain("watch", str(error))
+        return 2
+    if options.kds_config is not None:
+        return _run_kds(options)
     settings = read_settings(options.config, check_only=options.check_config)
     if isinstance(settings, int):
         return settings
-    return run_daemon("kata-bridge watch", lambda stop: serve(settings, stop, once=options.once))
+    return run_daemon(_NAME, lambda stop: serve(settings, stop, once=options.once))
+
+
+def _run_kds(options: argparse.Namespace) -> int:
+    try:
+        installation = read_installation(options)
+        installation.settings()
+        pin = named_pin(options, installation)
+    except ConfigError as error:
+        for line in str(error).splitlines():
+            sys.stderr.write(f"{printable(line)}\n")
+        return 2
+    if options.check_config:
+        sys.stdout.write(f"{printable(str(options.kds_config))}: the configuration is good\n")
+        return 0
+    log = (options.log or DEFAULT_LOG).absolute()
+    return run_daemon(
+        _NAME,
+        lambda stop: serve_kds(installation, stop, once=options.once, log=log, pin=pin),
+    )

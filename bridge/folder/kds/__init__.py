@@ -1,0 +1,30 @@
+"""An old installation of Kaspersky's kata-dir-scanner (KDS), run with the configuration it has.
+
+`conf` reads its JSON, `installation` makes our settings of it, `service` runs them.
+"""
+
+from bridge.folder.kds.conf import KdsConf, fill_system_id, read_conf
+from bridge.folder.kds.installation import (
+    DEFAULT_LOG,
+    DEFAULT_RECORDS,
+    DEFAULT_STATE,
+    EXCLUDED,
+    Installation,
+)
+from bridge.folder.kds.pin import Pin, read_pin, write_pin
+from bridge.folder.kds.service import serve_kds
+
+__all__ = [
+    "DEFAULT_LOG",
+    "DEFAULT_RECORDS",
+    "DEFAULT_STATE",
+    "EXCLUDED",
+    "Installation",
+    "KdsConf",
+    "Pin",
+    "fill_system_id",
+    "read_conf",
+    "read_pin",
+    "serve_kds",
+    "write_pin",
+]

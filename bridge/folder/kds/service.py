@@ -1,0 +1,90 @@
+"""The folder daemon in the place of KDS: its folders, its log, and a server that is pinned."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import stat
+from pathlib import Path
+
+from bridge.core import StartError, start_log
+from bridge.folder.kds.conf import FOLDERS
+from bridge.folder.kds.installation import Installation
+from bridge.folder.kds.pin import Pin
+from bridge.folder.kds.trust import compare, first_use
+from bridge.folder.mounts import AwayError, SamePlace
+from bridge.folder.service import serve
+
+_log = logging.getLogger(__name__)
+
+
+async def serve_kds(
+    installation: Installation,
+    stop: asyncio.Event,
+    *,
+    log: Path,
+    pin: Pin | None,
+    once: bool = False,
+) -> int:
+    """As `bridge.folder.service.serve` does; `log` is absolute.
+
+    Without a `pin` the server's certificate is pinned first; until then no folder is touched.
+    """
+    _check_places(installation, log)
+    lines = start_log(installation.settings(), str(log))
+    try:
+        url = installation.conf.url
+        pin = pin or await first_use(url, installation.pin_file, stop, once=once)
+        if pin is None:
+            _log.warning("kata-bridge watch has stopped")
+            return 0
+        _log.warning("%s must show the certificate sha256:%s (%s)", url, pin.digits, pin.where)
+    finally:
+        lines.close()  # `serve` opens it anew
+    comparing = asyncio.create_task(compare(url, pin))
+    try:
+        return await serve(installation.settings(pin.digits), stop, once=once, log=log)
+    finally:
+        comparing.cancel()
+        await asyncio.gather(comparing, return_exceptions=True)
+
+
+def _check_places(installation: Installation, log: Path) -> None:
+    """StartError with the option, or the key of KDS's, for a place that cannot be used.
+
+    Blocks: disk.
+    """
+    for folder, option in ((installation.state, "--state"), (installation.records, "--records")):
+        try:
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StartError(f"{folder}: {error.strerror}; name another with {option}.") from None
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            raise StartError(f"{folder} cannot be written; name another with {option}.")
+    try:
+        if not log.parent.is_dir():
+            raise NotADirectoryError(0, f"{log.parent} is no folder")
+        os.close(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640))
+    except OSError as error:
+        raise StartError(f"{log}: {error.strerror}; name another log with --log.") from None
+    conf = installation.conf
+    for key in FOLDERS:
+        reason = _unusable(conf.paths[key])
+        if reason is not None:
+            raise StartError(f"{conf.at(key)}: {conf.paths[key]} {reason}.")
+
+
+def _unusable(folder: Path) -> str | None:
+    """Why a folder cannot be watched or delivered to, and what to do."""
+    try:
+        if not stat.S_ISDIR(folder.stat().st_mode):
+            return "is no folder; make it, or mount it"
+        SamePlace(folder).check()
+    except AwayError:
+        return None  # a share that is not mounted yet is waited for
+    except OSError as error:
+        return f"cannot be used ({error.strerror}); make it, or mount it"
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return "must be readable and writable for this service; change its mode or its mount"
+    return None
