@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from bridge.commands.clock import Clock
 from bridge.commands.enrol_config import KataSection
+from bridge.commands.enrol_kds import KdsPlace
 from bridge.commands.enrol_pair import Pair
 from bridge.commands.enrol_trust import EnrolError, PinPlace, Trust
 from bridge.commands.enrol_wait import wait_for_acceptance
 from bridge.commands.enrol_yaml import YamlPlace
+from bridge.commands.kds_options import add_kds_config, add_trust, refuse_without_kds_config
 from bridge.commands.terminal import complain, prepare, reason, say
 from bridge.core import ConfigError, Settings, parse_central_node, parse_duration
 
@@ -39,7 +41,7 @@ class Place(Protocol):
 def add(commands: Commands) -> None:
     """Give the command its options."""
     parser = commands.add_parser("enrol", help="make id and certificate, and have KATA accept them")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="the configuration file")
+    add_kds_config(parser)
     parser.add_argument(
         "--url", type=_central_node, nargs="+", action="extend", default=[], metavar="URL",
         help="Central Nodes for a configuration that does not exist yet",
@@ -54,6 +56,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--timeout", type=_duration, default="1h", metavar="TIME", help="how long to wait (1h)"
     )
+    add_trust(parser)
     parser.set_defaults(run=run)
 
 
@@ -95,7 +98,8 @@ def _again(options: argparse.Namespace) -> str:
 
 
 def _enrol(options: argparse.Namespace) -> int:
-    place: Place = YamlPlace(options)
+    refuse_without_kds_config(options)
+    place: Place = YamlPlace(options) if options.kds_config is None else KdsPlace(options)
     place.pair.check(force=options.force)
     clock = Clock(options.timeout)
     trust = Trust(place.section, place.pin_place, yes=options.yes, force=options.force)

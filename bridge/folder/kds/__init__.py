@@ -11,6 +11,7 @@ from bridge.folder.kds.installation import (
     EXCLUDED,
     Installation,
 )
+from bridge.folder.kds.pair import make_pair, renew_pair
 from bridge.folder.kds.pin import Pin, read_pin, write_pin
 from bridge.folder.kds.service import serve_kds
 
@@ -23,8 +24,10 @@ __all__ = [
     "KdsConf",
     "Pin",
     "fill_system_id",
+    "make_pair",
     "read_conf",
     "read_pin",
+    "renew_pair",
     "serve_kds",
     "write_pin",
 ]
