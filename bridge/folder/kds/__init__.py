@@ -11,6 +11,7 @@ from bridge.folder.kds.installation import (
     EXCLUDED,
     Installation,
 )
+from bridge.folder.kds.migration import katabridge_yaml
 from bridge.folder.kds.pair import make_pair, renew_pair
 from bridge.folder.kds.pin import Pin, read_pin, write_pin
 from bridge.folder.kds.service import serve_kds
@@ -24,6 +25,7 @@ __all__ = [
     "KdsConf",
     "Pin",
     "fill_system_id",
+    "katabridge_yaml",
     "make_pair",
     "read_conf",
     "read_pin",
