@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
+import stat
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -21,7 +23,7 @@ from bridge.folder.deliver import Delivery
 from bridge.folder.handling import GONE_SECONDS, Handler
 from bridge.folder.hints import watch_hints
 from bridge.folder.left import LeftFiles
-from bridge.folder.mounts import AwayError, SamePlace
+from bridge.folder.mounts import SamePlace
 from bridge.folder.notes import Note
 from bridge.folder.owner import owner_of, rules_of
 from bridge.folder.publish import remove_drafts
@@ -90,12 +92,10 @@ class FolderWatcher:
     def prepare(self) -> None:
         """StartError where one of the three folders cannot be used. Blocks: disk.
 
-        A share that is not mounted yet is waited for.
+        A share that is not mounted yet, or does not answer, is waited for.
         """
         for key in ("input", "output", "quarantine"):
-            path: Path = getattr(self._folder, key)
-            with contextlib.suppress(AwayError):
-                _check_folder(path, f"(folders, {self._folder.name}: {key})")
+            _check_folder(getattr(self._folder, key), f"(folders, {self._folder.name}: {key})")
 
     @property
     def name(self) -> str:
@@ -267,8 +267,19 @@ class FolderWatcher:
 
 
 def _check_folder(path: Path, where: str) -> None:
-    if not path.is_dir():
+    try:
+        SamePlace(path).check()
+        is_folder = stat.S_ISDIR(path.stat().st_mode)
+        usable = os.access(path, os.R_OK | os.W_OK | os.X_OK)
+    except (FileNotFoundError, NotADirectoryError):
+        is_folder = usable = False
+    except PermissionError:
+        is_folder, usable = True, False
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            return  # its first look says why
+        is_folder = usable = False
+    if not is_folder:
         raise StartError(f"{path} is no folder {where}.")
-    SamePlace(path).check()
-    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+    if not usable:
         raise StartError(f"{path} must be readable and writable for this service {where}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import stat
 import threading
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bridge.core import Core, Door
+from bridge.core import Core, Door, StartError
 from bridge.emulator import EICAR, Emulator
 from bridge.folder import handling, service, sight
 from bridge.folder.claim import Claims
@@ -25,7 +26,7 @@ from bridge.folder.slots import FairSlots
 from bridge.folder.watch import FolderWatcher
 from tests.support.folders import Places
 from tests.support.katabridge import Site
-from tests.support.processes import Program, wait_until
+from tests.support.processes import Program, module, wait_until
 
 Keep = Callable[[Program], Program]
 
@@ -330,6 +331,53 @@ def test_what_stays_is_remembered_even_where_it_cannot_be_written(
     left.save()
     assert lasting in LeftFiles(path, "rules", 60)
     assert lasting not in LeftFiles(path, "other rules", 60)
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (errno.EHOSTDOWN, None),
+        (errno.ESTALE, None),
+        (errno.EACCES, "must be readable and writable for this service"),
+        (errno.ENOENT, "is no folder"),
+    ],
+)
+def test_a_share_that_does_not_answer_at_the_start_is_waited_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch, number: int, sentence: str | None
+) -> None:
+    real = Path.stat
+
+    def down(path: Path, **more: bool) -> os.stat_result:
+        if path == site.directory / "in":
+            raise OSError(number, os.strerror(number), str(path))
+        return real(path, **more)
+
+    async def main() -> None:
+        settings = site.settings()
+        async with Core(settings, Door.FOLDER) as core:
+            folder, slots = settings.folders[0], FairSlots(10, 1)
+            watcher = FolderWatcher(core, folder, slots, {}, lambda _: None)
+            with monkeypatch.context() as patch:
+                patch.setattr(Path, "stat", down)
+                watcher.prepare()
+
+    if sentence is None:
+        asyncio.run(main())
+    else:
+        with pytest.raises(StartError, match=sentence):
+            asyncio.run(main())
+
+
+def test_folders_that_are_links_in_a_circle_are_one_sentence(site: Site) -> None:
+    loop = site.directory / "loop"
+    loop.symlink_to(loop)
+    site.folder["input"] = "loop"
+    program = Program(
+        [*module("bridge.cli"), "watch", "--config", site.config], site.directory / "out.txt"
+    )
+    assert program.process.wait(20) == 1
+    assert "loop is no folder (folders, share: input)" in program.output()
+    assert "Traceback" not in program.output()
 
 
 def test_a_threat_that_cannot_be_quarantined_is_said(site: Site, started: Keep) -> None:

@@ -73,6 +73,17 @@ def test_a_renewed_pair_fits_and_the_old_one_is_kept(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 6
 
 
+def test_a_private_key_in_the_certificates_file_stays_private(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key"
+    make_certificate(certificate, key, "one")
+    certificate.write_bytes(certificate.read_bytes() + key.read_bytes())  # as KDS has it
+    certificate.chmod(0o600)
+    renew_certificate(certificate, key, "one")
+    for path in (tmp_path / "cert.pem.old", tmp_path / "key.old"):
+        assert b"PRIVATE KEY" in path.read_bytes()
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("at", [1, 2, 3, 4], ids=["key", "certificate", "old", "old key"])
 def test_a_renewal_that_fails_leaves_the_old_pair(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int

@@ -7,6 +7,7 @@ import hashlib
 import ipaddress
 import itertools
 import os
+import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -75,8 +76,9 @@ def renew_certificate(certificate: Path, key: Path, name: str) -> str:
     digits = make_certificate(new_certificate, new_key, name)
     try:
         ending = _free_ending(certificate, key)
-        for path, mode in ((certificate, 0o644), (key, 0o600)):
-            if path.exists():
+        for path in (certificate, key):
+            if path.exists():  # its mode stays: KDS keeps the key in the certificate's file, too
+                mode = stat.S_IMODE(path.stat().st_mode)
                 _write_new(_beside(path, ending), path.read_bytes(), mode)
     except OSError:
         new_certificate.unlink()

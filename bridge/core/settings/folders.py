@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -13,6 +14,11 @@ from bridge.core.settings.section import Section
 
 # names under which common programs write a file before it is complete, and their lock files
 TEMPORARY = ["~$*", "*.part", "*.crdownload", ".~lock*", "*.filepart"]
+
+
+def _real(path: Path) -> Path:
+    """The folder behind all links; a loop of links, which is said at the start, stays as it is."""
+    return Path(os.path.realpath(path))
 
 
 def _mask(value: str) -> str:
@@ -39,7 +45,7 @@ class FolderSettings(Section):
 
     @model_validator(mode="after")
     def _three_places(self) -> Self:
-        places = [self.input.resolve(), self.output.resolve(), self.quarantine.resolve()]
+        places = [_real(self.input), _real(self.output), _real(self.quarantine)]
         if len(set(places)) != len(places):
             raise ValueError("input, output and quarantine must be three different folders")
         return self
@@ -50,16 +56,16 @@ def check_together(folders: list[FolderSettings]) -> list[FolderSettings]:
     names = [folder.name for folder in folders]
     if len(set(names)) != len(names):
         raise ValueError("two folders have the same name")
-    inputs = [folder.input.resolve() for folder in folders]
+    inputs = [_real(folder.input) for folder in folders]
     if len(set(inputs)) != len(inputs):
         raise ValueError("two folders have the same input")
-    quarantines = {folder.quarantine.resolve() for folder in folders}
-    delivered = {*inputs, *(folder.output.resolve() for folder in folders)}
+    quarantines = {_real(folder.quarantine) for folder in folders}
+    delivered = {*inputs, *(_real(folder.output) for folder in folders)}
     if quarantines & delivered:
         raise ValueError("one folder's quarantine is an input or output of another")
     for around, inner in _taken_twice(folders):
         raise ValueError(f"{inner} lies inside the input {around}, which is recursive")
-    follow = {folder.input.resolve(): folder.output.resolve() for folder in folders}
+    follow = {_real(folder.input): _real(folder.output) for folder in folders}
     for start in follow:
         place: Path | None = start
         for _ in follow:
@@ -71,8 +77,8 @@ def check_together(folders: list[FolderSettings]) -> list[FolderSettings]:
 
 def _taken_twice(folders: list[FolderSettings]) -> Iterator[tuple[Path, Path]]:
     """Folders whose files a recursive input would take for its own."""
-    for around in (folder.input.resolve() for folder in folders if folder.recursive):
+    for around in (_real(folder.input) for folder in folders if folder.recursive):
         for folder in folders:
             for inner in (folder.input, folder.output, folder.quarantine):
-                if around in inner.resolve().parents:
+                if around in _real(inner).parents:
                     yield around, inner

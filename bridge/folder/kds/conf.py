@@ -68,7 +68,7 @@ def read_conf(path: Path) -> KdsConf:
     members = _read_members(path, _read_text(path).removeprefix("\ufeff"))
     faults = sorted(_key_faults(members))
     found = {member.key: member for member in members}
-    resolved = path.resolve()
+    resolved = Path(os.path.realpath(path))
     values: dict[str, Any] = {}
     for key in KEYS:
         if key not in found:
@@ -200,7 +200,7 @@ def _same_folders(
     for key in FOLDERS:
         if key not in values:
             continue
-        other = seen.setdefault(values[key].resolve(), key)
+        other = seen.setdefault(Path(os.path.realpath(values[key])), key)
         if other != key:
             same = f"{values[key]} is the folder of {other}, too"
             yield found[key].line, f"{key}: {same}; write three different folders"
