@@ -13,6 +13,8 @@ from pathlib import Path
 from bridge.folder.places import OWN_PREFIX, folder
 from bridge.folder.settle import Look
 
+DEEPEST = 200  # each folder is opened from the root on: a tree without end would take all our time
+
 
 @dataclass(slots=True)
 class Listing:
@@ -38,6 +40,9 @@ def list_input(root: Path, *, recursive: bool, ignored: Callable[[str], bool]) -
         pending = _list_one(top, "", ignored, listing)
     while recursive and pending:
         path = pending.pop()
+        if path.count("/") >= DEEPEST:
+            listing.left_out[path] = f"lies more than {DEEPEST} folders deep"
+            continue
         try:
             with folder(root, path.split("/")) as inner:
                 if os.fstat(inner).st_dev != device:

@@ -12,7 +12,7 @@ import pytest
 
 from bridge.folder import rename
 from bridge.folder.conflict import Conflict, Content, numbered, settle_name
-from bridge.folder.listing import ignoring, list_input
+from bridge.folder.listing import DEEPEST, ignoring, list_input
 from bridge.folder.places import folder, remove_empty
 from bridge.folder.rename import rename_new
 from bridge.folder.sidecar import sidecar_name
@@ -95,9 +95,8 @@ def test_what_is_no_file_of_somebodys_is_not_listed(tmp_path: Path) -> None:
         assert paths(tmp_path, recursive=False) == ["a"]
 
 
-def test_deep_folders_are_listed(tmp_path: Path) -> None:
-    depth = 60
-    inside = tmp_path.joinpath(*["d" * 60] * depth)  # longer than PATH_MAX
+def deep(tmp_path: Path, depth: int) -> str:
+    """A file that many folders deep; its path, which no system call takes whole."""
     here = os.open(tmp_path, os.O_RDONLY)
     for _ in range(depth):
         os.mkdir("d" * 60, dir_fd=here)
@@ -105,8 +104,20 @@ def test_deep_folders_are_listed(tmp_path: Path) -> None:
         os.close(above)
     os.close(os.open("a", os.O_CREAT, dir_fd=here))
     os.close(here)
-    assert len(str(inside)) > 3600
-    assert paths(tmp_path) == ["/".join([*["d" * 60] * depth, "a"])]
+    return "/".join([*["d" * 60] * depth, "a"])
+
+
+def test_deep_folders_are_listed(tmp_path: Path) -> None:
+    path = deep(tmp_path, 150)
+    assert paths(tmp_path) == [path]
+
+
+def test_a_tree_without_end_takes_no_time_without_end(tmp_path: Path) -> None:
+    deep(tmp_path, DEEPEST + 5)
+    (tmp_path / "b").touch()
+    listing = list_input(tmp_path, recursive=True, ignored=nothing)
+    assert [look.path for look in listing.looks] == ["b"]
+    assert list(listing.left_out.values()) == [f"lies more than {DEEPEST} folders deep"]
 
 
 @pytest.mark.parametrize(
