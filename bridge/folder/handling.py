@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections.abc import Coroutine
@@ -20,6 +21,16 @@ _log = logging.getLogger(__name__)
 GONE_SECONDS = 60.0  # a share that is empty by mistake is back sooner, we hope
 _KATA = "KATA"
 _CLAIMS = "claiming files in the input"
+_SHARE = "reading files of the input"
+_OF_THE_SHARE = (
+    errno.ENODEV,  # not mounted
+    errno.EIO,
+    errno.ESTALE,
+    errno.ENOTCONN,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.ETIMEDOUT,
+)
 
 
 class Handler:
@@ -94,7 +105,7 @@ class Handler:
             self._targets.begins(_CLAIMS, f"{error.filename}: {error.strerror}; files stay")
         except OSError as error:
             self._hold(look, case)
-            self._files.begins(look.path, f"{look.path} stays in input: {error.strerror}")
+            self._failed(look, error)
         except Exception:
             _log.exception("a fault of katabridge itself; %s stays in input", look.path)
             self._hold(look, case)
@@ -104,6 +115,7 @@ class Handler:
     def _ended(self, look: Look, case: Case, done: Done) -> None:
         if done.decision is not Decision.SKIP:
             self._works(_CLAIMS)
+            self._works(_SHARE)
         if done.decision is Decision.HOLD:
             self._hold(look, case)
             self._files.begins(look.path, f"{look.path} stays in input: {done.detail}")
@@ -128,6 +140,12 @@ class Handler:
         self._targets.begins(str(error.folder), f"{error}; {what}")
         if error.outcome.kind is OutcomeKind.DETECT:  # each is said: it is no mere trouble
             self._files.begins(f"detect {look.path}", f"KATA found a threat: {what}")
+
+    def _failed(self, look: Look, error: OSError) -> None:
+        if error.errno in _OF_THE_SHARE:  # said once, not for each of the files under way
+            self._targets.begins(_SHARE, f"{error.strerror}; files stay in input")
+        else:
+            self._files.begins(look.path, f"{look.path} stays in input: {error.strerror}")
 
     def _hold(self, look: Look, case: Case) -> None:
         """The file stays, its case stays open, and it is tried again after a while."""

@@ -21,7 +21,7 @@ from bridge.folder import handling, service, sight
 from bridge.folder.claim import Claims
 from bridge.folder.left import LeftFiles
 from bridge.folder.notes import parse_note
-from bridge.folder.settle import Lasting
+from bridge.folder.settle import Lasting, Look
 from bridge.folder.slots import FairSlots
 from bridge.folder.watch import FolderWatcher
 from tests.support.folders import Places
@@ -331,6 +331,28 @@ def test_what_stays_is_remembered_even_where_it_cannot_be_written(
     left.save()
     assert lasting in LeftFiles(path, "rules", 60)
     assert lasting not in LeftFiles(path, "other rules", 60)
+
+
+def test_a_share_that_fails_in_the_middle_is_said_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(50):
+        drop(site, f"{number}", b"%d" % number)
+    tries = []
+
+    def down(*_: object) -> Look:
+        tries.append(1)
+        raise OSError(errno.EHOSTDOWN, "Host is down")
+
+    async def fails() -> None:
+        await until(lambda: len(tries) >= 50)
+        monkeypatch.undo()
+        await until(lambda: len(names(site, "out")) == 50)
+
+    monkeypatch.setattr(Claims, "take", down)
+    watching(site, fails)
+    assert caplog.text.count("Host is down; files stay in input") == 1
+    assert caplog.text.count("reading files of the input works again") == 1
 
 
 @pytest.mark.parametrize(
