@@ -77,6 +77,7 @@ def start_log(settings: Settings, name: str) -> LineLog:
         handler.setFormatter(_Formatter())
     logging.basicConfig(level=settings.logs.level.upper(), handlers=handlers, force=True)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # the client says what matters itself
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # a line for each change else
     return log
 
 

@@ -9,30 +9,28 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from pathlib import Path
 
 from bridge.folder.claim import ALIVE, Claims
-from bridge.folder.mounts import SamePlace
+from bridge.folder.mounts import AwayError, SamePlace
 from bridge.folder.places import OWN_PREFIX, folder
 
 _log = logging.getLogger(__name__)
 
+_MOST = 500  # files at a time
 ABANDONED_SECONDS = 600.0  # longer than a restart, and than a short loss of a network
 
 
 class Abandoned:
     """The claims of others in one input."""
 
-    def __init__(self, root: Path, owner: str, place: SamePlace) -> None:
+    def __init__(self, place: SamePlace, owner: str) -> None:
         """`owner`: who we are, whose claims are nobody else's."""
-        self._root = root
-        self._owner = owner
         self._place = place
+        self._owner = owner
         self._seen: dict[str, tuple[int, float]] = {}
 
     def look(self, now: float) -> int:
         """Put back what was abandoned for long, at `now` (seconds): how many files. OSError."""
-        self._place.check()
         signs = self._signs()
         for owner, sign in signs.items():
             before = self._seen.get(owner)
@@ -46,28 +44,32 @@ class Abandoned:
         """By owner the time of its last sign of life, 0 where there is none."""
         signs = {}
         try:
-            with folder(self._root, [OWN_PREFIX]) as claims, os.scandir(claims) as entries:
+            with folder(self._place, [OWN_PREFIX]) as claims, os.scandir(claims) as entries:
                 owners = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
                 for owner in owners:
                     if owner != self._owner:
                         signs[owner] = _time(claims, f"{owner}/{ALIVE}")
-        except FileNotFoundError:
+        except AwayError:
+            raise
+        except OSError:  # nobody has claimed anything, or somebody made something else of it
             return {}
         return signs
 
     def _take_over(self, owner: str) -> int:
-        claims = Claims(self._root, owner, self._place)
+        claims = Claims(self._place, owner)
         count = 0
-        for case_id, path in claims.left_over():
-            with contextlib.suppress(FileNotFoundError):  # somebody else was quicker
-                claims.put_back(case_id, path)
+        for case_id, path in claims.left_over(_MOST):
+            with contextlib.suppress(
+                OSError
+            ):  # somebody else was quicker, or it is not ours to move
+                claims.put_back(case_id, path, number=True)
                 count += 1
         with contextlib.suppress(OSError):
             claims.clear()
         if count:
             _log.warning(
                 "%s: %d files that %s had claimed are put back: it has not been seen for %.0f min",
-                self._root,
+                self._place.root,
                 count,
                 owner,
                 ABANDONED_SECONDS / 60,

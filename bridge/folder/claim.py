@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from io import FileIO
-from pathlib import Path
+from itertools import islice
 
 from bridge.folder.conflict import numbered
 from bridge.folder.listing import look_of
-from bridge.folder.mounts import SamePlace
+from bridge.folder.mounts import AwayError, SamePlace
 from bridge.folder.opened import (
-    BeingWrittenError,
     NotStillError,
-    check_still,
     keep_writers_out,
+    open_regular,
     open_still,
 )
-from bridge.folder.places import OWN_PREFIX, folder, remove_empty
+from bridge.folder.places import LIKE_ABOVE, OWN_PREFIX, PRIVATE, folder, remove_empty
 from bridge.folder.rename import rename_new
 from bridge.folder.settle import Look
 
 ALIVE = ".alive"
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPEN, _PRIVATE = 0o777, 0o700
+SILENCE_SECONDS = 300.0  # without a sign of life others may soon take over what we have claimed
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_NAMES = 1000
 
 
@@ -40,142 +41,160 @@ class ClaimError(OSError):
 class Claims:
     """The files of one input that one owner has taken."""
 
-    def __init__(self, root: Path, owner: str, place: SamePlace) -> None:
-        """`owner`: one word for this bridge, different from all others on the share.
-
-        `place`: the root again: a share that is away must not look like files that are gone.
-        """
-        self._root = root
-        self._own = [OWN_PREFIX, owner]
+    def __init__(self, place: SamePlace, owner: str) -> None:
+        """`owner`: one word for this bridge, different from all others on the share."""
         self._place = place
+        self._own = [OWN_PREFIX, owner]
+        self._lived = time.monotonic()
 
     def where(self, case_id: str, path: str) -> str:
         """Where a claimed file lies, for people."""
-        return str(self._root.joinpath(*self._own, case_id, path))
+        return str(self._place.root.joinpath(*self._own, case_id, path))
+
+    def check_idle(self, look: Look) -> None:
+        """NotStillError where a file in input changed, or is being written."""
+        with folder(self._place, look.parts) as source, open_still(source, look) as file:
+            keep_writers_out(file, self._place)
 
     def take(self, look: Look, case_id: str) -> Look:
         """Claim exactly the file that was looked at; how it looks now.
 
         NotStillError where it is gone, changed, or being written. It is then in its place.
         """
-        self._place.check()
+        self.check_idle(look)
         above = self._make(look, case_id)
         try:
-            with folder(self._root, look.parts) as source, folder(self._root, above) as claim:
+            with folder(self._place, look.parts) as source, folder(self._place, above) as claim:
                 with open_still(source, look) as file:
-                    keep_writers_out(file, leases_tell=self._place.leases_tell)
+                    keep_writers_out(file, self._place)
                     # under the lease: nobody begins to write while it moves
                     os.rename(look.name, look.name, src_dir_fd=source, dst_dir_fd=claim)
                 claimed = look_of(look.path, os.lstat(look.name, dir_fd=claim))
         except FileNotFoundError:
-            remove_empty(self._root, above, len(self._own))
+            remove_empty(self._place, above, len(self._own))
             raise NotStillError from None
         except BaseException:
-            remove_empty(self._root, above, len(self._own))
+            remove_empty(self._place, above, len(self._own))
             raise
         if claimed.lasting != look.lasting:  # another file came under this name in between
-            self.put_back(case_id, look.path)
+            self.put_back(case_id, look.path, number=True)
             raise NotStillError
         return claimed
 
     def _make(self, look: Look, case_id: str) -> list[str]:
         above = [*self._own, case_id, *look.parts]
         try:
-            with folder(self._root, self._own, make=_OPEN):
+            with folder(self._place, self._own[:1], make=LIKE_ABOVE):
                 pass
-            with folder(self._root, above, make=_PRIVATE):
+            with folder(self._place, above, make=PRIVATE):
                 return above
+        except AwayError:
+            raise
         except OSError as error:
-            raise ClaimError(error.errno, error.strerror, str(Path(self._root, *above))) from None
+            where = self.where(case_id, look.path)
+            raise ClaimError(error.errno, error.strerror, error.filename or where) from None
 
     @contextlib.contextmanager
     def open(self, case_id: str, look: Look) -> Iterator[FileIO]:
         """A claimed file, if it still is what was claimed; NotStillError else."""
-        with folder(self._root, [*self._own, case_id, *look.parts]) as above:
-            file = open_still(above, look)
+        with folder(self._place, [*self._own, case_id, *look.parts]) as above:
+            file = open_regular(above, look.name)
         with file:
             yield file
 
-    def has(self, case_id: str, look: Look) -> bool:
-        """Whether the claimed file is there, changed or not; OSError where nobody can say."""
-        self._place.check()
-        try:
-            with folder(self._root, [*self._own, case_id, *look.parts]) as above:
-                return os.lstat(look.name, dir_fd=above).st_ino == look.inode
-        except FileNotFoundError:
-            return False
+    def require(self, case_id: str, look: Look) -> None:
+        """FileNotFoundError where the file is not ours any longer; AwayError where nobody knows."""
+        if time.monotonic() - self._lived > SILENCE_SECONDS:
+            root = str(self._place.root)
+            raise AwayError(errno.ESTALE, "no sign of life could be given for long", root)
+        with folder(self._place, [*self._own, case_id, *look.parts]) as above:
+            os.lstat(look.name, dir_fd=above)
 
-    def remove(self, case_id: str, look: Look) -> bool:
-        """Remove a claimed file if it still is what was claimed; False: it is new content.
+    def remove(self, case_id: str, look: Look, sha256: str) -> bool:
+        """Remove a claimed file if it still is what was judged; False: it is new content.
 
         True where it is gone already. BeingWrittenError where it may yet become new content.
         """
         above = [*self._own, case_id, *look.parts]
-        self._place.check()
         try:
-            with folder(self._root, above) as claim, open_still(claim, look) as file:
-                keep_writers_out(file, leases_tell=self._place.leases_tell)
-                check_still(file, look)
+            with folder(self._place, above) as claim, open_regular(claim, look.name) as file:
+                keep_writers_out(file, self._place)
+                if not _is_same(file, look, sha256):
+                    return False
                 os.unlink(look.name, dir_fd=claim)
         except FileNotFoundError:
             return True
-        except BeingWrittenError:
-            raise
-        except NotStillError:
-            return not self.has(case_id, look)
-        remove_empty(self._root, above, len(self._own))
+        except NotStillError as error:
+            if type(error) is not NotStillError:
+                raise
+            return True  # what lies there is no file
+        remove_empty(self._place, above, len(self._own))
         return True
 
-    def put_back(self, case_id: str, path: str) -> Look:
-        """Give a file its place in input again; how it looks there.
+    def put_back(self, case_id: str, path: str, *, number: bool = False) -> Look:
+        """Give a claimed file its place in input again; how it looks there.
 
-        Where somebody else's file has the name by now it gets a number: both are to be judged.
+        FileExistsError where somebody else's file has the name by now, and stays for the moment;
+        with `number` ours gets a number: both are to be judged.
         """
         *parts, name = path.split("/")
         above = [*self._own, case_id, *parts]
         with (
-            folder(self._root, above) as claim,
-            folder(self._root, parts, make=_OPEN) as home,
+            folder(self._place, above) as claim,
+            folder(self._place, parts, make=LIKE_ABOVE) as home,
         ):
-            there = _rename_back(claim, home, name)
+            there = _rename_back(claim, home, name, _MOST_NAMES if number else 2)
             look = look_of("/".join([*parts, there]), os.lstat(there, dir_fd=home))
-        remove_empty(self._root, above, len(self._own))
+        remove_empty(self._place, above, len(self._own))
         return look
 
-    def left_over(self) -> list[tuple[str, str]]:
-        """Case and path of all files that are claimed."""
+    def left_over(self, most: int) -> list[tuple[str, str]]:
+        """Case and path of the files that are claimed, at most so many."""
         self._place.check()
-        found = []
-        for case_id in _folders(self._root, self._own):
+        return list(islice(self._left_over(), most))
+
+    def _left_over(self) -> Iterator[tuple[str, str]]:
+        for case_id in _entries(self._place, self._own, os.DirEntry.is_dir):
             pending: list[list[str]] = [[]]
             while pending:
                 parts = pending.pop()
                 above = [*self._own, case_id, *parts]
-                pending += [[*parts, inner] for inner in _folders(self._root, above)]
-                files = _files(self._root, above)
-                found += [(case_id, "/".join([*parts, name])) for name in files]
-        return found
+                inner = _entries(self._place, above, os.DirEntry.is_dir)
+                pending += [[*parts, each] for each in inner]
+                for name in _entries(self._place, above, os.DirEntry.is_file):
+                    yield case_id, "/".join([*parts, name])
 
     def live(self) -> None:
         """Give a sign of life, if we have claimed anything."""
-        with (
-            contextlib.suppress(FileNotFoundError),
-            folder(self._root, self._own) as own,
-            os.fdopen(os.open(ALIVE, _WRITE, 0o600, dir_fd=own), "wb") as file,
-        ):
-            os.utime(file.fileno())
+        with contextlib.suppress(FileNotFoundError), folder(self._place, self._own) as own:
+            try:
+                # never opened: a pipe that somebody puts there would be waited for
+                os.utime(ALIVE, dir_fd=own, follow_symlinks=False)
+            except FileNotFoundError:
+                os.close(os.open(ALIVE, _NEW, 0o600, dir_fd=own))
+        self._lived = time.monotonic()
 
     def clear(self) -> None:
         """Remove our own folders, as far as they hold no claimed file."""
-        with contextlib.suppress(FileNotFoundError), folder(self._root, self._own) as own:
+        for case_id in _entries(self._place, self._own, os.DirEntry.is_dir):
+            remove_empty(self._place, [*self._own, case_id], len(self._own))
+        if _entries(self._place, self._own, os.DirEntry.is_dir):
+            return
+        with contextlib.suppress(FileNotFoundError), folder(self._place, self._own) as own:
             os.unlink(ALIVE, dir_fd=own)
-        for case_id in _folders(self._root, self._own):
-            remove_empty(self._root, [*self._own, case_id], len(self._own))
-        remove_empty(self._root, self._own, 0)
+        remove_empty(self._place, self._own, 0)
 
 
-def _rename_back(claim: int, home: int, name: str) -> str:
-    for number in range(1, _MOST_NAMES):
+def _is_same(file: FileIO, look: Look, sha256: str) -> bool:
+    """Whether it is what was judged. Where only times or numbers moved, the content decides."""
+    state = os.fstat(file.fileno())
+    if look_of(look.path, state) == look:
+        return True
+    return state.st_size == look.size and hashlib.file_digest(file, "sha256").hexdigest() == sha256
+
+
+def _rename_back(claim: int, home: int, name: str, end: int) -> str:
+    for number in range(1, end):
         there = numbered(name, number)
         try:
             rename_new(name, there, above=claim, below=home)
@@ -185,7 +204,7 @@ def _rename_back(claim: int, home: int, name: str) -> str:
                 return there
         else:
             return there
-    raise OSError(errno.EEXIST, "too many files of this name", name)
+    raise FileExistsError(errno.EEXIST, "another file has its name", name)
 
 
 def _same(claim: int, name: str, home: int, there: str) -> bool:
@@ -193,17 +212,12 @@ def _same(claim: int, name: str, home: int, there: str) -> bool:
     return (one.st_ino, one.st_dev) == (other.st_ino, other.st_dev)
 
 
-def _folders(root: Path, parts: list[str]) -> list[str]:
-    return _entries(root, parts, os.DirEntry.is_dir)
-
-
-def _files(root: Path, parts: list[str]) -> list[str]:
-    return _entries(root, parts, os.DirEntry.is_file)
-
-
-def _entries(root: Path, parts: list[str], kind: Callable[..., bool]) -> list[str]:
+def _entries(place: SamePlace, parts: list[str], kind: Callable[..., bool]) -> list[str]:
+    """What lies in one of our folders; nothing where strangers made something else of it."""
     try:
-        with folder(root, parts) as descriptor, os.scandir(descriptor) as entries:
+        with folder(place, parts) as descriptor, os.scandir(descriptor) as entries:
             return [entry.name for entry in entries if kind(entry, follow_symlinks=False)]
-    except FileNotFoundError:
+    except AwayError:
+        raise
+    except OSError:
         return []

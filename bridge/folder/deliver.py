@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from bridge.core import Case, Decision, FolderSettings, Item, Outcome
-from bridge.folder.conflict import Conflict, Content
+from bridge.folder.conflict import Conflict, Content, numbered
 from bridge.folder.metadata import Metadata
 from bridge.folder.mounts import SamePlace
-from bridge.folder.publish import Parcel, Target, draft_name, publish, write_sidecar
+from bridge.folder.publish import (
+    Parcel,
+    Published,
+    Target,
+    draft_name,
+    publish,
+    remove_drafts,
+    withdraw,
+    write_sidecar,
+)
 from bridge.folder.settle import Look
-from bridge.folder.sidecar import Sidecar, format_sidecar
+from bridge.folder.sidecar import Sidecar, format_sidecar, is_sidecar
+
+_OF_ONE_FILE = (
+    *(errno.EEXIST, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG),
+    *(errno.ENOTDIR, errno.ENOTEMPTY, errno.EPERM),
+)
 
 
 class DeliveryError(Exception):
     """A target folder does not take a file; the file stays in input."""
 
-    def __init__(self, folder: Path, path: Path, reason: str, outcome: Outcome) -> None:
-        super().__init__(f"{path}: {reason}")
+    def __init__(self, folder: Path, path: Path, error: OSError, outcome: Outcome) -> None:
+        super().__init__(f"{path}: {error.strerror or error}")
         self.folder = folder
         self.outcome = outcome
+        # else every file that goes there would fail
+        self.of_this_file = error.errno in _OF_ONE_FILE or (
+            error.errno == errno.EACCES and path.parent != folder
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,37 +70,58 @@ class Delivery:
         """Where a decision leads: output or, for everything but `pass`, quarantine."""
         return self._folder.output if decision is Decision.PASS else self._folder.quarantine
 
-    def deliver(self, file: Judged) -> Path:
-        """Publish a snapshot; where it lies. DeliveryError."""
+    def deliver(self, file: Judged, still: Callable[[], None]) -> Path:
+        """Publish a snapshot, right after `still` has raised nothing; where it lies.
+
+        DeliveryError; WithdrawnError is for `still`.
+        """
         root = self.root(file.decision)
-        passed = file.decision is Decision.PASS
         try:
-            self._places[root].check()
-            path = self._put_out(file) if passed else self._put_away(file)
+            passed = file.decision is Decision.PASS
+            path = self._put_out(file, still) if passed else self._put_away(file, still)
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise DeliveryError(root, root / file.look.path, reason, file.outcome) from error
+            raise DeliveryError(root, root / file.look.path, error, file.outcome) from error
         return root / path
 
-    def _put_out(self, file: Judged) -> str:
-        rule = Conflict(self._folder.on_conflict)
-        return self._publish(file, Target(self._folder.output, file.look.path, rule), file.kept)
+    def clean(self, before: str) -> None:
+        """Remove the drafts that a crash left, of cases older than `before`."""
+        for place in self._places.values():
+            remove_drafts(place, self._owner, before, self._folder.recursive)
 
-    def _put_away(self, file: Judged) -> str:
+    def _put_out(self, file: Judged, still: Callable[[], None]) -> str:
+        place, rule = self._places[self._folder.output], Conflict(self._folder.on_conflict)
+        return self._publish(file, Target(place, file.look.path, rule), file.kept, still).path
+
+    def _put_away(self, file: Judged, still: Callable[[], None]) -> str:
+        place = self._places[self._folder.quarantine]
         rule = Conflict(self._folder.quarantine_conflict)
-        target = Target(self._folder.quarantine, file.look.path, rule, 0o700)
-        path = self._publish(file, target, file.kept.private(os.geteuid(), os.getegid()))
-        sidecar = describe(file, path.rpartition("/")[2])
-        write_sidecar(target.root, path, format_sidecar(sidecar), self._draft(file))
-        return path
+        target = Target(place, _never_a_sidecar(file.look.path), rule)
+        private = file.kept.private(os.geteuid(), os.getegid())
+        published = self._publish(file, target, private, still)
+        sidecar = describe(file, published.path.rpartition("/")[2])
+        try:
+            write_sidecar(place, published.path, format_sidecar(sidecar), self._draft(file))
+        except OSError:
+            if published.is_new:  # nothing lies there of which nobody knows why
+                withdraw(place, published.path)
+            raise
+        return published.path
 
-    def _publish(self, file: Judged, target: Target, kept: Metadata) -> str:
+    def _publish(
+        self, file: Judged, target: Target, kept: Metadata, still: Callable[[], None]
+    ) -> Published:
         with file.item.body.open() as content:
             parcel = Parcel(content, Content(file.item.sha256, file.item.size), kept)
-            return publish(parcel, target, self._draft(file))
+            return publish(parcel, target, self._draft(file), still)
 
     def _draft(self, file: Judged) -> str:
         return draft_name(self._owner, file.case.id)
+
+
+def _never_a_sidecar(path: str) -> str:
+    """Who drops a file that is named as if it said something of another must not succeed."""
+    *parts, name = path.split("/")
+    return "/".join([*parts, numbered(name, 2) if is_sidecar(name) else name])
 
 
 def describe(file: Judged, name: str) -> Sidecar:

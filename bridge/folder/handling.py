@@ -6,12 +6,14 @@ import errno
 import logging
 import time
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from typing import Any
 
-from bridge.core import Case, Core, Decision, OutcomeKind
+from bridge.core import Case, Core, Decision, Outcome, OutcomeKind
 from bridge.folder.claim import ClaimError
 from bridge.folder.deliver import DeliveryError
-from bridge.folder.opened import NotStillError
+from bridge.folder.notes import Note
+from bridge.folder.opened import BeingWrittenError, NotStillError
 from bridge.folder.retry import Retries, Troubles
 from bridge.folder.settle import Absences, Lasting, Look, Settler
 from bridge.folder.transfer import Done, Transfer, WithdrawnError
@@ -19,6 +21,8 @@ from bridge.folder.transfer import Done, Transfer, WithdrawnError
 _log = logging.getLogger(__name__)
 
 GONE_SECONDS = 60.0  # a share that is empty by mistake is back sooner, we hope
+_WRITER_SECONDS = 8.0  # until a file that was being written is looked at again
+_WRITER_FAILURES = 8  # after a minute it is said
 _KATA = "KATA"
 _CLAIMS = "claiming files in the input"
 _SHARE = "reading files of the input"
@@ -33,28 +37,41 @@ _OF_THE_SHARE = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A case that is tried again; `known`: its outcome, where only the delivery failed."""
+
+    case: Case
+    known: Outcome | None = None
+
+
 class Handler:
     """Sends files of one folder on their way, each once at a time."""
 
     def __init__(self, core: Core, transfer: Transfer) -> None:
         self._core = core
         self._transfer = transfer
-        self._held: dict[Lasting, Case] = {}
-        self._absences = Absences(GONE_SECONDS)
+        self._held: dict[Lasting, _Held] = {}
+        self._gone_files: Absences[Lasting] = Absences(GONE_SECONDS)
+        self._gone_paths: Absences[str] = Absences(GONE_SECONDS)
         self._retries = Retries()
+        self._writers = Retries(_WRITER_SECONDS)
         self._removals = Retries()
         self._probes = Retries()
         name = transfer.folder_name
         self._targets = Troubles(name)
         self._files = Troubles(name)
         self.under_way: dict[str, str] = {}  # path -> case id
-        self.not_removed: dict[str, Look] = {}  # case id -> the claimed file
+        self.not_removed: dict[str, Note] = {}  # case id -> what is left to do
+        self.claimed: set[str] = set()  # cases whose file cannot be put back yet
 
     # -- what may begin ------------------------------------------------------------------------
 
     def may_begin(self, look: Look) -> bool:
         """Whether this file may be taken now. From any thread."""
-        return look.path not in self.under_way and self._retries.is_due(look.path, time.monotonic())
+        now = time.monotonic()
+        due = self._retries.is_due(look.path, now) and self._writers.is_due(look.path, now)
+        return due and look.path not in self.under_way
 
     def is_at(self, case_id: str) -> bool:
         """Whether a case is under way, or its source is still to be removed."""
@@ -86,16 +103,18 @@ class Handler:
         if look.path in self.under_way:
             return None
         held = self._held.pop(look.lasting, None)
-        case = held or self._transfer.new_case(look)
+        case = held.case if held else self._transfer.new_case(look)
         self.under_way[look.path] = case.id
         return self._handle(look, case, held)
 
-    async def _handle(self, look: Look, case: Case, held: Case | None) -> None:
+    async def _handle(self, look: Look, case: Case, held: _Held | None) -> None:
         try:
             self._ended(look, case, await self._transfer.run(case, look))
-        except NotStillError:  # it is looked at again, as new where it changed
+        except NotStillError as error:  # it is looked at again, as new where it changed
             if held is not None:
                 self._held[look.lasting] = held
+            if isinstance(error, BeingWrittenError):
+                self._is_written(look)
         except WithdrawnError:
             await self._transfer.withdrawn(case)
         except DeliveryError as error:
@@ -107,10 +126,19 @@ class Handler:
             self._hold(look, case)
             self._failed(look, error)
         except Exception:
-            _log.exception("a fault of katabridge itself; %s stays in input", look.path)
             self._hold(look, case)
+            if self._retries.failures(look.path) == 1:
+                _log.exception("a fault of katabridge itself; %s stays in input", look.path)
         finally:
             del self.under_way[look.path]
+
+    def _is_written(self, look: Look) -> None:
+        """It is tried again soon; who waits for it is told after a while."""
+        self._writers.failed(look.path, time.monotonic())
+        if self._writers.failures(look.path) == _WRITER_FAILURES:
+            self._files.begins(
+                look.path, f"{look.path} is open for writing; it is taken when it is closed"
+            )
 
     def _ended(self, look: Look, case: Case, done: Done) -> None:
         if done.decision is not Decision.SKIP:
@@ -121,8 +149,9 @@ class Handler:
             self._files.begins(look.path, f"{look.path} stays in input: {done.detail}")
             return
         self._retries.succeeded(look.path)
+        self._writers.succeeded(look.path)
         self._probes.succeeded(_KATA)
-        self._files.forget(look.path)
+        self._files.forget([look.path, f"detect {look.path}"])
         if done.target is not None:
             self._works(str(done.target))
         if done.not_removed is not None:
@@ -135,9 +164,12 @@ class Handler:
             self._retries.hurry()
 
     def _not_delivered(self, look: Look, case: Case, error: DeliveryError) -> None:
-        self._hold(look, case)
+        self._hold(look, case, error.outcome)
         what = f"{look.path} ({error.outcome.kind}) stays in input"
-        self._targets.begins(str(error.folder), f"{error}; {what}")
+        if error.of_this_file:
+            self._files.begins(look.path, f"{error}; {what}")
+        else:
+            self._targets.begins(str(error.folder), f"{error}; {what}")
         if error.outcome.kind is OutcomeKind.DETECT:  # each is said: it is no mere trouble
             self._files.begins(f"detect {look.path}", f"KATA found a threat: {what}")
 
@@ -147,9 +179,9 @@ class Handler:
         else:
             self._files.begins(look.path, f"{look.path} stays in input: {error.strerror}")
 
-    def _hold(self, look: Look, case: Case) -> None:
+    def _hold(self, look: Look, case: Case, known: Outcome | None = None) -> None:
         """The file stays, its case stays open, and it is tried again after a while."""
-        self._held[look.lasting] = case
+        self._held[look.lasting] = _Held(case, known)
         self._retries.failed(look.path, time.monotonic())
         if not self._core.kata_works and self._probes.is_due(_KATA, time.monotonic()):
             # all that were under way failed with it: that is one failure
@@ -159,21 +191,30 @@ class Handler:
 
     async def remove_delivered(self) -> None:
         """Try again to remove the sources of delivered files."""
-        for case_id, look in list(self.not_removed.items()):
+        for case_id, note in list(self.not_removed.items()):
             if not self._removals.is_due(case_id, time.monotonic()):
                 continue
-            if await self._transfer.remove(case_id, look):
+            if await self._transfer.remove(case_id, note):
                 del self.not_removed[case_id]
                 self._removals.succeeded(case_id)
-                self._files.forget(look.path)
+                self._files.forget([note.look.path])
             else:
                 self._removals.failed(case_id, time.monotonic())
 
     async def forget_gone(self, files: Settler) -> None:
         """Forget what is not there any longer; a case that was held for it leaves its record."""
-        self._retries.keep_only(files.has)
-        self._files.keep_only(lambda about: files.has(about.removeprefix("detect ")))
-        for lasting in self._absences.gone(self._held, files.present, time.monotonic()):
-            case = self._held.pop(lasting, None)
-            if case is not None:
-                await self._transfer.withdrawn(case)
+        now = time.monotonic()
+        self._files.catch_up()
+        known = {*self._retries.names, *self._writers.names, *self._files.names}
+        gone = self._gone_paths.gone(known, lambda name: self._is_there(name, files), now)
+        for each in (self._retries, self._writers, self._files):
+            each.forget(gone)
+        for lasting in self._gone_files.gone(self._held, files.present, now):
+            held = self._held[lasting]
+            if held.case.id not in self.claimed:
+                del self._held[lasting]
+                await self._transfer.withdrawn(held.case, held.known)
+
+    def _is_there(self, name: str, files: Settler) -> bool:
+        path = name.removeprefix("detect ")
+        return files.has(path) or path in self.under_way

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -26,16 +27,17 @@ class LeftFiles:
         """
         self._path = path
         self._rules = rules
-        self._absences = Absences(grace)
+        self._absences: Absences[Lasting] = Absences(grace)
+        self._unsaved: list[str] = []
         self._lock = threading.Lock()  # entries change on the loop while a thread saves
         self._saving = threading.Lock()
         self._changed = False
         self._failing = False
         self._files: set[Lasting] = set()
         try:
-            kept = json.loads(path.read_text())
-            if kept["rules"] == rules:
-                self._files = {Lasting(*each) for each in kept["files"]}
+            head, *lines = path.read_text().splitlines()
+            if json.loads(head) == rules:
+                self._files = {Lasting(*json.loads(line)) for line in lines}
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -46,10 +48,11 @@ class LeftFiles:
     def __contains__(self, lasting: Lasting) -> bool:
         return lasting in self._files
 
-    def add(self, lasting: Lasting) -> None:
-        """Remember a file; `save` makes it last."""
+    def add(self, lasting: Lasting, case_id: str) -> None:
+        """Remember a file; `save` makes it last, and says so of its case."""
         with self._lock:
             self._files.add(lasting)
+            self._unsaved.append(case_id)
             self._changed = True
 
     def forget_gone(self, present: Callable[[Lasting], bool], now: float) -> None:
@@ -61,25 +64,31 @@ class LeftFiles:
             self._files.difference_update(gone)
             self._changed |= bool(gone)
 
-    def save(self) -> bool:
-        """Write down what changed: whether the disk has it. A fault is said once. Blocks."""
+    def save(self) -> list[str]:
+        """Write down what changed: the cases that the disk has now. Blocks; says a fault once."""
         with self._saving:
             return self._save()
 
-    def _save(self) -> bool:
+    def _save(self) -> list[str]:
         with self._lock:
             if not self._changed:
-                return True
-            kept = {"rules": self._rules, "files": sorted(self._files)}
-            self._changed = False
+                return []
+            files, cases = list(self._files), self._unsaved
+            self._changed, self._unsaved = False, []
         draft = self._path.with_suffix(".new")
         try:
-            draft.write_text(json.dumps(kept))
+            with draft.open("w") as file:
+                file.write(json.dumps(self._rules) + "\n")
+                file.writelines(json.dumps(each) + "\n" for each in files)
+                file.flush()
+                os.fsync(file.fileno())
             draft.replace(self._path)
         except OSError as error:
             if not self._failing:
                 _log.error("%s cannot be written: %s", self._path, error.strerror)
-            self._failing = self._changed = True
-            return False
+            self._failing = True
+            with self._lock:
+                self._changed, self._unsaved = True, cases + self._unsaved
+            return []
         self._failing = False
-        return True
+        return cases

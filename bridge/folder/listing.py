@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from fnmatch import translate
-from pathlib import Path
 
-from bridge.folder.places import OWN_PREFIX, folder
+from bridge.folder.places import OWN_PREFIX, Root, folder
 from bridge.folder.settle import Look
 
-DEEPEST = 200  # each folder is opened from the root on: a tree without end would take all our time
+DEEPEST = 100  # each folder is opened from the root on: a tree without end would take all our time
 
 
 @dataclass(slots=True)
@@ -28,12 +26,26 @@ def ignoring(masks: Sequence[str]) -> Callable[[str], bool]:
     """Whether a name fits one of the masks; capitals do not count, since Windows writes here."""
     if not masks:
         return lambda _: False
-    pattern = re.compile("|".join(translate(mask.lower()) for mask in masks))
-    return lambda name: pattern.match(name.lower()) is not None
+    pattern = re.compile("|".join(map(_expression, masks)), re.DOTALL)
+    return lambda name: pattern.fullmatch(name.lower()) is not None
 
 
-def list_input(root: Path, *, recursive: bool, ignored: Callable[[str], bool]) -> Listing:
-    """All files that are somebody's to be judged; OSError where the input itself cannot be read."""
+def _expression(mask: str) -> str:
+    words = {"*": ".*", "?": "."}
+    return "".join(words.get(sign) or re.escape(sign) for sign in mask.lower())
+
+
+def list_input(
+    root: Root,
+    *,
+    recursive: bool,
+    ignored: Callable[[str], bool],
+    mounted: Collection[str] = (),
+) -> Listing:
+    """All files that are somebody's to be judged; OSError where the input itself cannot be read.
+
+    `mounted`: folders below it that are file systems of their own.
+    """
     listing = Listing()
     with folder(root) as top:
         device = os.fstat(top).st_dev
@@ -45,7 +57,7 @@ def list_input(root: Path, *, recursive: bool, ignored: Callable[[str], bool]) -
             continue
         try:
             with folder(root, path.split("/")) as inner:
-                if os.fstat(inner).st_dev != device:
+                if os.fstat(inner).st_dev != device or path in mounted:
                     listing.left_out[path] = "is another file system: give it a folder of its own"
                     continue
                 pending += _list_one(inner, f"{path}/", ignored, listing)
@@ -63,7 +75,7 @@ def _list_one(
     folders = []
     with os.scandir(descriptor) as entries:
         for entry in entries:
-            if entry.name.startswith(OWN_PREFIX):
+            if entry.name.lower().startswith(OWN_PREFIX):  # shares of Windows know no capitals
                 continue
             if entry.is_dir(follow_symlinks=False):
                 folders.append(prefix + entry.name)

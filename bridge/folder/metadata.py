@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 # Windows' own attributes and access lists, as Samba keeps them, and POSIX ones. Never capabilities.
 _ACCESS = ("system.posix_acl_access", "security.NTACL")
+_MOST_BYTES = 64 << 10  # of attributes; they lie in memory until the verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,16 @@ def read_metadata(descriptor: int) -> Metadata:
     """What is to be kept of an open file. Blocks: disk."""
     state = os.fstat(descriptor)
     attributes = {}
+    room = _MOST_BYTES
     with contextlib.suppress(OSError):  # not every file system has them
         for name in os.listxattr(descriptor):
             if name.startswith("user.") or name in _ACCESS:
                 with contextlib.suppress(OSError):
-                    attributes[name] = os.getxattr(descriptor, name)
+                    value = os.getxattr(descriptor, name)
+                    room -= len(name) + len(value)
+                    if room < 0:
+                        break
+                    attributes[name] = value
     # never setuid and the like: who drops a file must not make a program of ours of it
     mode = state.st_mode & 0o777
     times = (state.st_atime_ns, state.st_mtime_ns)

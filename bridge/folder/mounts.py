@@ -6,16 +6,23 @@ By proc_pid_mountinfo(5) and fstab(5). Blocks: disk.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 from pathlib import Path
 from typing import NamedTuple
 
+_log = logging.getLogger(__name__)
+
 _MOUNTINFO = Path("/proc/self/mountinfo")
 _FSTAB = Path("/etc/fstab")
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _OCTAL = re.compile(r"\\([0-7]{3})")
-# a refused lease tells nothing there: without an oplock there is none, whoever writes
-_LEASES_TELL_NOTHING = ("cifs", "smb3", "smbfs")
+# on CIFS and NFS a lease is refused as well where nobody writes: without oplock or delegation
+_LEASES_TELL = (
+    *("bcachefs", "btrfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "jfs", "ntfs3"),
+    *("overlay", "ramfs", "reiserfs", "tmpfs", "vfat", "xfs", "zfs"),
+)
 
 
 class Mount(NamedTuple):
@@ -27,22 +34,23 @@ class Mount(NamedTuple):
 
 
 class AwayError(OSError):
-    """A share is not mounted."""
+    """A share, or the folder itself, is not there, or another is in its place."""
 
 
 def parse_mounts(mountinfo: str) -> list[Mount]:
-    """What is mounted, later mounts last."""
+    """What is mounted, later mounts last; lines that are none are left out."""
     mounts = []
-    for line in mountinfo.splitlines():
+    for line in mountinfo.split("\n"):
         before, _, after = line.partition(" - ")
-        kind, source = after.split(" ")[:2]
-        mounts.append(Mount(_unescaped(before.split(" ")[4]), kind, _unescaped(source)))
+        fields, kinds = before.split(" "), after.split(" ")
+        if len(fields) >= 5 and len(kinds) >= 2:
+            mounts.append(Mount(_unescaped(fields[4]), kinds[0], _unescaped(kinds[1])))
     return mounts
 
 
 def parse_fstab(fstab: str) -> list[Mount]:
     """What is to be mounted."""
-    lines = (line.split() for line in fstab.splitlines())
+    lines = (line.split() for line in fstab.split("\n"))
     entries = [fields for fields in lines if len(fields) >= 3 and not fields[0].startswith("#")]
     return [
         Mount(_unescaped(point), kind, _unescaped(source)) for source, point, kind, *_ in entries
@@ -65,44 +73,95 @@ def mount_around(path: str, mounts: list[Mount]) -> Mount | None:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape")
+        return path.read_bytes().decode("utf-8", "surrogateescape")
     except OSError:  # a machine without it has nothing to compare
         return ""
 
 
 class SamePlace:
-    """One folder, which is to stay the share that it was when it was first looked at."""
+    """One configured folder, which is to stay what it was when it was first looked at.
+
+    Neither a share that is not mounted nor a link that somebody puts in its place is taken for it.
+    """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
-        self._device: int | None = None
+        self.root = root
+        self._identity: tuple[int, int] | None = None
+        self._real = ""
         self._mount: Mount | None = None
+        self._said = False
 
     @property
     def leases_tell(self) -> bool:
         """Whether a refused lease means there that somebody writes."""
-        return self._mount is None or self._mount.kind not in _LEASES_TELL_NOTHING
+        return self._mount is None or self._mount.kind in _LEASES_TELL
+
+    def open(self) -> int:
+        """Its descriptor, to be closed; AwayError where it is not there, or not the same."""
+        try:
+            descriptor = os.open(self.root, _FOLDER)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            # never FileNotFoundError: that would look as if what lies in it were gone
+            raise AwayError(error.errno, error.strerror, str(self.root)) from None
+        try:
+            self._accept(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     def check(self) -> None:
-        """OSError where the folder cannot be reached, AwayError where its share is not mounted."""
-        device = self._root.stat().st_dev
-        if device == self._device:
-            return
-        path = os.path.realpath(self._root)
-        mount = mount_around(path, parse_mounts(_read(_MOUNTINFO)))
-        if self._mount is None:
-            self._check_fstab(path, mount)
-            self._mount = mount
-        elif mount is None or mount != self._mount:
-            raise self._away(self._mount)
-        self._device = device
+        """AwayError, or another OSError, where it cannot be used now."""
+        os.close(self.open())
 
-    def _check_fstab(self, path: str, mount: Mount | None) -> None:
-        wanted = mount_around(path, parse_fstab(_read(_FSTAB)))
+    def inner_mounts(self) -> frozenset[str]:
+        """What is mounted below it, relative to it."""
+        below = self._real.rstrip("/") + "/"
+        points = (mount.point for mount in parse_mounts(_read(_MOUNTINFO)))
+        return frozenset(point[len(below) :] for point in points if point.startswith(below))
+
+    def lease_refused(self) -> None:
+        """Say once that nobody knows who writes: a service that is not root lacks a right."""
+        if not self._said:
+            _log.warning(
+                "%s: whether files of other users are being written cannot be known; run this "
+                "service as root or with the capability CAP_LEASE, or choose a long `settle`",
+                self.root,
+            )
+        self._said = True
+
+    def _accept(self, descriptor: int) -> None:
+        state = os.fstat(descriptor)
+        identity = state.st_dev, state.st_ino
+        if identity == self._identity:
+            return
+        real = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+        mount = mount_around(real, parse_mounts(_read(_MOUNTINFO)))
+        if self._identity is None:
+            self._check_fstab(real, mount)
+            self._real = real
+        else:
+            self._check_moved(real, mount, same_device=identity[0] == self._identity[0])
+        self._mount, self._identity = mount, identity
+
+    def _check_fstab(self, real: str, mount: Mount | None) -> None:
+        wanted = mount_around(real, parse_fstab(_read(_FSTAB)))
         there = mount.point if mount is not None else ""
         if wanted is not None and wanted.point != "/" and len(there) < len(wanted.point):
             raise self._away(wanted)
 
+    def _check_moved(self, real: str, mount: Mount | None, *, same_device: bool) -> None:
+        """Another file system may be the share after a remount; another folder never is."""
+        before, now = self._mount, mount
+        if before is not None and (now is None or len(now.point) < len(before.point)):
+            raise self._away(before)
+        as_before = before == now or (before and now and before.point == now.point)
+        if real != self._real or (same_device and as_before):
+            reason = (
+                "is not the folder that it was when this service began; restart it if that is meant"
+            )
+            raise AwayError(errno.ESTALE, reason, str(self.root))
+
     def _away(self, mount: Mount) -> AwayError:
         reason = f"{mount.source} ({mount.kind}) is not mounted on {mount.point}"
-        return AwayError(errno.ENODEV, reason, str(self._root))
+        return AwayError(errno.ENODEV, reason, str(self.root))

@@ -18,19 +18,26 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A file whose case has its record. `folder`: its name in the configuration."""
+    """A file whose case has its record. `folder`: its name in the configuration.
+
+    `sha256`: of what was judged, where it was.
+    """
 
     folder: str
     look: Look
     why: Why
+    sha256: str = ""
 
 
 def format_note(note: Note) -> str:
     """The note as text."""
-    return json.dumps([note.folder, *astuple(note.look), note.why.value])
+    return json.dumps([note.folder, astuple(note.look), note.why.value, note.sha256])
 
 
 def parse_note(text: str) -> Note:
-    """The note again; ValueError or TypeError where it is none of ours."""
-    folder, *look, why = json.loads(text)
-    return Note(folder, Look(*look), Why(why))
+    """The note again; ValueError where it is none, or one of another version."""
+    try:
+        folder, look, why, sha256 = json.loads(text)
+        return Note(folder, Look(*look), Why(why), sha256)
+    except TypeError as error:
+        raise ValueError(str(error)) from None

@@ -9,6 +9,7 @@ import stat
 from io import FileIO
 
 from bridge.folder.listing import look_of
+from bridge.folder.mounts import SamePlace
 from bridge.folder.settle import Look
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -46,29 +47,28 @@ def open_still(above: int, look: Look) -> FileIO:
     NotStillError where it is another by now. Closing it gives up the lease that keeps writers out.
     """
     file = open_regular(above, look.name)
-    try:
-        check_still(file, look)
-    except BaseException:
+    if look_of(look.path, os.fstat(file.fileno())) != look:
         file.close()
-        raise
+        raise NotStillError
     return file
 
 
 def check_still(file: FileIO, look: Look) -> None:
-    """NotStillError where the open file no longer looks as it did."""
-    if look_of(look.path, os.fstat(file.fileno())) != look:
+    """NotStillError where the open file was written. A rename, or a link to it, is no change."""
+    if look_of(look.path, os.fstat(file.fileno())).lasting != look.lasting:
         raise NotStillError
 
 
-def keep_writers_out(file: FileIO, *, leases_tell: bool) -> None:
+def keep_writers_out(file: FileIO, place: SamePlace) -> None:
     """BeingWrittenError where a process of this host has it open for writing.
 
-    Else nobody can open it for writing before the file is closed. Does nothing where the file
-    system has no leases. `leases_tell`: False where a refused lease tells nothing, as on CIFS
-    without oplocks.
+    Else nobody can open it for writing before the file is closed. Where the file system of
+    `place` has no leases, or refuses them for other reasons, nothing is known, and nothing done.
     """
     try:
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except OSError as error:
-        if error.errno == errno.EAGAIN and leases_tell:
+        if error.errno == errno.EAGAIN and place.leases_tell:
             raise BeingWrittenError from None
+        if error.errno in (errno.EACCES, errno.EPERM):
+            place.lease_refused()

@@ -65,15 +65,20 @@ def _watchers(core: Core) -> list[FolderWatcher]:
 
 
 def _notes(core: Core) -> Mapping[str, Note]:
-    return {case_id: parse_note(text) for case_id, text in core.notes().items()}
+    """What earlier processes left to be done, as far as this version understands it."""
+    notes = {}
+    for case_id, text in core.notes().items():
+        with contextlib.suppress(ValueError):
+            notes[case_id] = parse_note(text)
+    return notes
 
 
 async def _confirm_strangers(core: Core) -> None:
-    """A folder that is configured no longer has nobody to do what its notes say."""
+    """Nobody is there to do what a note says of a folder that is configured no longer."""
     names = {folder.name for folder in core.settings.folders}
-    for case_id, note in _notes(core).items():
-        if note.folder not in names:
-            await core.confirm(case_id)
+    known = {case_id for case_id, note in _notes(core).items() if note.folder in names}
+    for case_id in core.notes().keys() - known:
+        await core.confirm(case_id)
 
 
 async def _until_stopped(

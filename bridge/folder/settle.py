@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 MOST_AT_ONCE = 5000  # given out by one look; more come with the next
 
@@ -36,8 +36,9 @@ class Look:
 
     @property
     def lasting(self) -> Lasting:
-        """What stays the same when the file is claimed and put back: a rename moves ctime."""
-        return Lasting(self.path, self.size, self.mtime_ns, self.inode)
+        """What stays the same when the file is claimed and put back: a rename moves ctime, and
+        some shares give numbers anew."""
+        return Lasting(self.path, self.size, self.mtime_ns)
 
 
 class Lasting(NamedTuple):
@@ -46,7 +47,6 @@ class Lasting(NamedTuple):
     path: str
     size: int
     mtime_ns: int
-    inode: int
 
 
 class Settler:
@@ -93,18 +93,19 @@ class Settler:
         return frozenset(self._since)
 
 
-class Absences:
-    """Which files have been away for long: a share that is empty by mistake loses nothing."""
+T = TypeVar("T", bound=Hashable)
+
+
+class Absences(Generic[T]):
+    """What has been away for long: a share that is empty by mistake loses nothing."""
 
     def __init__(self, grace: float) -> None:
-        """`grace`: seconds after which a file counts as gone."""
+        """`grace`: seconds after which something counts as gone."""
         self._grace = grace
-        self._since: dict[Lasting, float] = {}
+        self._since: dict[T, float] = {}
 
-    def gone(
-        self, known: Iterable[Lasting], present: Callable[[Lasting], bool], now: float
-    ) -> list[Lasting]:
-        """Those of the known files that have not been there for `grace`."""
-        away = [lasting for lasting in known if not present(lasting)]
-        self._since = {lasting: self._since.get(lasting, now) for lasting in away}
-        return [lasting for lasting, since in self._since.items() if now - since >= self._grace]
+    def gone(self, known: Iterable[T], present: Callable[[T], bool], now: float) -> list[T]:
+        """Those of the known that have not been there for `grace`."""
+        away = [each for each in known if not present(each)]
+        self._since = {each: self._since.get(each, now) for each in away}
+        return [each for each, since in self._since.items() if now - since >= self._grace]

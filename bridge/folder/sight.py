@@ -16,13 +16,15 @@ from bridge.folder.settle import Look, Settler
 class Seen:
     """One look: what is complete and wanted, and in how many seconds more may be (None: nothing).
 
-    `files` answers what was there. `left_out`: by path why a folder cannot be read.
+    `files` answers what was there. `left_out`: by path why a folder cannot be read. `saved`: the
+    cases whose files are by now remembered as left.
     """
 
     due: list[Look]
     next_settled: float | None
     files: Settler
     left_out: dict[str, str]
+    saved: list[str]
 
 
 class Sight:
@@ -38,16 +40,21 @@ class Sight:
 
     def look(self, now: float, wanted: Callable[[Look], bool]) -> Seen:
         """Look now (seconds); OSError where the input cannot be read, or is not what it was."""
-        self._place.check()
-        folder = self._folder
-        listing = list_input(folder.input, recursive=folder.recursive, ignored=self._ignored)
+        mounted = self._place.inner_mounts() if self._folder.recursive else ()
+        listing = list_input(
+            self._place,
+            recursive=self._folder.recursive,
+            ignored=self._ignored,
+            mounted=mounted,
+        )
         self._settler.see(self._counted(listing.looks), now)
         self._left.forget_gone(self._settler.present, now)
-        self._left.save()
+        saved = self._left.save()
         due = self._settler.settled(
             now, lambda look: wanted(look) and look.lasting not in self._left
         )
-        return Seen(due, self._settler.next_settled(now), self._settler, listing.left_out)
+        soon = self._settler.next_settled(now)
+        return Seen(due, soon, self._settler, listing.left_out, saved)
 
     def _counted(self, looks: list[Look]) -> list[Look]:
         return looks if self._only is None else [look for look in looks if look.path in self._only]

@@ -8,14 +8,14 @@ import asyncio
 class FairSlots:
     """At most `total` places. A free one goes to the folder that waits and has the fewest.
 
-    Each folder leaves a tenth for every other, so that a backlog in one lets the next file of
-    another begin at once.
+    Half of them is kept for whoever comes: each folder leaves an equal part of that half to every
+    other, so that a backlog in one lets the next file of another begin at once.
     """
 
     def __init__(self, total: int, folders: int) -> None:
         self._free = total
-        reserve = max(1, total // 10) * (folders - 1)
-        self._most = max(1, total - reserve)
+        reserve = (folders - 1) * max(1, total // (2 * folders))
+        self._most = max(1, total - reserve, total // 2)
         self._taken: dict[str, int] = {}
         self._waiting: dict[str, tuple[asyncio.Future[None], int]] = {}
 

@@ -12,12 +12,14 @@ from bridge.folder.notes import Note, Why
 from bridge.folder.transfer import Transfer
 
 _SECONDS = 30.0
+_MOST = 500  # claimed files that one sweep deals with
+WAIT_SECONDS = 600.0
 
 
 class Sweeper:
     """Puts back what is claimed for nothing, and goes on where a record was written before.
 
-    `troubles`: by claimed file one sentence about why it cannot be put back.
+    `troubles`: by case one sentence about why it cannot be put back.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Sweeper:
         self._handler = handler
         self._notes = notes
         self._next = 0.0
+        self._waiting: dict[str, float] = {}  # case id -> since when its name is taken
         self.troubles: dict[str, str] = {}
 
     def hurry(self) -> None:
@@ -46,40 +49,52 @@ class Sweeper:
         if time.monotonic() < self._next:
             return
         self.troubles = {}
-        for case_id, path in await self._transfer.in_thread(self._claims.left_over):
+        left_over = await self._transfer.in_thread(self._claims.left_over, _MOST)
+        claimed = {case_id for case_id, _ in left_over}
+        self._waiting = {k: since for k, since in self._waiting.items() if k in claimed}
+        for case_id, path in left_over:
             if not self._handler.is_at(case_id):
                 await self._deal_with(case_id, path)
+        self._handler.claimed = set(self._waiting) | set(self.troubles)
         for case_id, note in self._notes.items():
             await self._end(case_id, note)
         self._notes = {}
         await self._others()
-        self._next = time.monotonic() + _SECONDS
+        self._next = 0.0 if len(left_over) == _MOST else time.monotonic() + _SECONDS
 
     async def _deal_with(self, case_id: str, path: str) -> None:
         note = self._notes.get(case_id)
         if note is not None and note.why is Why.DELIVERED:
-            self._handler.not_removed[case_id] = note.look
+            self._handler.not_removed[case_id] = note
             return
+        # while another file has its name it waits: delivered under its own name after a crash,
+        # it is known again; but not for good
+        since = self._waiting.get(case_id)
+        number = since is not None and time.monotonic() - since > WAIT_SECONDS
         try:
-            await self._transfer.in_thread(self._claims.put_back, case_id, path)
+            await self._transfer.in_thread(
+                lambda: self._claims.put_back(case_id, path, number=number)
+            )
+            self._waiting.pop(case_id, None)
         except FileNotFoundError:  # it went its way meanwhile
             pass
+        except FileExistsError:
+            self._waiting.setdefault(case_id, time.monotonic())
         except OSError as error:
             where = self._claims.where(case_id, path)
-            self.troubles[where] = (
+            self.troubles[case_id] = (
                 f"{path} cannot be put back and lies in {where}: {error.strerror}"
             )
 
     async def _end(self, case_id: str, note: Note) -> None:
         if note.why is Why.LEFT:
-            await self._transfer.leave(case_id, note.look)
+            self._transfer.leave(case_id, note.look)
         elif case_id not in self._handler.not_removed:  # it was removed before the crash
             await self._transfer.removed(case_id)
 
     async def _others(self) -> None:
         """Others can wait: what fails here keeps nobody from looking."""
         try:
-            await self._transfer.in_thread(self._claims.live)
             await self._transfer.in_thread(self._abandoned.look, time.monotonic())
         except OSError as error:
             self.troubles["others"] = f"claims of others cannot be looked at: {error.strerror}"

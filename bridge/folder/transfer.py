@@ -42,14 +42,14 @@ T = TypeVar("T")
 class Done:
     """How a file's way ended.
 
-    `target`: the folder it was delivered to. `not_removed`: the claimed file, where that could
-    not be removed although its case has its record. `detail` says why it is held.
+    `target`: the folder it was delivered to. `not_removed`: what is left to do where the claimed
+    file could not be removed although its case has its record. `detail` says why it is held.
     """
 
     decision: Decision
     detail: str = ""
     target: Path | None = None
-    not_removed: Look | None = None
+    not_removed: Note | None = None
 
 
 class WithdrawnError(Exception):
@@ -101,10 +101,12 @@ class Transfer:
         case.bypassed = False  # of an earlier try
         stays = self._by_rule(case, look)
         if stays is not None:
-            await self._finish(case, None, stays, Decision.SKIP, self._note(look, Why.LEFT))
-            await self.leave(case.id, look)
+            await self.in_thread(self._claims.check_idle, look)
+            note = self._note(look, Why.LEFT)
+            await self._finish(case, None, stays, Decision.SKIP, format_note(note))
+            self.leave(case.id, look)
             return Done(Decision.SKIP)
-        claimed = await self.in_thread(self._claims.take, look, case.id)
+        claimed = await self._claim(case, look)
         writer = self._core.spool.writer()
         try:
             judged = await self._judged(case, claimed, writer)
@@ -114,6 +116,20 @@ class Transfer:
             return await self._to_the_end(self._complete(judged))
         finally:
             writer.discard()
+
+    async def _claim(self, case: Case, look: Look) -> Look:
+        """Claim the file; where we are cancelled meanwhile it is put back."""
+        taking = asyncio.create_task(self.in_thread(self._claims.take, look, case.id))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            self._begin(self._undo(taking, case.id))
+            raise
+
+    async def _undo(self, taking: asyncio.Task[Look], case_id: str) -> None:
+        await asyncio.wait({taking})
+        if taking.exception() is None:
+            await self.put_back(case_id, taking.result())
 
     def _by_rule(self, case: Case, look: Look) -> Outcome | None:
         """The outcome of a file that is to stay as it is, and is not even touched."""
@@ -145,49 +161,53 @@ class Transfer:
         """Deliver, record, remove."""
         case, look, decision = judged.case, judged.look, judged.decision
         why = Why.LEFT if decision is Decision.SKIP else Why.DELIVERED
+        note = self._note(look, why, judged.item.sha256)
         judged.item.body.retain()
         try:
             target = await self._deliver(judged)
-            note = self._note(look, why)
-            await self._finish(case, judged.item, judged.outcome, decision, note)
+            await self._finish(case, judged.item, judged.outcome, decision, format_note(note))
         except BaseException:
             await self.put_back(case.id, look)
             raise
         finally:
             judged.item.body.release()
         if why is Why.LEFT:
-            await self.put_back(case.id, look)
-            await self.leave(case.id, look)
+            self.leave(case.id, await self.put_back(case.id, look) or look)
             return Done(decision)
-        removed = await self.remove(case.id, look)
-        return Done(decision, "", target, None if removed else look)
+        removed = await self.remove(case.id, note)
+        return Done(decision, "", target, None if removed else note)
 
     async def _deliver(self, judged: Judged) -> Path | None:
         """Where it went; None where it is to stay."""
-        case, decision = judged.case, judged.decision
-        if decision is Decision.SKIP:
+        if judged.decision is Decision.SKIP:
             return None
-        if not await self.in_thread(self._claims.has, case.id, judged.look):
-            raise WithdrawnError
-        path = await self.in_thread(self._parts.delivery.deliver, judged)
-        case.context["moved_to"] = str(path)
-        return self._parts.delivery.root(decision)
 
-    async def put_back(self, case_id: str, look: Look) -> bool:
-        """Give a claimed file its place in input again; False where it cannot be done now."""
+        def still() -> None:
+            try:
+                self._claims.require(judged.case.id, judged.look)
+            except FileNotFoundError:
+                raise WithdrawnError from None
+
+        path = await self.in_thread(self._parts.delivery.deliver, judged, still)
+        judged.case.context["moved_to"] = str(path)
+        return self._parts.delivery.root(judged.decision)
+
+    async def put_back(self, case_id: str, look: Look) -> Look | None:
+        """Give a claimed file its place in input again; None where it cannot be done now."""
         with contextlib.suppress(OSError):
-            await self._to_the_end(self.in_thread(self._claims.put_back, case_id, look.path))
-            return True
-        return False
+            back = self.in_thread(self._claims.put_back, case_id, look.path)
+            return await self._to_the_end(back)
+        return None
 
-    async def remove(self, case_id: str, look: Look) -> bool:
+    async def remove(self, case_id: str, note: Note) -> bool:
         """Remove the source of a delivered file; False where that must be tried again."""
+        look = note.look
         try:
-            gone = await self.in_thread(self._claims.remove, case_id, look)
+            gone = await self.in_thread(self._claims.remove, case_id, look, note.sha256)
         except (OSError, BeingWrittenError):
             return False
         if not gone:
-            if not await self.put_back(case_id, look):
+            if await self.put_back(case_id, look) is None:
                 return False
             _log.info("%s changed while it was judged: that is judged next", look.path)
         await self._core.confirm(case_id)
@@ -197,15 +217,16 @@ class Transfer:
         """The case has its record, and nothing is left to do."""
         await self._core.confirm(case_id)
 
-    async def leave(self, case_id: str, look: Look) -> None:
-        """The case has its record, and the file stays: remember that, also for later."""
-        self._parts.left.add(look.lasting)
-        if await self.in_thread(self._parts.left.save):  # else the journal remembers it
-            await self._core.confirm(case_id)
+    def leave(self, case_id: str, look: Look) -> None:
+        """The case has its record, and the file stays: to be remembered, also for later.
 
-    async def withdrawn(self, case: Case) -> None:
-        """Record the case of a file that went away before it was delivered."""
-        outcome = unavailable("the file went away before it was delivered")
+        Until that is saved (`removed`), the journal remembers it.
+        """
+        self._parts.left.add(look.lasting, case_id)
+
+    async def withdrawn(self, case: Case, known: Outcome | None = None) -> None:
+        """Record the case of a file that went away before it was delivered, with what is known."""
+        outcome = known or unavailable("the file went away before it was delivered")
         await self._finish(case, None, outcome, Decision.HOLD, None)
 
     async def finish_deliveries(self) -> None:
@@ -213,8 +234,8 @@ class Transfer:
         while self._completing:
             await asyncio.gather(*self._completing, return_exceptions=True)
 
-    def _note(self, look: Look, why: Why) -> str:
-        return format_note(Note(self._folder.name, look, why))
+    def _note(self, look: Look, why: Why, sha256: str = "") -> Note:
+        return Note(self._folder.name, look, why, sha256)
 
     async def _finish(
         self,
@@ -237,10 +258,13 @@ class Transfer:
         )
 
     async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.shield(self._begin(work))
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work, name="delivery")
         self._completing.add(task)
         task.add_done_callback(self._completed)
-        return await asyncio.shield(task)
+        return task
 
     def _completed(self, task: asyncio.Task[Any]) -> None:
         self._completing.discard(task)

@@ -7,7 +7,6 @@ import contextlib
 import errno
 import logging
 import os
-import stat
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -26,7 +25,6 @@ from bridge.folder.left import LeftFiles
 from bridge.folder.mounts import SamePlace
 from bridge.folder.notes import Note
 from bridge.folder.owner import owner_of, rules_of
-from bridge.folder.publish import remove_drafts
 from bridge.folder.retry import Troubles
 from bridge.folder.settle import Look
 from bridge.folder.sight import Seen, Sight
@@ -42,6 +40,7 @@ _FEW = 4  # files at a time while a target fails: they only ask whether it works
 _LEAST_PAUSE = 0.05
 _SHARE = 4  # a look may take a fifth of the time
 _PROBE_CHOICE = 1000
+_LIFE_SECONDS = 30.0
 
 
 class FolderWatcher:
@@ -65,16 +64,16 @@ class FolderWatcher:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"folder-{folder.name}")
         kept = core.spool.dir.parent / f"{core.instance}.{folder.name}.left.json"
         self._left = left = LeftFiles(kept, rules_of(core.settings), GONE_SECONDS)
-        self._claims = Claims(folder.input, self._owner, self._place)
+        self._claims = Claims(self._place, self._owner)
         self._sight = Sight(folder, self._place, left)
-        delivery = Delivery(folder, self._owner)
+        self._delivery = Delivery(folder, self._owner)
         self._transfer = Transfer(
-            core, Parts(folder, self._threads, self._claims, delivery, left, count)
+            core, Parts(folder, self._threads, self._claims, self._delivery, left, count)
         )
         self._handler = Handler(core, self._transfer)
         self._sweeper = Sweeper(
             self._claims,
-            Abandoned(folder.input, self._owner, self._place),
+            Abandoned(self._place, self._owner),
             self._transfer,
             self._handler,
             {k: note for k, note in notes.items() if note.folder == folder.name},
@@ -106,9 +105,7 @@ class FolderWatcher:
 
     async def run(self) -> None:
         """Watch until cancelled. Deliveries under way are completed, other files stay in input."""
-        folder = self._folder
-        hints = watch_hints(folder.input, recursive=folder.recursive, hint=self._hint.set)
-        async with self._at_work(hints):
+        async with self._at_work(watch_hints(self._folder.input, self._hint.set)):
             while True:
                 least, most = await self._look()
                 await asyncio.sleep(least)
@@ -127,15 +124,16 @@ class FolderWatcher:
             while self._tasks or self._startable:
                 await asyncio.sleep(least)
                 least, _ = await self._look()
-            stay = self._handler.held + sum(map(self._is_untried, self._due))
+            stay = self._handler.held + len(self._handler.not_removed) + len(self._due)
         if stay:
-            _log.warning("folder %s: %d files stay in input", self._folder.name, stay)
+            files = "1 file stays" if stay == 1 else f"{stay} files stay"
+            _log.warning("folder %s: %s in input", self._folder.name, files)
         return stay + self._troubles.any
 
     @contextlib.asynccontextmanager
     async def _at_work(self, *others: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         """Files go their way as long as this lasts; in the end all lie where they belong."""
-        helpers = [asyncio.create_task(each) for each in (self._feed(), self._clean(), *others)]
+        helpers = [asyncio.create_task(each) for each in self._helpers(*others)]
         for helper in helpers:
             helper.add_done_callback(self._helper_ended)
         self._main = asyncio.current_task()
@@ -150,8 +148,21 @@ class FolderWatcher:
                 task.cancel()
             await asyncio.gather(*helpers, *self._tasks, return_exceptions=True)
             await self._transfer.finish_deliveries()
-            await asyncio.to_thread(self._leave)
+            for case_id in await asyncio.to_thread(self._leave):
+                await self._core.confirm(case_id)
             self._threads.shutdown()
+
+    def _helpers(self, *others: Coroutine[Any, Any, None]) -> list[Coroutine[Any, Any, None]]:
+        return [self._feed(), self._clean(), self._live(), *others]
+
+    async def _live(self) -> None:
+        """Give signs of life by a thread that waits for no file."""
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, thread_name_prefix="alive") as thread:
+            while True:
+                with contextlib.suppress(OSError):
+                    await loop.run_in_executor(thread, self._claims.live)
+                await asyncio.sleep(_LIFE_SECONDS)
 
     def _helper_ended(self, helper: asyncio.Task[None]) -> None:
         """Better no service than one that takes no files."""
@@ -162,17 +173,15 @@ class FolderWatcher:
 
     async def _clean(self) -> None:
         """Remove the drafts that a crash left in the targets."""
-        before = new_case_id()
-        for root in (self._folder.output, self._folder.quarantine):
-            with contextlib.suppress(OSError):
-                await self._transfer.in_thread(
-                    remove_drafts, root, self._owner, before, self._folder.recursive
-                )
+        try:
+            await self._transfer.in_thread(self._delivery.clean, new_case_id())
+        except OSError as error:
+            _log.info("drafts of an earlier run were not looked for: %s", error)
 
-    def _leave(self) -> None:
-        self._left.save()
+    def _leave(self) -> list[str]:
         with contextlib.suppress(OSError):
             self._claims.clear()
+        return self._left.save()
 
     # -- looking -------------------------------------------------------------------------------
 
@@ -181,13 +190,15 @@ class FolderWatcher:
         begin = time.monotonic()
         try:
             await self._sweeper.sweep()
-            seen = await self._transfer.in_thread(self._sight.look, begin, self._handler.may_begin)
+            seen = await self._transfer.in_thread(self._sight.look, begin, self._is_wanted)
         except OSError as error:
             self._troubles.begins(_INPUT, f"{self._folder.input} cannot be read: {error.strerror}")
             self._sweeper.hurry()  # what lies there when it is back is looked through
             return self._folder.rescan, self._folder.rescan
         self._troubles.ends(_INPUT)
         self._say_left_out(seen)
+        for case_id in seen.saved:
+            await self._core.confirm(case_id)
         await self._handler.forget_gone(seen.files)
         await self._handler.remove_delivered()
         self._due = deque(seen.due)
@@ -203,7 +214,7 @@ class FolderWatcher:
             path: f"the folder {path} in the input {why}" for path, why in seen.left_out.items()
         }
         troubles |= self._sweeper.troubles
-        self._troubles.keep_only(troubles.__contains__)
+        self._troubles.keep_only(troubles)
         for path, sentence in troubles.items():
             self._troubles.begins(path, sentence)
 
@@ -211,8 +222,11 @@ class FolderWatcher:
 
     @property
     def _startable(self) -> bool:
-        untried = any(self._is_untried(look) for look in self._due)
-        return self._chosen or (untried and (self._core.kata_works or self._may_probe))
+        return self._chosen or bool(self._due and (self._core.kata_works or self._may_probe))
+
+    def _is_wanted(self, look: Look) -> bool:
+        """Whether it may be taken now. From any thread."""
+        return self._is_untried(look) and self._handler.may_begin(look)
 
     def _is_untried(self, look: Look) -> bool:
         return self._tried is None or look not in self._tried
@@ -245,7 +259,7 @@ class FolderWatcher:
             return look
         while self._due:
             look = self._due.popleft()
-            if self._handler.may_begin(look) and self._is_untried(look):
+            if self._is_wanted(look):
                 return look
         return None
 
@@ -269,17 +283,12 @@ class FolderWatcher:
 def _check_folder(path: Path, where: str) -> None:
     try:
         SamePlace(path).check()
-        is_folder = stat.S_ISDIR(path.stat().st_mode)
         usable = os.access(path, os.R_OK | os.W_OK | os.X_OK)
-    except (FileNotFoundError, NotADirectoryError):
-        is_folder = usable = False
-    except PermissionError:
-        is_folder, usable = True, False
     except OSError as error:
-        if error.errno != errno.ELOOP:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise StartError(f"{path} is no folder {where}.") from None
+        if error.errno != errno.EACCES:
             return  # its first look says why
-        is_folder = usable = False
-    if not is_folder:
-        raise StartError(f"{path} is no folder {where}.")
+        usable = False
     if not usable:
         raise StartError(f"{path} must be readable and writable for this service {where}.")

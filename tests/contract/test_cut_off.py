@@ -334,21 +334,22 @@ def test_scans_that_were_taken_up_count_among_those_at_kata(kata: Emulator, site
 def test_what_a_folder_leaves_is_saved_while_it_changes(tmp_path: Path) -> None:
     left = LeftFiles(tmp_path / "left.json", "rules", 0)
     faults: list[BaseException] = []
+    saved: list[str] = []
     ending = threading.Event()
 
     def save() -> None:
         while not ending.is_set():
             try:
-                assert left.save()
+                saved.extend(left.save())
             except BaseException as error:
                 faults.append(error)
 
     savers = [threading.Thread(target=save) for _ in range(2)]
     for saver in savers:
         saver.start()
-    files = [Lasting(f"{n}", n, n, n) for n in range(2000)]
+    files = [Lasting(f"{n}", n, n) for n in range(2000)]
     for number, file in enumerate(files):
-        left.add(file)
+        left.add(file, f"{number}")
         if not number % 20:
             present = set(files[max(number - 299, 0) : number + 1])
             left.forget_gone(present.__contains__, number)
@@ -358,6 +359,7 @@ def test_what_a_folder_leaves_is_saved_while_it_changes(tmp_path: Path) -> None:
     for saver in savers:
         saver.join()
     assert faults == []
-    left.save()
+    saved += left.save()
+    assert sorted(saved, key=int) == [f"{n}" for n in range(2000)], "a case not said, or twice"
     again = LeftFiles(tmp_path / "left.json", "rules", 0)
     assert [file in again for file in files] == [False] * 1700 + [True] * 300

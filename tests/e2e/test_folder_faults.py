@@ -321,14 +321,14 @@ def test_what_stays_is_remembered_even_where_it_cannot_be_written(
 ) -> None:
     path = tmp_path / "left.json"
     path.mkdir()  # as good as a full disk
-    left, lasting = LeftFiles(path, "rules", 60), Lasting("a", 1, 1, 1)
-    left.add(lasting)
-    left.save()
-    left.save()
+    left, lasting = LeftFiles(path, "rules", 60), Lasting("a", 1, 1)
+    left.add(lasting, "case")
+    assert left.save() == []
+    assert left.save() == []
     assert lasting in left
     assert caplog.text.count("cannot be written") == 1
     path.rmdir()
-    left.save()
+    assert left.save() == ["case"]
     assert lasting in LeftFiles(path, "rules", 60)
     assert lasting not in LeftFiles(path, "other rules", 60)
 
@@ -367,12 +367,12 @@ def test_a_share_that_fails_in_the_middle_is_said_once(
 def test_a_share_that_does_not_answer_at_the_start_is_waited_for(
     site: Site, monkeypatch: pytest.MonkeyPatch, number: int, sentence: str | None
 ) -> None:
-    real = Path.stat
+    real = os.open
 
-    def down(path: Path, **more: bool) -> os.stat_result:
+    def down(path: Any, *arguments: Any, **more: Any) -> int:
         if path == site.directory / "in":
             raise OSError(number, os.strerror(number), str(path))
-        return real(path, **more)
+        return real(path, *arguments, **more)
 
     async def main() -> None:
         settings = site.settings()
@@ -380,7 +380,7 @@ def test_a_share_that_does_not_answer_at_the_start_is_waited_for(
             folder, slots = settings.folders[0], FairSlots(10, 1)
             watcher = FolderWatcher(core, folder, slots, {}, lambda _: None)
             with monkeypatch.context() as patch:
-                patch.setattr(Path, "stat", down)
+                patch.setattr(os, "open", down)
                 watcher.prepare()
 
     if sentence is None:

@@ -13,13 +13,14 @@ from bridge.folder import abandoned, claim, opened
 from bridge.folder.abandoned import Abandoned
 from bridge.folder.claim import ClaimError, Claims
 from bridge.folder.listing import list_input
-from bridge.folder.mounts import SamePlace
+from bridge.folder.mounts import AwayError, SamePlace
 from bridge.folder.opened import BeingWrittenError, NotStillError
 from bridge.folder.settle import Look
+from tests.support.folders import sha256
 
 
 def claims(root: Path, owner: str = "one") -> Claims:
-    return Claims(root, owner, SamePlace(root))
+    return Claims(SamePlace(root), owner)
 
 
 def look(root: Path, path: str) -> Look:
@@ -44,8 +45,8 @@ def test_a_claimed_file_lies_where_its_name_says_and_comes_back(tmp_path: Path) 
     claimed = mine.take(seen, "case")
     assert everything(tmp_path) == {".katabridge/one/case/sub/a": b"x"}
     assert claimed.lasting == seen.lasting
-    assert mine.has("case", claimed)
-    assert mine.left_over() == [("case", "sub/a")]
+    assert mine.left_over(1)
+    assert mine.left_over(10) == [("case", "sub/a")]
     assert mine.put_back("case", "sub/a").lasting == seen.lasting
     assert everything(tmp_path) == {"sub/a": b"x"}
     mine.clear()
@@ -134,14 +135,14 @@ def test_a_claimed_file_is_removed_only_while_it_is_what_was_copied(tmp_path: Pa
     claimed = mine.take(look(tmp_path, "a"), "case")
     assert seen.inode == claimed.inode
     with (tmp_path / "link").open("r+b"), pytest.raises(BeingWrittenError):
-        mine.remove("case", claimed)
+        mine.remove("case", claimed, sha256(b"x"))
     (tmp_path / "link").write_bytes(b"y")
-    assert not mine.remove("case", claimed)
+    assert not mine.remove("case", claimed, sha256(b"x"))
     assert mine.put_back("case", "a").path == "a"
     assert (tmp_path / "a").read_bytes() == b"y"
     again = mine.take(look(tmp_path, "a"), "case")
-    assert mine.remove("case", again)
-    assert mine.remove("case", again), "it is gone already"
+    assert mine.remove("case", again, sha256(b"y"))
+    assert mine.remove("case", again, sha256(b"y")), "it is gone already"
     assert everything(tmp_path) == {"link": b"y"}
 
 
@@ -159,7 +160,7 @@ def test_a_writer_that_comes_while_it_is_looked_at_keeps_the_file(
         real(*arguments, **more)
 
     monkeypatch.setattr(claim, "keep_writers_out", late)
-    assert not mine.remove("case", claimed)
+    assert not mine.remove("case", claimed, sha256(b"x"))
     assert (tmp_path / ".katabridge" / "one" / "case" / "a").read_bytes() == b"y"
 
 
@@ -167,7 +168,10 @@ def test_a_place_that_is_taken_by_then_costs_nobody_a_file(tmp_path: Path) -> No
     mine = claims(tmp_path)
     mine.take(drop(tmp_path, "a.txt", b"old"), "case")
     (tmp_path / "a.txt").write_bytes(b"new")
-    assert mine.put_back("case", "a.txt").path == "a (2).txt"
+    with pytest.raises(FileExistsError):
+        mine.put_back("case", "a.txt")
+    assert mine.left_over(10) == [("case", "a.txt")]
+    assert mine.put_back("case", "a.txt", number=True).path == "a (2).txt"
     assert everything(tmp_path) == {"a.txt": b"new", "a (2).txt": b"old"}
 
 
@@ -203,13 +207,14 @@ def test_a_share_that_is_away_does_not_look_like_files_that_are_gone(tmp_path: P
     mine = claims(root)
     claimed = mine.take(drop(root, "a"), "case")
     root.rename(tmp_path / "away")
-    for act in (mine.remove, mine.has):
-        with pytest.raises(FileNotFoundError):
-            act("case", claimed)
-    with pytest.raises(FileNotFoundError):
-        mine.left_over()
+    with pytest.raises(AwayError):
+        mine.remove("case", claimed, sha256(b"x"))
+    with pytest.raises(AwayError):
+        mine.require("case", claimed)
+    with pytest.raises(AwayError):
+        mine.left_over(10)
     (tmp_path / "away").rename(root)
-    assert mine.remove("case", claimed)
+    assert mine.remove("case", claimed, sha256(b"x"))
 
 
 # -- claims of a bridge that is gone ---------------------------------------------------------------
@@ -221,7 +226,7 @@ def test_what_was_abandoned_for_long_is_put_back(
     gone = claims(tmp_path, "gone")
     gone.take(drop(tmp_path, "sub/a"), "case")
     gone.live()
-    watching = Abandoned(tmp_path, "me", SamePlace(tmp_path))
+    watching = Abandoned(SamePlace(tmp_path), "me")
     assert watching.look(1000) == 0
     assert watching.look(1000 + abandoned.ABANDONED_SECONDS - 1) == 0
     assert watching.look(1000 + abandoned.ABANDONED_SECONDS) == 1
@@ -233,7 +238,7 @@ def test_what_was_abandoned_for_long_is_put_back(
 def test_a_bridge_that_lives_keeps_its_files_whatever_its_clock_says(tmp_path: Path) -> None:
     other = claims(tmp_path, "other")
     other.take(drop(tmp_path, "a"), "case")
-    watching = Abandoned(tmp_path, "me", SamePlace(tmp_path))
+    watching = Abandoned(SamePlace(tmp_path), "me")
     sign = tmp_path / ".katabridge" / "other" / ".alive"
     for step in range(10):
         other.live()
@@ -248,6 +253,6 @@ def test_a_bridge_that_lives_keeps_its_files_whatever_its_clock_says(tmp_path: P
 def test_our_own_claims_are_not_taken_for_abandoned(tmp_path: Path) -> None:
     mine = claims(tmp_path, "me")
     mine.take(drop(tmp_path, "a"), "case")
-    watching = Abandoned(tmp_path, "me", SamePlace(tmp_path))
+    watching = Abandoned(SamePlace(tmp_path), "me")
     assert watching.look(0) == watching.look(10 * abandoned.ABANDONED_SECONDS) == 0
-    assert mine.left_over() == [("case", "a")]
+    assert mine.left_over(10) == [("case", "a")]

@@ -15,12 +15,15 @@ from bridge.folder.mounts import (
     parse_fstab,
     parse_mounts,
 )
+from bridge.folder.places import folder
 
 MOUNTINFO = """\
 22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
 30 22 0:40 / /mnt/in rw shared:3 - autofs systemd-1 rw
 31 30 0:41 / /mnt/in rw shared:4 master:2 - cifs //files/in\\040box rw,vers=3
 32 22 0:42 / /mnt/in\\040two rw - nfs4 nas:/two rw
+33 22 0:43 / /home/eve/\x0b rw - fuse.eve eve rw
+broken
 """
 FSTAB = """\
 # comment
@@ -69,11 +72,11 @@ def mounted(machine: Path, kind: str | None) -> None:
 
 
 def moved(place: SamePlace) -> None:
-    """As if the folder's device number were another now."""
-    place._device = -1
+    """As if the folder lay on another device now."""
+    place._identity = (-1, -1)
 
 
-def test_an_unmounted_share_is_away_until_the_same_is_back(machine: Path) -> None:
+def test_an_unmounted_share_is_away_until_it_is_back(machine: Path) -> None:
     place = SamePlace(machine / "share")
     place.check()
     mounted(machine, None)
@@ -81,18 +84,40 @@ def test_an_unmounted_share_is_away_until_the_same_is_back(machine: Path) -> Non
     for _ in range(2):
         with pytest.raises(AwayError, match=r"//files/share \(cifs\) is not mounted on"):
             place.check()
-    mounted(machine, "cifs")  # with another device number, as network file systems get
+    mounted(machine, "nfs4")  # with another device number, and perhaps by another name
     place.check()
     place.check()
 
 
-def test_another_share_in_its_place_is_not_taken_for_it(machine: Path) -> None:
-    place = SamePlace(machine / "share")
+def test_a_folder_that_somebody_puts_in_its_place_is_refused(machine: Path) -> None:
+    share = machine / "share"
+    place = SamePlace(share)
     place.check()
-    mounted(machine, "nfs4")
-    moved(place)
-    with pytest.raises(AwayError):
+    share.rename(machine / "aside")
+    share.mkdir()
+    with pytest.raises(AwayError, match="is not the folder that it was when this service began"):
         place.check()
+    share.rmdir()
+    with pytest.raises(AwayError, match="No such file"):
+        place.check()
+    (machine / "aside").rename(share)
+    place.check()
+
+
+def test_a_link_that_somebody_puts_in_its_place_leads_nobody_elsewhere(machine: Path) -> None:
+    share, elsewhere = machine / "share", machine / "elsewhere"
+    elsewhere.mkdir()
+    place = SamePlace(share)
+    with folder(place):
+        pass
+    share.rename(machine / "aside")
+    share.symlink_to(elsewhere)
+    for remounted in (False, True):
+        if remounted:
+            moved(place)
+        with pytest.raises(AwayError), folder(place, ["sub"], make=0o700):
+            pass
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_a_share_of_fstab_that_is_not_mounted_yet_is_waited_for(machine: Path) -> None:
@@ -114,11 +139,13 @@ def test_a_machine_without_these_files_compares_nothing(
 
 
 def test_a_folder_that_is_gone_is_said_as_such(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(AwayError, match="No such file"):
         SamePlace(tmp_path / "gone").check()
 
 
-@pytest.mark.parametrize(("kind", "tell"), [("cifs", False), ("smb3", False), ("ext4", True)])
+@pytest.mark.parametrize(
+    ("kind", "tell"), [("cifs", False), ("nfs4", False), ("fuse.x", False), ("ext4", True)]
+)
 def test_where_a_refused_lease_tells_nothing(machine: Path, kind: str, tell: bool) -> None:
     mounted(machine, kind)
     place = SamePlace(machine / "share")

@@ -15,7 +15,6 @@ from bridge.folder.conflict import Conflict, Content, numbered, settle_name
 from bridge.folder.listing import DEEPEST, ignoring, list_input
 from bridge.folder.places import folder, remove_empty
 from bridge.folder.rename import rename_new
-from bridge.folder.sidecar import sidecar_name
 from tests.support.folders import sha256
 
 
@@ -108,7 +107,7 @@ def deep(tmp_path: Path, depth: int) -> str:
 
 
 def test_deep_folders_are_listed(tmp_path: Path) -> None:
-    path = deep(tmp_path, 150)
+    path = deep(tmp_path, DEEPEST)
     assert paths(tmp_path) == [path]
 
 
@@ -182,7 +181,7 @@ def test_a_number_never_makes_a_name_too_long_or_half_a_character(name: str) -> 
 
 def place(tmp_path: Path, here: int, name: str, rule: Conflict, data: bytes = b"new") -> str:
     (tmp_path / "draft").write_bytes(data)
-    return settle_name(here, "draft", name, rule, Content(sha256(data), len(data)))
+    return settle_name(here, "draft", name, rule, Content(sha256(data), len(data)))[0]
 
 
 def found(tmp_path: Path) -> dict[str, bytes]:
@@ -239,12 +238,20 @@ def test_a_link_that_waits_there_is_not_written_through(
     assert (tmp_path / name).stat().st_ino != victim.stat().st_ino
 
 
-@pytest.mark.parametrize("rule", list(Conflict))
-def test_a_name_that_is_a_notes_is_never_given(tmp_path: Path, here: int, rule: Conflict) -> None:
-    (tmp_path / sidecar_name("evil.exe")).write_bytes(b"what is known of evil.exe")
-    name = place(tmp_path, here, "evil.exe.katabridge.json", rule)
-    assert name == "evil.exe.katabridge (2).json"
-    assert (tmp_path / sidecar_name("evil.exe")).read_bytes() == b"what is known of evil.exe"
+@pytest.mark.parametrize("what", ["folder", "link"])
+def test_keep_both_moves_no_folder_and_no_link_aside(tmp_path: Path, here: int, what: str) -> None:
+    if what == "folder":
+        (tmp_path / "a").mkdir()
+    else:
+        (tmp_path / "a").symlink_to("nowhere")
+    assert place(tmp_path, here, "a", Conflict.KEEP_BOTH) == "a (2)"
+    assert os.path.lexists(tmp_path / "a")
+
+
+def test_a_name_that_is_taken_very_often_is_still_given(tmp_path: Path, here: int) -> None:
+    for number in range(60):
+        place(tmp_path, here, "a.txt", Conflict.RENAME, b"%d" % number)
+    assert sorted(found(tmp_path).values(), key=int) == [b"%d" % n for n in range(60)]
 
 
 # -- a rename that replaces nothing ----------------------------------------------------------------

@@ -14,6 +14,7 @@ from bridge.folder.conflict import Conflict, Content
 from bridge.folder.metadata import Metadata, read_metadata
 from bridge.folder.publish import (
     Parcel,
+    Published,
     Target,
     draft_name,
     publish,
@@ -31,8 +32,8 @@ def parcel(data: bytes = b"data", kept: Metadata = KEPT) -> Parcel:
 
 
 def test_a_delivery_has_content_mode_times_and_attributes(tmp_path: Path) -> None:
-    target = Target(tmp_path, "sub/deep/a", Conflict.REPLACE, 0o755)
-    assert publish(parcel(), target, DRAFT) == "sub/deep/a"
+    target = Target(tmp_path, "sub/deep/a", Conflict.REPLACE)
+    assert publish(parcel(), target, DRAFT) == Published("sub/deep/a", True)
     path = tmp_path / "sub" / "deep" / "a"
     state = path.stat()
     assert path.read_bytes() == b"data"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.folder.settle import Absences, Look, Settler
+from bridge.folder.settle import Absences, Lasting, Look, Settler
 
 
 def look(name: str = "a", size: int = 5, mtime: int = 1, ctime: int = 1, inode: int = 1) -> Look:
@@ -64,7 +64,7 @@ def test_what_is_not_wanted_is_not_given_out() -> None:
 
 
 def test_a_file_is_gone_only_after_it_was_away_for_long() -> None:
-    absences = Absences(60)
+    absences: Absences[Lasting] = Absences(60)
     known = [look("a").lasting, look("b").lasting]
     assert absences.gone(known, lambda _: False, 0) == []
     assert absences.gone(known, lambda each: each.path == "a", 59) == []
