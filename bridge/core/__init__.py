@@ -23,10 +23,13 @@ from bridge.core.kata.wire import Answer, CallResult
 from bridge.core.linelog import LineLog
 from bridge.core.metrics import Metrics
 from bridge.core.model import (
+    DELETED_BY_HAND,
+    RELEASED_BY_HAND,
     Case,
     Decision,
     Door,
     Item,
+    KnownBytes,
     Mode,
     Origin,
     Outcome,
@@ -60,6 +63,8 @@ from bridge.core.verdicts.admin import show as show_hash
 
 __all__ = [
     "DEFAULT_PATH",
+    "DELETED_BY_HAND",
+    "RELEASED_BY_HAND",
     "Address",
     "Answer",
     "Body",
@@ -79,6 +84,7 @@ __all__ = [
     "InstanceTakenError",
     "Item",
     "KataClient",
+    "KnownBytes",
     "LineLog",
     "Metrics",
     "Mode",

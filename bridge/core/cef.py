@@ -6,9 +6,9 @@ the order in which they stand (should a collector cut lines, what matters most i
 rt time, dvchost this host, externalId case, outcome, act decision, fileHash sha256, cat door,
 fsize size, cn1 waited_ms, reason rule, cs1 threat, cs2 technology, cs3 mode, cs4 scan_id, cs5 md5,
 cs6 source, flexString1 late, src client_ip (c6a2 for IPv6), flexString2 proxy, requestMethod
-method, sourceServiceName service or folder, fname name, suser user, filePath where the file is,
-oldFilePath where it was before it was moved, dhost the host of the url, request url, msg the note
-and whatever else the context holds.
+method, sourceServiceName service or folder, fname name, suser user or by, filePath where the file
+is, oldFilePath where it was before it was moved, dhost the host of the url, request url, msg the
+note and whatever else the context holds.
 
 KATA's own messages say `fName`, which is no dictionary name; `fname` is.
 """
@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from bridge.core.model import Decision, OutcomeKind
+from bridge.core.model import DELETED_BY_HAND, RELEASED_BY_HAND, Decision, OutcomeKind
 from bridge.core.printable import printable
 
 MAX_BYTES = 32_768
@@ -39,13 +39,20 @@ _EVENTS = {
     OutcomeKind.EXCLUDED: ("Not judged: excluded", 2),
     OutcomeKind.PENDING: ("Verdict pending", 3),
 }
+# what a person does with a file in quarantine is no new threat, so it has a signature of its own
+_BY_HAND = {
+    RELEASED_BY_HAND: ("released", "Released from quarantine by hand"),
+    DELETED_BY_HAND: ("deleted", "Deleted from quarantine by hand"),
+}
 _UNKNOWN = ("Not judged: unknown outcome", 6)
+_DELETED = 3  # the severity of a file that a person deletes
 _LET_THROUGH = 10  # the severity of a threat that was not kept back
 _SYSLOG = {_LET_THROUGH: 1, 8: 4, 6: 3, 0: 6}  # alert, warning, error, informational; else notice
 _NOTICE = 5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAPPED = {
     *("service", "proxy", "client_ip", "user", "method", "url", "folder", "path", "moved_to"),
+    "by",
 }
 
 
@@ -93,14 +100,19 @@ def _event(record: Mapping[str, object]) -> tuple[str, int]:
         return _UNKNOWN
     name, severity = _EVENTS[OutcomeKind(outcome)]
     kept_back = record.get("decision") in (Decision.BLOCK, Decision.HOLD)
-    let_through = outcome == OutcomeKind.DETECT and not kept_back
-    return name, _LET_THROUGH if let_through else severity
+    if outcome == OutcomeKind.DETECT and not kept_back:
+        severity = _LET_THROUGH
+    by_hand = _BY_HAND.get(_text(record.get("rule")))
+    if by_hand is None:
+        return name, severity
+    return by_hand[1], _DELETED if kept_back else severity
 
 
 def _header(record: Mapping[str, object], version: str) -> str:
     name, severity = _event(record)
     late = record.get("late") is True
-    signature = f"{'late_' if late else ''}{_text(record.get('outcome')) or 'unknown'}"
+    what, _ = _BY_HAND.get(_text(record.get("rule")), (_text(record.get("outcome")), ""))
+    signature = f"{'late_' if late else ''}{what or 'unknown'}"
     fields = [version, signature, f"{name} late" if late else name]
     inner = "|".join(_cut(each, _SHORT, _HEADER_ESCAPES) for each in fields)
     return f"CEF:0|katabridge|katabridge|{inner}|{severity}|"
@@ -152,7 +164,7 @@ def _context_pairs(
     yield "requestMethod", context.get("method")
     yield "sourceServiceName", context.get("service") or context.get("folder")
     yield "fname", record.get("name")
-    yield "suser", context.get("user")
+    yield "suser", context.get("user") or context.get("by")
     yield "filePath", context.get("moved_to") or context.get("path")
     yield "oldFilePath", context.get("path") if context.get("moved_to") else None
     yield "dhost", _url_host(_text(context.get("url")))

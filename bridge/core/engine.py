@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Self
@@ -22,9 +23,18 @@ from bridge.core.kata.enrolment import certificate_expiry, expiry_warning
 from bridge.core.kata.poller import Intervals, Pollers
 from bridge.core.kept import KeptBodies
 from bridge.core.later import LaterCases
-from bridge.core.ledger import Ledger
+from bridge.core.ledger import Entry, Ledger
 from bridge.core.metrics import Metrics
-from bridge.core.model import Case, Decision, Door, Item, Outcome, OutcomeKind, Source
+from bridge.core.model import (
+    Case,
+    Decision,
+    Door,
+    Identity,
+    Item,
+    Outcome,
+    OutcomeKind,
+    Source,
+)
 from bridge.core.opening import lock_instance, open_verdicts, said
 from bridge.core.policy import Policy, decide, door_policy, lenient
 from bridge.core.posting import Poster
@@ -52,7 +62,7 @@ class Core:
     Every case ends in exactly one call of `finish`, `finish_now` or `accept`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a door, or a command beside it, says of itself
         self,
         settings: Settings,
         door: Door,
@@ -60,11 +70,14 @@ class Core:
         *,
         instance: str | None = None,
         keeps_scans: bool = True,
+        judges_anew: bool = False,
     ) -> None:
         """Open everything; StartError says what cannot be had. Needs a running loop.
 
         `instance`: the name that owns scans, where it is not `<node>.<door>.<worker>`.
         `keeps_scans`: a stop leaves them at KATA for the next start of this instance.
+        `judges_anew`: verdicts from before now do not count here; others see them until a new
+        one takes their place.
         """
         own = settings.icap.policy if door is Door.ICAP else settings.folder_policy
         self.policy: Policy = door_policy(door, settings.policy, own)
@@ -84,7 +97,11 @@ class Core:
             bodies = KeptBodies(self.spool)
             self._records = Records(settings.logs, settings.spool.dir / f"{self.instance}.syslog")
             self._journal = Journal(journal)
-        self._verdicts = VerdictFront(open_verdicts(settings), settings.verdicts.keep)
+        self._verdicts = VerdictFront(
+            open_verdicts(settings),
+            settings.verdicts.keep,
+            since=time.time() if judges_anew else 0.0,
+        )
         self.metrics = Metrics()
         self._client = KataClient(kata, self.instance, self.metrics.count_request)
         self.health = KataHealth(str(kata.sensor_id), kata.urls)
@@ -92,7 +109,7 @@ class Core:
         self._poller = Pollers(self._client, kata.urls, intervals)
         self._poster = Poster(self._client, self.health, self._journal)
         alerts = AlertBook(self._client, kata.urls, self._journal) if kata.alerts else None
-        namer = ThreatNamer(alerts, self._verdicts)
+        self._namer = namer = ThreatNamer(alerts, self._verdicts)
         self._ledger = Ledger(self._records, self._journal, namer.named)
         self._later = LaterCases(self._journal, bodies, self._ledger, kata.late_window)
         self._scanner = Scanner(kata, self.instance, self._verdicts, self._poster, self._poller)
@@ -213,6 +230,13 @@ class Core:
         case.bypassed |= self._bypass.active(self.door)
         return decide(outcome.kind, case.mode, self.policy, bypassed=case.bypassed)
 
+    async def named(self, item: Item, outcome: Outcome) -> Outcome:
+        """The outcome with the name that KATA's alerts have for its threat.
+
+        Waits a few seconds for one; `finish` looks for it by itself.
+        """
+        return await self._namer.named(item, outcome)
+
     # -- records -------------------------------------------------------------------------------
 
     async def finish(
@@ -235,6 +259,22 @@ class Core:
     ) -> None:
         """`finish` for a case that ends without a verdict of KATA's."""
         self._finisher.finish_now(case, item, outcome, decision)
+
+    async def record_act(
+        self,
+        case: Case,
+        content: Identity | None,
+        outcome: Outcome,
+        decision: Decision,
+        note: str,
+    ) -> None:
+        """Write the record of what a person did with bytes that were judged before.
+
+        `outcome`: of that judgement, said by a rule, so that no detection counts twice. `note` as
+        in `finish`.
+        """
+        case.decision = decision
+        await self._ledger.write_noted(Entry(case, content, outcome, decision), note)
 
     async def accept(self, case: Case, item: Item) -> None:
         """Have an item judged and recorded after its user was served; it survives a crash.

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.core.journal import Journal, JournalError, KeptRecord
-from bridge.core.model import Case, Decision, Identity, Outcome, OutcomeKind
+from bridge.core.model import Case, Decision, Identity, Outcome, OutcomeKind, Source
 from bridge.core.records import LATE, Present, Records, format_record
 
 _log = logging.getLogger(__name__)
@@ -37,8 +37,9 @@ class Entry:
 
     @property
     def detection(self) -> bool:
-        """Whether it belongs to the detections, too."""
-        return self.outcome.kind is OutcomeKind.DETECT
+        """Whether it belongs to the detections, too: what a person did with one is no new one."""
+        by_hand = self.outcome.source is Source.RULE
+        return self.outcome.kind is OutcomeKind.DETECT and not by_hand
 
 
 def _record(entry: Entry, note: str | None) -> KeptRecord:

@@ -46,6 +46,11 @@ class Source(StrEnum):
     RULE = "rule"
 
 
+# rules: what a person does with a file in quarantine
+RELEASED_BY_HAND = "released by hand"
+DELETED_BY_HAND = "deleted by hand"
+
+
 class Decision(StrEnum):
     """What a door does with an item."""
 

@@ -30,15 +30,18 @@ class VerdictFront:
         keep: Mapping[OutcomeKind, float],
         size: int = _SIZE,
         trust: float = _TRUST_SECONDS,
+        since: float = 0.0,
     ) -> None:
         """`keep`: seconds of life by kind; `size`: how many verdicts stay in memory.
 
         `trust`: seconds after which a verdict in memory is looked up in the store again.
+        `since`: verdicts older than this (epoch) count as unknown here; others still see them.
         """
         self._store = store
         self._keep = keep
         self._size = size
         self._trust = trust
+        self._since = since
         self._memory: OrderedDict[str, tuple[Verdict, float]] = OrderedDict()
         self._unwritten = Unwritten(self._write)
         self._failing: set[str] = set()  # "reading", "writing": a full disk stops one of them
@@ -160,7 +163,7 @@ class VerdictFront:
 
     def _remember(self, sha256: str, verdict: Verdict | None) -> Outcome | None:
         """Keep it as looked up just now; its outcome, where it is still valid."""
-        if verdict is None or not verdict.is_valid(time.time()):
+        if verdict is None or not verdict.is_valid(time.time()) or verdict.time < self._since:
             self._memory.pop(sha256, None)
             return None
         self._memory[sha256] = verdict, time.monotonic()
