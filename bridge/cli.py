@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bridge.commands import bypass, emulate, enrol, known, migrate, scan, watch
+from bridge.commands import bypass, emulate, enrol, known, migrate, quarantine, scan, watch
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,7 +20,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="kata-bridge", description="Folders whose files are judged by Kaspersky KATA."
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (watch, enrol, scan, known, bypass, migrate, emulate):
+    for command in (watch, enrol, scan, quarantine, known, bypass, migrate, emulate):
         command.add(commands)
     return parser
 

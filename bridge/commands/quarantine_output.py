@@ -1,0 +1,140 @@
+"""What `kata-bridge quarantine` says: on stdout for as long as somebody reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import AsyncIterator, Callable
+
+from bridge.commands.scan_report import progress
+from bridge.commands.terminal import complain
+from bridge.core import Decision, printable
+from bridge.folder.quarantine import Entry, Result, Verb
+
+_EVERY = 10.0
+
+
+class Output:
+    """stdout; when nobody reads it any longer, the command goes on without a word."""
+
+    def __init__(self) -> None:
+        self.is_read = True
+
+    def write(self, text: str) -> bool:
+        """Write it; whether somebody still reads."""
+        if self.is_read:
+            try:
+                sys.stdout.write(text)
+                sys.stdout.flush()
+            except BrokenPipeError:
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, sys.stdout.fileno())  # else Python complains when it ends
+                os.close(nowhere)
+                self.is_read = False
+        return self.is_read
+
+
+class Report:
+    """What became of the entries. `exit_code`: 0 all done, 1 refused, 2 not judged."""
+
+    def __init__(self, *, as_lines: bool) -> None:
+        """`as_lines`: JSON."""
+        self._as_lines = as_lines
+        self._output = Output()
+        self._unjudged = False
+        self.failed = False  # something was refused, not found or not come to
+
+    @property
+    def exit_code(self) -> int:
+        """What was not judged goes before what was refused."""
+        return 2 if self._unjudged else int(self.failed)
+
+    def add(self, result: Result) -> None:
+        """Something was done."""
+        where, outcome = result.entry.file, result.outcome
+        if result.decision is Decision.HOLD:
+            self._unjudged = True
+            words = f"{outcome.kind}: {outcome.detail or outcome.rule or ''}"
+            complain("quarantine", f"{where} was not judged and stays: {words}.")
+        text = as_json(result) if self._as_lines else printable(_sentence(result))
+        self._output.write(f"{text}\n")
+
+    def refuse(self, verb: Verb, entry: Entry, why: str) -> None:
+        """Something was not done."""
+        self.fail(f"no {verb} of {entry.file}: {why}.")
+
+    def fail(self, sentence: str) -> None:
+        """Something else is wrong."""
+        self.failed = True
+        complain("quarantine", sentence)
+
+
+def _sentence(result: Result) -> str:
+    threat = f" {result.outcome.threat}" if result.outcome.threat else ""
+    what = f"{result.outcome.kind}{threat}"
+    if result.verb is Verb.DELETE:
+        end = "deleted"
+    else:
+        end = f"now {result.moved_to}" if result.moved_to else "stays in quarantine"
+    return f"{result.entry.file}: {what}, {end}, case {result.case.id}"
+
+
+def as_json(result: Result) -> str:
+    """One line with the keys of the record where they exist."""
+    case, outcome = result.case, result.outcome
+    return json.dumps(
+        {
+            "verb": result.verb,
+            "case": case.id,
+            "name": case.name,
+            "size": result.entry.size,
+            "outcome": outcome.kind,
+            "source": outcome.source,
+            "decision": result.decision,
+            "rule": outcome.rule,
+            "threat": outcome.threat,
+            "detail": outcome.detail,
+            "context": case.context,
+        },
+        separators=(",", ":"),
+    )
+
+
+class Complaints(logging.Handler):
+    """What the core logs of faults, as lines of this command."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it."""
+        complain("quarantine", record.getMessage())
+        if record.exc_info:
+            traceback.print_exception(*record.exc_info)
+
+
+@contextlib.asynccontextmanager
+async def shown_progress(total: int) -> AsyncIterator[Callable[[], None]]:
+    """A bar on stderr where that is a terminal, else a line every 10 s; call it for each file."""
+    if sys.stderr.isatty():
+        async with progress(total) as advance:
+            yield advance
+        return
+    done = 0
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+
+    async def tell() -> None:
+        while True:
+            await asyncio.sleep(_EVERY)
+            complain("quarantine", f"{done} of {total} files")
+
+    telling = asyncio.create_task(tell())
+    try:
+        yield count
+    finally:
+        telling.cancel()
