@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -675,6 +676,25 @@ def test_many_are_judged_together_with_a_bar(
         assert terminal.wait() == 0
     assert files_in(site, "out") == set(names)
     assert files_in(site, "quarantine") == set()
+
+
+def test_ctrl_c_ends_a_rescan_orderly(
+    kata: Emulator, site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    names = [f"{number}" for number in range(20)]
+    plant(site, {name: BAD + name.encode() for name in names})
+    now_says(monkeypatch, "not detected", delay=1000)
+    program = Program(line_of(site, "rescan", "--all"), tmp_path / "rescan.out")
+    wait_until(lambda: len(kata.memory.scans) == 16, "16 wait for their verdicts", 20)
+    program.process.send_signal(signal.SIGINT)
+    assert program.process.wait(20) == 2
+    assert "Traceback" not in program.output()
+    assert "stopped: 4 files were not come to" in program.output()
+    assert not kata.memory.scans, "scans were left at KATA"
+    assert {(each["outcome"], each["decision"]) for each in site.records()} == {
+        ("unavailable", "hold")
+    }
+    assert files_in(site, "quarantine") == set().union(*(pair(name) for name in names))
 
 
 # -- who, where, and how not -----------------------------------------------------------------------

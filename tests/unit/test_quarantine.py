@@ -134,7 +134,8 @@ def test_what_is_missing_is_said_and_what_is_not_ours_is_left_out(
         "gone": State.NO_FILE,
         "damaged": State.DAMAGED,
     }
-    assert find_all(place).claimed == 1
+    listing = find_all(place)
+    assert (len(listing.found), listing.left_out, listing.claimed) == (4, {}, 1)
 
 
 def test_long_names_find_their_notes(place: Quarantine) -> None:
