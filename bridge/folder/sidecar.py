@@ -47,6 +47,9 @@ class Sidecar:
     mtime_ns: int = 0
 
 
+_KINDS = get_type_hints(Sidecar)
+
+
 def sidecar_name(name: str) -> str:
     """The name beside `name`, at most 255 bytes: what is too long is cut and marked by its hash."""
     data = os.fsencode(name)
@@ -97,7 +100,7 @@ def _required() -> set[str]:
 
 
 def _check(sidecar: Sidecar) -> None:
-    for name, kind in get_type_hints(Sidecar).items():
+    for name, kind in _KINDS.items():
         value = getattr(sidecar, name)
         if not isinstance(value, kind) or isinstance(value, bool):
             raise ValueError(f"its {name} is not what it should be")  # noqa: TRY004

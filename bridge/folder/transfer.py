@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -164,6 +164,9 @@ class Transfer:
         note = self._note(look, why, judged.item.sha256)
         judged.item.body.retain()
         try:
+            if why is Why.DELIVERED:  # what lies beside a threat says its name
+                outcome = await self._core.named(judged.item, judged.outcome)
+                judged = replace(judged, outcome=outcome)
             target = await self._deliver(judged)
             await self._finish(case, judged.item, judged.outcome, decision, format_note(note))
         except BaseException:

@@ -189,7 +189,8 @@ def test_what_is_known_of_a_quarantined_file_lies_beside_it(site: Site, started:
     beside = site.directory / "quarantine" / "evil.com.katabridge.json"
     known = parse_sidecar(beside.read_bytes())
     assert (known.file, known.path, known.folder) == ("evil.com", "evil.com", "share")
-    for key in ("case", "outcome", "source", "sha256", "size", "scan_id"):
+    assert record["threat"] == "EICAR-Test-File"
+    for key in ("case", "outcome", "source", "sha256", "size", "scan_id", "threat", "technology"):
         assert getattr(known, key) == record[key], key
     assert (known.mode, known.mtime_ns) == (0o754, 10**18)
     assert stat.S_IMODE(beside.stat().st_mode) == 0o600

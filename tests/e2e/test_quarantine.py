@@ -151,7 +151,7 @@ def test_the_list_is_a_table_newest_first(site: Site, started: Keep) -> None:
     patterns = [
         r"case +time +folder +path +size +outcome +threat",
         rf" +{time}  share +damaged +0  damaged note  Expecting property name .*",
-        rf"\w{{16}}  {time}  share +sub/a.com +68  detect",
+        rf"\w{{16}}  {time}  share +sub/a.com +68  detect +EICAR-Test-File",
         rf"\w{{16}}  {time}  share +gone +18  no file",
         rf" +{time}  share +bare +4  no note",
         rf"\w{{16}}  {time}  share +b +18  error",

@@ -297,9 +297,9 @@ def test_what_is_taken_is_hidden_and_removed_with_its_note_and_folders(
     put(place, "sub/b")
     taken = custody.take(entries(place)["sub/deep/a"], "c1")
     assert lies(place) == {"sub/b", "sub/b.katabridge.json"}
-    custody.remove(taken)
+    custody.remove(taken, NOTE.sha256)
     assert not (place.root / "sub" / "deep").exists()
-    custody.remove(custody.take(one(place), "c2"))
+    custody.remove(custody.take(one(place), "c2"), None)
     custody.clear()
     assert list(place.root.iterdir()) == []
 
@@ -348,7 +348,7 @@ def test_what_comes_to_the_same_place_meanwhile_is_not_removed(
     put(place, "a")
     taken = custody.take(one(place), "c1")
     put(place, "a", b"newer", case="4" * 16)
-    custody.remove(taken)
+    custody.remove(taken, NOTE.sha256)
     entry = one(place)
     assert entry.state is State.WHOLE
     assert entry.note is not None
@@ -379,7 +379,7 @@ def test_new_content_is_not_removed(place: Quarantine, custody: Custody, tmp_pat
     taken = custody.take(one(place), "c1")
     (tmp_path / "handle").write_bytes(b"written through another name")
     with pytest.raises(NotRemovedError, match="changed meanwhile and lies in quarantine again"):
-        custody.remove(taken)
+        custody.remove(taken, NOTE.sha256)
     assert path.read_bytes() == b"written through another name"
     assert lies(place) == {"a", "a.katabridge.json"}
 
@@ -390,10 +390,10 @@ def test_a_share_that_is_away_is_no_empty_quarantine(
     put(place, "a")
     entry = one(place)
 
-    def away(_: SamePlace) -> None:
+    def away(_: SamePlace) -> int:
         raise AwayError(19, "//nas/q (cifs) is not mounted on /q", str(place.root))
 
-    monkeypatch.setattr(SamePlace, "check", away)
+    monkeypatch.setattr(SamePlace, "open", away)
     for work in (lambda: find_all(place), lambda: custody.take(entry, "c1")):
         with pytest.raises(AwayError):
             work()

@@ -124,7 +124,7 @@ class Carrier:
         await record()
         try:
             if plan.removes:
-                await asyncio.to_thread(custody.remove, taken)
+                await asyncio.to_thread(custody.remove, taken, plan.sha256)
             else:
                 await asyncio.to_thread(custody.put_back, taken, new_note)
         except (NotRemovedError, OSError) as error:

@@ -17,7 +17,7 @@ from pathlib import Path
 from bridge.folder.claim import Claims
 from bridge.folder.listing import look_of
 from bridge.folder.opened import BeingWrittenError, NotStillError
-from bridge.folder.places import OWN_PREFIX, folder, remove_empty
+from bridge.folder.places import OWN_PREFIX, PRIVATE, folder, remove_empty
 from bridge.folder.publish import draft_name, write_sidecar
 from bridge.folder.quarantine.entries import Entry
 from bridge.folder.quarantine.roots import Quarantine
@@ -25,7 +25,6 @@ from bridge.folder.rename import rename_new
 from bridge.folder.settle import Look
 from bridge.folder.sidecar import Sidecar, format_sidecar
 
-_OPEN, _PRIVATE = 0o777, 0o700
 _TAKEN = "somebody else has taken it"
 
 
@@ -63,7 +62,7 @@ class Custody:
     def __init__(self, quarantine: Quarantine, owner: str) -> None:
         self._root = quarantine.root
         self._place = quarantine.place
-        self._claims = Claims(quarantine.root, owner, quarantine.place)
+        self._claims = Claims(quarantine.place, owner)
         self._owner = owner
         self._own = [OWN_PREFIX, owner]
 
@@ -73,16 +72,15 @@ class Custody:
 
     def take(self, entry: Entry, case_id: str) -> Taken:
         """Take exactly what was looked at; NotTakenError or OSError: all is in its place."""
-        self._place.check()
         beside = entry.note_look.name if entry.note_look is not None else None
         taken = Taken(case_id, entry.path, None, beside, entry.note)
         above = self._above(taken)
         try:
-            with folder(self._root, self._own, make=_OPEN):
+            with folder(self._place, self._own, make=PRIVATE):
                 pass
             with (
-                folder(self._root, taken.parts) as home,
-                folder(self._root, above, make=_PRIVATE) as claim,
+                folder(self._place, taken.parts) as home,
+                folder(self._place, above, make=PRIVATE) as claim,
             ):
                 if entry.note_look is not None:
                     _take_note(entry.note_look, home, claim)
@@ -90,7 +88,7 @@ class Custody:
         except FileNotFoundError:
             raise NotTakenError(_TAKEN) from None
         finally:
-            remove_empty(self._root, above, len(self._own))
+            remove_empty(self._place, above, len(self._own))
 
     def _take_file(self, entry: Entry, case_id: str, claim: int, home: int) -> Look | None:
         if entry.look is None:
@@ -121,15 +119,15 @@ class Custody:
 
         Where somebody else's file has the name by now, ours gets a number.
         """
-        with folder(self._root, taken.parts, make=_PRIVATE):
+        with folder(self._place, taken.parts, make=PRIVATE):
             pass
         path = taken.path
         if taken.look is not None:
-            path = self._claims.put_back(taken.case_id, taken.path).path
+            path = self._claims.put_back(taken.case_id, taken.path, number=True).path
         note = new_note or (taken.note if path != taken.path else None)
         if note is not None:
             data = format_sidecar(replace(note, file=path.rpartition("/")[2]))
-            write_sidecar(self._root, path, data, draft_name(self._owner, taken.case_id))
+            write_sidecar(self._place, path, data, draft_name(self._owner, taken.case_id))
         self._put_note_back(taken, keep=note is None)
 
     def _put_note_back(self, taken: Taken, *, keep: bool) -> None:
@@ -138,36 +136,40 @@ class Custody:
             return
         with (
             contextlib.suppress(FileNotFoundError),
-            folder(self._root, self._above(taken)) as claim,
-            folder(self._root, taken.parts) as home,
+            folder(self._place, self._above(taken)) as claim,
+            folder(self._place, taken.parts) as home,
         ):
             if keep:
                 _give_back(taken.beside, claim, home)
             else:
                 os.unlink(taken.beside, dir_fd=claim)
-        remove_empty(self._root, self._above(taken), len(self._own))
+        remove_empty(self._place, self._above(taken), len(self._own))
 
-    def remove(self, taken: Taken) -> None:
-        """Remove both, and the folders that this empties.
+    def remove(self, taken: Taken, sha256: str | None) -> None:
+        """Remove both, and the folders that this empties. `sha256`: of what was recorded.
 
         NotRemovedError: the file is there yet; if it is new content, in quarantine again.
         """
         try:
-            if taken.look is not None and not self._claims.remove(taken.case_id, taken.look):
-                self.put_back(taken)
-                raise NotRemovedError("it changed meanwhile and lies in quarantine again")
+            if taken.look is not None:
+                self._remove_file(taken, taken.look, sha256 or "")
             self._remove_note(taken)
         except BeingWrittenError:
             raise NotRemovedError("a program has it open for writing") from None
         except OSError as error:
             raise NotRemovedError(error.strerror or str(error)) from None
-        remove_empty(self._root, self._above(taken), len(self._own))
-        remove_empty(self._root, taken.parts, 0)
+        remove_empty(self._place, self._above(taken), len(self._own))
+        remove_empty(self._place, taken.parts, 0)
+
+    def _remove_file(self, taken: Taken, look: Look, sha256: str) -> None:
+        if not self._claims.remove(taken.case_id, look, sha256):
+            self.put_back(taken)
+            raise NotRemovedError("it changed meanwhile and lies in quarantine again")
 
     def _remove_note(self, taken: Taken) -> None:
         with (
             contextlib.suppress(FileNotFoundError),
-            folder(self._root, self._above(taken)) as claim,
+            folder(self._place, self._above(taken)) as claim,
         ):
             if taken.beside is not None:
                 os.unlink(taken.beside, dir_fd=claim)
@@ -175,10 +177,9 @@ class Custody:
     def still_there(self, taken: Taken) -> Taken:
         """What an earlier process took, as it looks now: `look` is None where the file is not
         there any longer. OSError where nobody can say."""
-        self._place.check()
         name = taken.path.rpartition("/")[2]
         try:
-            with folder(self._root, self._above(taken)) as claim:
+            with folder(self._place, self._above(taken)) as claim:
                 look = look_of(taken.path, os.lstat(name, dir_fd=claim))
         except FileNotFoundError:
             return replace(taken, look=None)

@@ -20,7 +20,7 @@ from bridge.folder.opened import NotStillError, open_regular, open_still
 from bridge.folder.places import folder
 from bridge.folder.publish import Parcel, Target, publish
 from bridge.folder.quarantine.entries import Entry
-from bridge.folder.sidecar import Sidecar, is_sidecar
+from bridge.folder.sidecar import Sidecar
 
 _MOST_NAMES = 1000
 
@@ -30,7 +30,7 @@ def digest_of(entry: Entry) -> str:
     if entry.look is None:
         raise NotStillError
     with (
-        folder(entry.quarantine.root, entry.look.parts) as above,
+        folder(entry.quarantine.place, entry.look.parts) as above,
         open_still(above, entry.look) as file,
     ):
         return digest(file)
@@ -45,11 +45,11 @@ def deliver(
     file: FileIO, note: Sidecar, content: Content, target: FolderSettings, draft: str
 ) -> Path:
     """Publish the open file under the path that it came from; where it lies. OSError."""
-    SamePlace(target.output).check()
     kept = _metadata(note, read_metadata(file.fileno()))
     rule = Conflict(target.on_conflict)
     parcel = Parcel(file, content, kept)
-    return target.output / publish(parcel, Target(target.output, note.path, rule), draft)
+    place = SamePlace(target.output)
+    return target.output / publish(parcel, Target(place, note.path, rule), draft).path
 
 
 def _metadata(note: Sidecar, own: Metadata) -> Metadata:
@@ -60,10 +60,9 @@ def _metadata(note: Sidecar, own: Metadata) -> Metadata:
 
 def delivered(note: Sidecar, content: Content, target: FolderSettings) -> Path | None:
     """Where `deliver` has put this content already, if it has. OSError where nobody can say."""
-    SamePlace(target.output).check()
     *parts, name = note.path.split("/")
     try:
-        with folder(target.output, parts) as above:
+        with folder(SamePlace(target.output), parts) as above:
             for candidate in _names(name, Conflict(target.on_conflict)):
                 if _holds(above, candidate, content):
                     return target.output.joinpath(*parts, candidate)
@@ -73,9 +72,8 @@ def delivered(note: Sidecar, content: Content, target: FolderSettings) -> Path |
 
 
 def _names(name: str, rule: Conflict) -> Iterator[str]:
-    last = _MOST_NAMES if rule is Conflict.RENAME or is_sidecar(name) else 1
-    names = (numbered(name, number) for number in range(1, last + 1))
-    return (each for each in names if not is_sidecar(each))
+    last = _MOST_NAMES if rule is Conflict.RENAME else 1
+    return (numbered(name, number) for number in range(1, last + 1))
 
 
 def _holds(above: int, name: str, content: Content) -> bool:

@@ -87,7 +87,7 @@ def read_entry(quarantine: Quarantine, found: Found) -> Entry | None:
     beside = name if found.is_note else sidecar_name(name)
     above = "/".join([*parts, ""])
     try:
-        with folder(quarantine.root, parts) as descriptor:
+        with folder(quarantine.place, parts) as descriptor:
             look = None if found.is_note else _look(descriptor, found.path)
             note_look = _look(descriptor, above + beside)
             note, fault = _read_note(descriptor, note_look)

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from bridge.folder.places import OWN_PREFIX, folder
 from bridge.folder.quarantine.entries import CASE, Entry, read_entry
@@ -63,7 +63,7 @@ def _relative(quarantine: Quarantine, word: str) -> str | None:
     """The path in this quarantine that the word names, if it names one."""
     path = PurePosixPath(word)
     if path.is_absolute():
-        roots = (quarantine.root.absolute(), quarantine.root.resolve())
+        roots = (quarantine.root.absolute(), Path(os.path.realpath(quarantine.root)))
         below = next((root for root in roots if path.is_relative_to(root)), None)
         if below is None:
             return None
@@ -78,7 +78,7 @@ def _relative(quarantine: Quarantine, word: str) -> str | None:
 def _found(quarantine: Quarantine, path: str) -> Found:
     """A file by its path; a note by its own, or by that of the file that is not there."""
     *parts, name = path.split("/")
-    with folder(quarantine.root, parts) as descriptor:
+    with folder(quarantine.place, parts) as descriptor:
         if is_sidecar(name):
             file = name.removesuffix(SUFFIX)
             if _is_there(descriptor, file):

@@ -69,7 +69,7 @@ async def _remove(plan: Plan, custody: Custody) -> None:
     """Remove what was taken, if it still is what its record is about."""
     same = plan.taken.look is None or await asyncio.to_thread(_is_same, plan, custody)
     if plan.removes and same:
-        await asyncio.to_thread(custody.remove, plan.taken)
+        await asyncio.to_thread(custody.remove, plan.taken, plan.sha256)
     else:
         await asyncio.to_thread(custody.put_back, plan.taken)
 

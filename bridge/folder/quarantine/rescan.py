@@ -55,7 +55,7 @@ async def rescan(carrier: Carrier, entry: Entry) -> Result:
 async def _copy(entry: Entry, writer: BodyWriter) -> None:
     assert entry.look is not None  # noqa: S101 - it is whole
     try:
-        with folder(entry.quarantine.root, entry.look.parts) as above:
+        with folder(entry.quarantine.place, entry.look.parts) as above:
             file = open_still(above, entry.look)
         with file:
             while block := await asyncio.to_thread(file.read, _BLOCK):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ def quarantines(settings: Settings) -> list[Quarantine]:
     """All quarantines, in the order of their first folder."""
     by_place: dict[Path, dict[str, FolderSettings]] = {}
     for each in settings.folders:
-        by_place.setdefault(each.quarantine.resolve(), {})[each.name] = each
+        by_place.setdefault(Path(os.path.realpath(each.quarantine)), {})[each.name] = each
     found = []
     for place, folders in by_place.items():
         root = next(iter(folders.values())).quarantine
@@ -40,7 +41,7 @@ def quarantines(settings: Settings) -> list[Quarantine]:
 
 def _below(place: Path, settings: Settings) -> frozenset[str]:
     all_places = {
-        each.resolve()
+        Path(os.path.realpath(each))
         for folder in settings.folders
         for each in (folder.input, folder.output, folder.quarantine)
     }

@@ -60,7 +60,7 @@ def _look_into(quarantine: Quarantine, path: str, listing: Listing) -> list[str]
     times: dict[str, int] = {}  # of notes
     folders = []
     prefix = f"{path}/" if path else ""
-    with folder(quarantine.root, path.split("/") if path else []) as descriptor:
+    with folder(quarantine.place, path.split("/") if path else []) as descriptor:
         with os.scandir(descriptor) as entries:
             for entry in entries:
                 if entry.name.startswith(OWN_PREFIX):
@@ -97,7 +97,7 @@ def _count_claimed(quarantine: Quarantine) -> int:
         parts = pending.pop()
         with (
             contextlib.suppress(OSError),
-            folder(quarantine.root, parts) as descriptor,
+            folder(quarantine.place, parts) as descriptor,
             os.scandir(descriptor) as entries,
         ):
             for entry in entries:
