@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PEERS := squid-openssl c-icap tshark redis-server curl openssl
+PEERS := squid-openssl c-icap tshark redis-server curl openssl samba smbclient
 
 .PHONY: help run test test-long lint bench peers clean
 

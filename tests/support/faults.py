@@ -1,0 +1,77 @@
+"""A folder door under which the system fails, as a program of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.conftest import need
+from tests.support.katabridge import Site
+from tests.support.processes import Program
+
+# It cannot see who has a file open, as on a mounted share of another host.
+BLIND = """
+import errno, fcntl, sys
+from bridge.cli import main
+
+real = fcntl.fcntl
+
+def blind(descriptor, command, argument=0):
+    if command == fcntl.F_SETLEASE:
+        raise OSError(errno.EINVAL, "Invalid argument")
+    return real(descriptor, command, argument)
+
+fcntl.fcntl = blind
+sys.exit(main())
+"""
+
+# While the file {switch} is there, {folder} takes names, but not more bytes of a file than {room}.
+_FULL = """
+import errno, os, sys
+from bridge.cli import main
+
+real = os.fsync
+
+def full(descriptor):
+    path = os.readlink("/proc/self/fd/%d" % descriptor)
+    is_large = os.fstat(descriptor).st_size > {room}
+    if is_large and path.startswith({folder!r}) and os.path.exists({switch!r}):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    real(descriptor)
+
+os.fsync = full
+sys.exit(main())
+"""
+
+# What lets root write where its mode says no.
+_CAPABILITIES = "-dac_override,-dac_read_search,-fowner"
+
+
+def full_when(folder: Path, switch: Path, *, larger_than: int = -1) -> str:
+    """Code of a door for which `folder` is full as long as the file `switch` is there.
+
+    `larger_than`: so many bytes of a file fit all the same.
+    """
+    return _FULL.format(folder=f"{folder}/", switch=str(switch), room=larger_than)
+
+
+def start_watch(site: Site, code: str) -> Program:
+    """The folder door with `code` before it, when it has begun to watch."""
+    return _start(site, [sys.executable, "-c", code])
+
+
+def start_as_user(site: Site) -> Program:
+    """The folder door, for which modes count, also where root runs the tests."""
+    command = [sys.executable, "-m", "bridge.cli"]
+    if os.geteuid() == 0:
+        drop = ["--bounding-set", _CAPABILITIES, "--inh-caps", "-all"]
+        command = [need("setpriv"), *drop, "--", *command]
+    return _start(site, command)
+
+
+def _start(site: Site, command: Sequence[str]) -> Program:
+    program = Program([*command, "watch", "--config", site.config], site.directory / "watch.out")
+    program.wait_for(lambda: "watches" in program.output(), "kata-bridge watch")
+    return program
