@@ -5,18 +5,19 @@ from __future__ import annotations
 import errno
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from bridge.core import Case, Core, Decision, Outcome, OutcomeKind
 from bridge.folder.claim import ClaimError
 from bridge.folder.deliver import DeliveryError
+from bridge.folder.mounts import AwayError
 from bridge.folder.notes import Note
 from bridge.folder.opened import BeingWrittenError, NotStillError
 from bridge.folder.retry import Retries, Troubles
 from bridge.folder.settle import Absences, Lasting, Look, Settler
-from bridge.folder.transfer import Done, Transfer, WithdrawnError
+from bridge.folder.transfer import Done, SourceError, Transfer, WithdrawnError
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +28,6 @@ _KATA = "KATA"
 _CLAIMS = "claiming files in the input"
 _SHARE = "reading files of the input"
 _OF_THE_SHARE = (
-    errno.ENODEV,  # not mounted
     errno.EIO,
     errno.ESTALE,
     errno.ENOTCONN,
@@ -60,6 +60,7 @@ class Handler:
         self._probes = Retries()
         name = transfer.folder_name
         self._targets = Troubles(name)
+        self._failing: dict[str, set[str]] = {}  # trouble of a folder -> the files that met it
         self._files = Troubles(name)
         self.under_way: dict[str, str] = {}  # path -> case id
         self.not_removed: dict[str, Note] = {}  # case id -> what is left to do
@@ -119,9 +120,9 @@ class Handler:
             await self._transfer.withdrawn(case)
         except DeliveryError as error:
             self._not_delivered(look, case, error)
-        except ClaimError as error:
+        except SourceError as error:
             self._hold(look, case)
-            self._targets.begins(_CLAIMS, f"{error.filename}: {error.strerror}; files stay")
+            self._failed(look, error.error)
         except OSError as error:
             self._hold(look, case)
             self._failed(look, error)
@@ -141,9 +142,6 @@ class Handler:
             )
 
     def _ended(self, look: Look, case: Case, done: Done) -> None:
-        if done.decision is not Decision.SKIP:
-            self._works(_CLAIMS)
-            self._works(_SHARE)
         if done.decision is Decision.HOLD:
             self._hold(look, case)
             self._files.begins(look.path, f"{look.path} stays in input: {done.detail}")
@@ -152,15 +150,22 @@ class Handler:
         self._writers.succeeded(look.path)
         self._probes.succeeded(_KATA)
         self._files.forget([look.path, f"detect {look.path}"])
-        if done.target is not None:
-            self._works(str(done.target))
+        self._works(look.path)
         if done.not_removed is not None:
             self.not_removed[case.id] = done.not_removed
             reason = "is delivered but cannot be removed from input yet; it is not taken again"
             self._files.begins(look.path, f"{look.path} {reason}")
 
-    def _works(self, about: str) -> None:
-        if self._targets.ends(about):
+    def _fails(self, about: str, look: Look, sentence: str) -> None:
+        """A folder fails, not this file alone: said once, until one of its files succeeds."""
+        self._failing.setdefault(about, set()).add(look.path)
+        self._targets.begins(about, sentence)
+
+    def _works(self, path: str) -> None:
+        """A file went its way, or away: what it failed by has ended if it was the last to tell."""
+        for about in [about for about, paths in self._failing.items() if path in paths]:
+            del self._failing[about]
+            self._targets.ends(about)
             self._retries.hurry()
 
     def _not_delivered(self, look: Look, case: Case, error: DeliveryError) -> None:
@@ -169,13 +174,18 @@ class Handler:
         if error.of_this_file:
             self._files.begins(look.path, f"{error}; {what}")
         else:
-            self._targets.begins(str(error.folder), f"{error}; {what}")
+            self._fails(str(error.folder), look, f"{error}; {what}")
         if error.outcome.kind is OutcomeKind.DETECT:  # each is said: it is no mere trouble
             self._files.begins(f"detect {look.path}", f"KATA found a threat: {what}")
 
     def _failed(self, look: Look, error: OSError) -> None:
+        if isinstance(error, AwayError):
+            return  # the next look says so
+        if isinstance(error, ClaimError):
+            self._fails(_CLAIMS, look, f"{error.filename}: {error.strerror}; files stay in input")
+            return
         if error.errno in _OF_THE_SHARE:  # said once, not for each of the files under way
-            self._targets.begins(_SHARE, f"{error.strerror}; files stay in input")
+            self._fails(_SHARE, look, f"{error.strerror}; files stay in input")
         else:
             self._files.begins(look.path, f"{look.path} stays in input: {error.strerror}")
 
@@ -209,11 +219,20 @@ class Handler:
         gone = self._gone_paths.gone(known, lambda name: self._is_there(name, files), now)
         for each in (self._retries, self._writers, self._files):
             each.forget(gone)
+        self._forget_failing(gone)
         for lasting in self._gone_files.gone(self._held, files.present, now):
             held = self._held[lasting]
             if held.case.id not in self.claimed:
                 del self._held[lasting]
                 await self._transfer.withdrawn(held.case, held.known)
+
+    def _forget_failing(self, gone: Iterable[str]) -> None:
+        """Where nobody is left to find out, the next file does."""
+        for about, paths in list(self._failing.items()):
+            paths.difference_update(gone)
+            if not paths:
+                del self._failing[about]
+                self._targets.forget([about])
 
     def _is_there(self, name: str, files: Settler) -> bool:
         path = name.removeprefix("detect ")

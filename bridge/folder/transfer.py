@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,6 +55,14 @@ class Done:
 
 class WithdrawnError(Exception):
     """Somebody took the claimed file away: it is not delivered."""
+
+
+class SourceError(Exception):
+    """Nobody can say whether the claimed file is still there: `error`."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +199,8 @@ class Transfer:
                 self._claims.require(judged.case.id, judged.look)
             except FileNotFoundError:
                 raise WithdrawnError from None
+            except OSError as error:  # of the input: the target must not be blamed
+                raise SourceError(error) from None
 
         path = await self.in_thread(self._parts.delivery.deliver, judged, still)
         judged.case.context["moved_to"] = str(path)
@@ -198,8 +209,9 @@ class Transfer:
     async def put_back(self, case_id: str, look: Look) -> Look | None:
         """Give a claimed file its place in input again; None where it cannot be done now."""
         with contextlib.suppress(OSError):
-            back = self.in_thread(self._claims.put_back, case_id, look.path)
-            return await self._to_the_end(back)
+            # it was not delivered, so it may get a number where its name is taken by now
+            put_back = partial(self._claims.put_back, case_id, look.path, number=True)
+            return await self._to_the_end(self.in_thread(put_back))
         return None
 
     async def remove(self, case_id: str, note: Note) -> bool:
