@@ -207,6 +207,85 @@ def test_a_file_that_looks_like_a_note_is_not_taken_for_one(site: Site, started:
     check_ends(places, site.records(), [EICAR, forged])
 
 
+# -- what others do meanwhile ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["in", "out", "quarantine"])
+def test_a_folder_that_is_exchanged_for_a_link_leads_nobody_elsewhere(
+    kata: Emulator, site: Site, started: Keep, place: str
+) -> None:
+    elsewhere = site.directory / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "secret").write_bytes(b"secret")
+    program = started(site.start_watch())
+    drop(site, "first", b"#kata delay=1\nclean" if place == "out" else b"#kata delay=1 state=error")
+    wait_until(lambda: kata.memory.scans, "it is at KATA")
+    folder = site.directory / place
+    folder.rename(site.directory / "aside")
+    folder.symlink_to(elsewhere)
+    wait_until(lambda: "when this service began" in program.output(), "it is said")
+    assert [each.name for each in elsewhere.iterdir()] == ["secret"]
+    folder.unlink()
+    (site.directory / "aside").rename(folder)
+    Places.of(site).wait_empty()
+    assert [record["name"] for record in site.wait_records(1)] == ["first"]
+
+
+def test_two_links_to_one_file_are_two_files(site: Site, started: Keep) -> None:
+    """The removal of the first moves the ctime of the second, which is no new content."""
+    (site.directory / "in" / "b").hardlink_to(drop(site, "a", b"content"))
+    started(site.start_watch())
+    Places.of(site).wait_empty()
+    records = site.wait_records(2)
+    assert sorted(record["name"] for record in records) == ["a", "b"]
+
+
+def test_a_claimed_file_that_is_taken_away_is_not_delivered(
+    kata: Emulator, site: Site, started: Keep
+) -> None:
+    drop(site, "a", b"#kata delay=1\na")
+    started(site.start_watch())
+    wait_until(lambda: kata.memory.scans, "it is at KATA")
+    (claimed,) = Places.of(site).waiting().values()
+    claimed.unlink()
+    (record,) = site.wait_records(1)
+    assert (record["outcome"], record["decision"]) == ("unavailable", "hold")
+    assert not Places.of(site).delivered()
+
+
+def left_by_a_crash(site: Site, started: Keep, name: str, data: bytes) -> None:
+    """A file that an earlier process had claimed."""
+    started(site.start_watch()).stop()
+    owner = (site.directory / "spool" / "test.folder.0.owner").read_text()
+    drop(site, f".katabridge/test.folder.0-{owner}/{'0' * 16}/{name}", data)
+
+
+def test_a_delivery_before_a_crash_is_known_again_though_its_name_is_taken(
+    site: Site, started: Keep
+) -> None:
+    """It was published and not recorded, and then somebody dropped another file of that name."""
+    first, second = b"#kata state=error\n1", b"#kata state=error\n2"
+    left_by_a_crash(site, started, "evil.txt", first)
+    drop(site, "evil.txt", first, "quarantine")
+    drop(site, "evil.txt", second)
+    started(site.start_watch())
+    places = Places.of(site)
+    site.wait_records(1)
+    assert sorted(places.quarantined()) == ["evil (2).txt", "evil.txt"]
+    assert len(places.waiting()) == 1, "it waits for its name, which is free at the next sweep"
+    assert not (site.directory / "in" / "evil (2).txt").exists()
+
+
+def test_the_draft_of_a_crash_is_removed(site: Site, started: Keep) -> None:
+    left_by_a_crash(site, started, "a", b"a")
+    owner = (site.directory / "spool" / "test.folder.0.owner").read_text()
+    draft = drop(site, f".katabridge-test.folder.0-{owner}-{'0' * 16}.part", b"half", "out")
+    started(site.start_watch())
+    wait_until(lambda: not draft.exists(), "it is removed")
+    Places.of(site).wait_empty()
+    assert [record["name"] for record in site.wait_records(1)] == ["a"]
+
+
 # -- what stays ------------------------------------------------------------------------------------
 
 

@@ -168,6 +168,30 @@ WRONG = {
         "  - {name: d, input: b, output: a, quarantine: r}\n",
         ":7: folders: files would go round: outputs lead back to an input.",
     ),
+    "output below a recursive input": (
+        "folders:\n  - {name: a, input: a, output: a/b, quarantine: q, recursive: true}\n",
+        "lies inside the input",
+    ),
+    "below our own folder": (
+        "folders:\n  - {name: a, input: a, output: a/.katabridge/b, quarantine: q}\n",
+        ":8: folders[0]: a folder below .katabridge is katabridge's own.",
+    ),
+    "a mask that fits all": (
+        "folders:\n  - {name: a, input: a, output: b, quarantine: q, ignore: ['*.*']}\n",
+        ":8: folders[0].ignore[0]: '*.*' fits almost every file: none would be judged.",
+    ),
+    "a mask of a path": (
+        "folders:\n  - {name: a, input: a, output: b, quarantine: q, ignore: ['x/*.iso']}\n",
+        ":8: folders[0].ignore[0]: 'x/*.iso' is no mask of a file name, such as *.part.",
+    ),
+    "the spool among the files": (
+        "spool: {dir: a/spool}\nfolders:\n  - {name: f, input: a, output: b, quarantine: q}\n",
+        "spool.dir lies in the input of folder f: ",
+    ),
+    "logs among the files": (
+        "logs: {dir: b}\nfolders:\n  - {name: f, input: a, output: b, quarantine: q}\n",
+        "logs.dir lies in the output of folder f: ",
+    ),
     "crosswise": (
         "folders:\n  - {name: a, input: a, output: b, quarantine: c}\n"
         "  - {name: d, input: d, output: e, quarantine: b}\n",

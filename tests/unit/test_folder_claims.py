@@ -217,6 +217,50 @@ def test_a_share_that_is_away_does_not_look_like_files_that_are_gone(tmp_path: P
     assert mine.remove("case", claimed, sha256(b"x"))
 
 
+def test_a_pipe_in_the_place_of_our_sign_of_life_holds_nobody_up(tmp_path: Path) -> None:
+    mine = claims(tmp_path)
+    mine.take(drop(tmp_path, "a"), "case")
+    os.mkfifo(tmp_path / ".katabridge" / "one" / ".alive")
+    mine.live()
+    assert mine.left_over(10) == [("case", "a")]
+
+
+def test_what_strangers_make_of_our_folder_does_not_end_a_look(tmp_path: Path) -> None:
+    (tmp_path / ".katabridge").touch()
+    mine = claims(tmp_path)
+    assert mine.left_over(10) == []
+    assert Abandoned(SamePlace(tmp_path), "me").look(0) == 0
+    with pytest.raises(ClaimError):
+        mine.take(drop(tmp_path, "a"), "case")
+    assert (tmp_path / "a").exists()
+
+
+def test_who_gave_no_sign_of_life_for_long_delivers_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = claims(tmp_path)
+    claimed = mine.take(drop(tmp_path, "a"), "case")
+    mine.require("case", claimed)
+    monkeypatch.setattr(claim, "SILENCE_SECONDS", -1.0)
+    with pytest.raises(AwayError, match="no sign of life"):
+        mine.require("case", claimed)
+
+
+@pytest.mark.parametrize("change", ["chmod", "link", "touch"])
+def test_a_change_that_leaves_the_content_makes_no_new_content(tmp_path: Path, change: str) -> None:
+    mine = claims(tmp_path)
+    claimed = mine.take(drop(tmp_path, "a"), "case")
+    path = tmp_path / ".katabridge" / "one" / "case" / "a"
+    if change == "chmod":
+        path.chmod(0o600)
+    elif change == "link":
+        (tmp_path / "link").hardlink_to(path)
+    else:
+        os.utime(path)
+    assert mine.remove("case", claimed, sha256(b"x"))
+    assert not path.exists()
+
+
 # -- claims of a bridge that is gone ---------------------------------------------------------------
 
 

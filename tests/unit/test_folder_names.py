@@ -132,6 +132,28 @@ def test_temporary_names_are_not_listed(tmp_path: Path, name: str) -> None:
     assert paths(tmp_path) == sorted(["a.docx", name])
 
 
+def test_brackets_in_a_mask_are_themselves(tmp_path: Path) -> None:
+    for name in ("[tmp]a", "ta", "a.b"):
+        (tmp_path / name).touch()
+    assert paths(tmp_path, ignored=["[tmp]*"]) == ["a.b", "ta"]
+    assert paths(tmp_path, ignored=["?a"]) == ["[tmp]a", "a.b"]
+
+
+def test_a_file_system_inside_the_input_is_left_out(tmp_path: Path) -> None:
+    for name in ("a", "bound"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").touch()
+    listing = list_input(tmp_path, recursive=True, ignored=nothing, mounted={"bound"})
+    assert [look.path for look in listing.looks] == ["a/file"]
+    assert listing.left_out == {"bound": "is another file system: give it a folder of its own"}
+
+
+def test_our_own_name_in_other_capitals_is_ours(tmp_path: Path) -> None:
+    (tmp_path / ".KataBridge").mkdir()
+    (tmp_path / ".KataBridge" / "file").touch()
+    assert paths(tmp_path) == []
+
+
 def test_a_folder_that_cannot_be_opened_leaves_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,9 @@ from bridge.core.settings.section import Section
 TEMPORARY = ["~$*", "*.part", "*.crdownload", ".~lock*", "*.filepart"]
 
 
+_OWN = ".katabridge"
+
+
 def _real(path: Path) -> Path:
     """The folder behind all links; a loop of links, which is said at the start, stays as it is."""
     return Path(os.path.realpath(path))
@@ -24,8 +27,8 @@ def _real(path: Path) -> Path:
 def _mask(value: str) -> str:
     if not value or "/" in value:
         raise ValueError(f"{value!r} is no mask of a file name, such as *.part")
-    if not value.strip("*?"):
-        raise ValueError(f"{value!r} fits every file: none would be judged")
+    if not value.strip("*?."):
+        raise ValueError(f"{value!r} fits almost every file: none would be judged")
     return value
 
 
@@ -48,6 +51,8 @@ class FolderSettings(Section):
         places = [_real(self.input), _real(self.output), _real(self.quarantine)]
         if len(set(places)) != len(places):
             raise ValueError("input, output and quarantine must be three different folders")
+        if any(part.lower() == _OWN for place in places for part in place.parts):
+            raise ValueError(f"a folder below {_OWN} is katabridge's own")
         return self
 
 
@@ -82,3 +87,16 @@ def _taken_twice(folders: list[FolderSettings]) -> Iterator[tuple[Path, Path]]:
             for inner in (folder.input, folder.output, folder.quarantine):
                 if around in _real(inner).parents:
                     yield around, inner
+
+
+def check_own_places(folders: list[FolderSettings], own: dict[str, Path]) -> None:
+    """ValueError where what we keep ourselves would lie in a folder of somebody's files.
+
+    `own`: by key the folder that it names.
+    """
+    for folder in folders:
+        for key in ("input", "output", "quarantine"):
+            place = _real(getattr(folder, key))
+            for name, path in own.items():
+                if place == _real(path) or place in _real(path).parents:
+                    raise ValueError(f"{name} lies in the {key} of folder {folder.name}: {path}")

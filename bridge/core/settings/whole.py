@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, model_validator
 
 from bridge.core.exclusions import Rule, read_kds_list
 from bridge.core.fields import PathSetting, PolicySetting
-from bridge.core.settings.folders import FolderSettings, check_together
+from bridge.core.settings.folders import FolderSettings, check_own_places, check_together
 from bridge.core.settings.icap import IcapSettings
 from bridge.core.settings.kata import KataSettings, SubmitSettings
 from bridge.core.settings.logs import LogSettings, StatusSettings
@@ -41,6 +41,15 @@ class Settings(Section):
     folders: Annotated[list[FolderSettings], AfterValidator(check_together)] = []
     logs: LogSettings = LogSettings()
     status: StatusSettings = StatusSettings()
+
+    @model_validator(mode="after")
+    def _own_places(self) -> Self:
+        own = {"spool.dir": self.spool.dir, "logs.dir": self.logs.dir}
+        scheme, _, path = self.verdicts.store.partition("://")
+        if scheme == "sqlite":
+            own["verdicts.store"] = Path(path).parent
+        check_own_places(self.folders, own)
+        return self
 
 
 # Keys of the design that this version refuses, because nothing would act on them.

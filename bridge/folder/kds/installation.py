@@ -33,6 +33,7 @@ _KDS_KEYS = {  # what our settings complain about, by the key of KDS's that it c
     ("folders",): "in_dir",
 }
 _OPTIONS = {"spool": "--state", "verdicts": "--state", "logs": "--records"}
+_PLACES = ("--state", "--records")
 _WORDS = {"input": "in_dir", "output": "out_dir", "quarantine": "qrnt_dir"}
 
 Fault = tuple[str, str]  # the key of KDS's, or "", and the sentence
@@ -145,7 +146,8 @@ class Installation:
         key = _KDS_KEYS.get(names[:2]) or _KDS_KEYS.get(names[:1])
         if key is not None:
             return key, f"{self.conf.at(key)}: {message}."
-        return "", f"{self.conf.path}: {_OPTIONS.get(names[0], '.'.join(names))}: {message}."
+        option = _OPTIONS.get(names[0], ".".join(names)) if names else ", ".join(_PLACES)
+        return "", f"{self.conf.path}: {option}: {message}."
 
 
 def _is_there(path: Path) -> bool:
