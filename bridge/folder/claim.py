@@ -11,7 +11,7 @@ import errno
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from io import FileIO
 from itertools import islice
 
@@ -174,10 +174,23 @@ class Claims:
                 os.close(os.open(ALIVE, _NEW, 0o600, dir_fd=own))
         self._lived = time.monotonic()
 
+    def tidy(self, busy: Collection[str]) -> None:
+        """Remove the empty folders of cases, but of those that are `busy`."""
+        for case_id in _entries(self._place, self._own, os.DirEntry.is_dir):
+            if case_id in busy:
+                continue
+            pending, found = [[*self._own, case_id]], []
+            while pending:
+                above = pending.pop()
+                found.append(above)
+                inner = _entries(self._place, above, os.DirEntry.is_dir)
+                pending += [[*above, each] for each in inner]
+            for parts in reversed(found):  # those inside first
+                remove_empty(self._place, parts, len(parts) - 1)
+
     def clear(self) -> None:
         """Remove our own folders, as far as they hold no claimed file."""
-        for case_id in _entries(self._place, self._own, os.DirEntry.is_dir):
-            remove_empty(self._place, [*self._own, case_id], len(self._own))
+        self.tidy(())
         if _entries(self._place, self._own, os.DirEntry.is_dir):
             return
         with contextlib.suppress(FileNotFoundError), folder(self._place, self._own) as own:

@@ -55,6 +55,8 @@ class Sweeper:
         for case_id, path in left_over:
             if not self._handler.is_at(case_id):
                 await self._deal_with(case_id, path)
+        busy = {*claimed, *self._handler.under_way.values(), *self._handler.not_removed}
+        await self._transfer.in_thread(self._claims.tidy, busy)
         self._handler.claimed = set(self._waiting) | set(self.troubles)
         for case_id, note in self._notes.items():
             await self._end(case_id, note)

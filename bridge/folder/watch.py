@@ -8,10 +8,8 @@ import errno
 import logging
 import os
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from bridge.core import Core, Decision, FolderSettings, StartError, new_case_id
 from bridge.folder.abandoned import Abandoned
 from bridge.folder.claim import Claims
 from bridge.folder.deliver import Delivery
+from bridge.folder.feed import Feeder
 from bridge.folder.handling import GONE_SECONDS, Handler
 from bridge.folder.hints import watch_hints
 from bridge.folder.left import LeftFiles
@@ -26,7 +25,6 @@ from bridge.folder.mounts import SamePlace
 from bridge.folder.notes import Note
 from bridge.folder.owner import owner_of, rules_of
 from bridge.folder.retry import Troubles
-from bridge.folder.settle import Look
 from bridge.folder.sight import Seen, Sight
 from bridge.folder.slots import FairSlots
 from bridge.folder.sweep import Sweeper
@@ -36,10 +34,8 @@ _log = logging.getLogger(__name__)
 
 _INPUT = "reading the input"
 _THREADS = 4  # a folder's own: a share that hangs must not hold up the others
-_FEW = 4  # files at a time while a target fails: they only ask whether it works again
 _LEAST_PAUSE = 0.05
 _SHARE = 4  # a look may take a fifth of the time
-_PROBE_CHOICE = 1000
 _LIFE_SECONDS = 30.0
 
 
@@ -58,7 +54,6 @@ class FolderWatcher:
         record an earlier process wrote. `count` is told of each recorded file. StartError."""
         self._core = core
         self._folder = folder
-        self._slots = slots
         self._owner = owner_of(core)
         self._place = SamePlace(folder.input)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"folder-{folder.name}")
@@ -78,12 +73,8 @@ class FolderWatcher:
             self._handler,
             {k: note for k, note in notes.items() if note.folder == folder.name},
         )
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._due: deque[Look] = deque()
-        self._work = asyncio.Event()
+        self._feeder = Feeder(core, self._handler, slots, folder.name)
         self._hint = asyncio.Event()
-        self._chosen = False
-        self._tried: set[Look] | None = None  # `--once` tries each content once
         self._main: asyncio.Task[Any] | None = None
         self._fault: BaseException | None = None
         self._troubles = Troubles(folder.name)
@@ -115,16 +106,16 @@ class FolderWatcher:
 
     async def run_once(self) -> int:
         """Deal with what is there now; how many files stay in input until something works."""
-        self._tried = set()
+        self._feeder.try_once()
         async with self._at_work():
             await self._look()
             self._sight.only_these()
             await asyncio.sleep(self._folder.settle)
             least, _ = await self._look()
-            while self._tasks or self._startable:
+            while self._feeder.is_busy:
                 await asyncio.sleep(least)
                 least, _ = await self._look()
-            stay = self._handler.held + len(self._handler.not_removed) + len(self._due)
+            stay = self._handler.held + len(self._handler.not_removed) + self._feeder.waiting
         if stay:
             files = "1 file stays" if stay == 1 else f"{stay} files stay"
             _log.warning("folder %s: %s in input", self._folder.name, files)
@@ -144,25 +135,29 @@ class FolderWatcher:
                 raise self._fault from None
             raise
         finally:
-            for task in (*helpers, *self._tasks):
+            tasks = [*helpers, *self._feeder.tasks]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*helpers, *self._tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._transfer.finish_deliveries()
             for case_id in await asyncio.to_thread(self._leave):
                 await self._core.confirm(case_id)
-            self._threads.shutdown()
+            self._threads.shutdown(wait=False)  # a share that hangs must not keep the rest open
 
     def _helpers(self, *others: Coroutine[Any, Any, None]) -> list[Coroutine[Any, Any, None]]:
-        return [self._feed(), self._clean(), self._live(), *others]
+        return [self._feeder.run(), self._clean(), self._live(), *others]
 
     async def _live(self) -> None:
         """Give signs of life by a thread that waits for no file."""
         loop = asyncio.get_running_loop()
-        with ThreadPoolExecutor(1, thread_name_prefix="alive") as thread:
+        thread = ThreadPoolExecutor(1, thread_name_prefix="alive")
+        try:
             while True:
                 with contextlib.suppress(OSError):
                     await loop.run_in_executor(thread, self._claims.live)
                 await asyncio.sleep(_LIFE_SECONDS)
+        finally:
+            thread.shutdown(wait=False)
 
     def _helper_ended(self, helper: asyncio.Task[None]) -> None:
         """Better no service than one that takes no files."""
@@ -190,7 +185,7 @@ class FolderWatcher:
         begin = time.monotonic()
         try:
             await self._sweeper.sweep()
-            seen = await self._transfer.in_thread(self._sight.look, begin, self._is_wanted)
+            seen = await self._transfer.in_thread(self._sight.look, begin, self._feeder.wants)
         except OSError as error:
             self._troubles.begins(_INPUT, f"{self._folder.input} cannot be read: {error.strerror}")
             self._sweeper.hurry()  # what lies there when it is back is looked through
@@ -201,8 +196,7 @@ class FolderWatcher:
             await self._core.confirm(case_id)
         await self._handler.forget_gone(seen.files)
         await self._handler.remove_delivered()
-        self._due = deque(seen.due)
-        self._work.set()
+        self._feeder.offer(seen.due)
         least = max(_LEAST_PAUSE, _SHARE * (time.monotonic() - begin))
         wanted = self._folder.rescan
         if seen.next_settled is not None:
@@ -217,67 +211,6 @@ class FolderWatcher:
         self._troubles.keep_only(troubles)
         for path, sentence in troubles.items():
             self._troubles.begins(path, sentence)
-
-    # -- sending on their way ------------------------------------------------------------------
-
-    @property
-    def _startable(self) -> bool:
-        return self._chosen or bool(self._due and (self._core.kata_works or self._may_probe))
-
-    def _is_wanted(self, look: Look) -> bool:
-        """Whether it may be taken now. From any thread."""
-        return self._is_untried(look) and self._handler.may_begin(look)
-
-    def _is_untried(self, look: Look) -> bool:
-        return self._tried is None or look not in self._tried
-
-    @property
-    def _may_probe(self) -> bool:
-        return not self._tasks and self._handler.may_probe
-
-    async def _feed(self) -> None:
-        while True:
-            await self._work.wait()
-            look = self._next()
-            if look is None:
-                self._work.clear()
-                continue
-            self._chosen = True
-            try:
-                await self._slots.take(self.name, _FEW if self._handler.is_troubled else None)
-                self._begin(look)
-            finally:
-                self._chosen = False
-
-    def _next(self) -> Look | None:
-        """The next file to take; while KATA takes none, one now and then that asks for all."""
-        if not self._core.kata_works:
-            if not self._due or not self._may_probe:
-                return None
-            look = min(islice(self._due, _PROBE_CHOICE), key=self._handler.failures)
-            self._due.remove(look)
-            return look
-        while self._due:
-            look = self._due.popleft()
-            if self._is_wanted(look):
-                return look
-        return None
-
-    def _begin(self, look: Look) -> None:
-        if self._tried is not None:
-            self._tried.add(look)
-        work = self._handler.start(look)
-        if work is None:
-            self._slots.give(self.name)
-            return
-        task = asyncio.create_task(work, name=f"file-{self.name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._slots.give(self.name)
-        self._work.set()
 
 
 def _check_folder(path: Path, where: str) -> None:

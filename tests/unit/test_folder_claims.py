@@ -183,6 +183,21 @@ def test_a_sub_folder_that_is_gone_is_made_again(tmp_path: Path) -> None:
     assert everything(tmp_path) == {"sub/a": b"x"}
 
 
+def test_folders_that_a_crash_left_empty_are_removed(tmp_path: Path) -> None:
+    mine = claims(tmp_path)
+    own = tmp_path / ".katabridge" / "one"
+    for case in ("crashed", "busy"):
+        (own / case / "deep" / "er").mkdir(parents=True)
+        (own / case / "beside").mkdir()
+    mine.take(drop(tmp_path, "sub/a"), "claimed")
+    mine.tidy({"busy"})
+    assert sorted(each.name for each in own.iterdir()) == ["busy", "claimed"]
+    assert mine.left_over(10) == [("claimed", "sub/a")]
+    mine.put_back("claimed", "sub/a")
+    mine.clear()
+    assert not own.exists()
+
+
 def test_a_rename_that_was_cut_in_two_is_completed(tmp_path: Path) -> None:
     mine = claims(tmp_path)
     mine.take(drop(tmp_path, "a"), "case")
