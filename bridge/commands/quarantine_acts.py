@@ -12,8 +12,9 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 
 from bridge.commands.quarantine_list import Entries
-from bridge.commands.quarantine_output import Complaints, Report, shown_progress
+from bridge.commands.quarantine_output import Report
 from bridge.commands.terminal import complain, reason
+from bridge.commands.working import Complaints, progress, run_workers
 from bridge.core import Core, Door, InstanceTakenError, Settings, StartError, printable
 from bridge.folder.quarantine import (
     Carrier,
@@ -39,7 +40,6 @@ _DO: dict[Verb, Callable[[Carrier, Entry], Awaitable[Result]]] = {
 _AT_A_TIME = 16
 _MOST_INSTANCES = 64
 _MOST_SHOWN = 20
-_STOP_SECONDS = 0.2
 
 
 def run(settings: Settings, places: Sequence[Quarantine], options: argparse.Namespace) -> int:
@@ -48,7 +48,7 @@ def run(settings: Settings, places: Sequence[Quarantine], options: argparse.Name
     if fault:
         complain("quarantine", fault)
         return 2
-    logging.basicConfig(level=logging.ERROR, handlers=[Complaints()], force=True)
+    logging.basicConfig(level=logging.ERROR, handlers=[Complaints("quarantine")], force=True)
     signal.signal(signal.SIGIO, signal.SIG_IGN)  # who opens a file that we hold must not end us
     report = Report(as_lines=options.json)
     try:
@@ -182,7 +182,7 @@ async def _do_all(settings: Settings, verb: Verb, entries: Sequence[Entry], repo
     async with _open_core(settings, verb) as core:
         carrier = Carrier(core, quarantines(settings), user())
         left = iter(entries)
-        async with shown_progress(len(entries)) as advance:
+        async with progress("quarantine", len(entries)) as advance:
 
             async def work() -> None:
                 while not stop.is_set() and (entry := next(left, None)) is not None:
@@ -193,22 +193,8 @@ async def _do_all(settings: Settings, verb: Verb, entries: Sequence[Entry], repo
                     advance()
 
             at_a_time = min(_AT_A_TIME, settings.kata.max_in_flight, len(entries))
-            await _run(core, [asyncio.create_task(work()) for _ in range(at_a_time)], stop)
+            await run_workers(core, [asyncio.create_task(work()) for _ in range(at_a_time)], stop)
         await asyncio.to_thread(carrier.close)
     missing = sum(1 for _ in left)
     if missing:
         report.fail(f"stopped: {missing} files were not come to.")
-
-
-async def _run(core: Core, workers: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
-    """Wait for the workers; after a stop each still ends what it has begun."""
-    stopping = asyncio.create_task(stop.wait())
-    running: set[asyncio.Task[None]] = set(workers)
-    while running and not stop.is_set():
-        await asyncio.wait({stopping, *running}, return_when=asyncio.FIRST_COMPLETED)
-        running = {task for task in running if not task.done()}
-    stopping.cancel()
-    while running:
-        await core.stop_judging()
-        _, running = await asyncio.wait(running, timeout=_STOP_SECONDS)
-    await asyncio.gather(*workers)

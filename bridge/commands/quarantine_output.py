@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import logging
 import os
 import sys
-import traceback
-from collections.abc import AsyncIterator, Callable
 
-from bridge.commands.scan_report import progress
 from bridge.commands.terminal import complain
 from bridge.core import Decision, printable
 from bridge.folder.quarantine import Entry, Result, Verb
-
-_EVERY = 10.0
 
 
 class Output:
@@ -103,38 +95,3 @@ def as_json(result: Result) -> str:
         },
         separators=(",", ":"),
     )
-
-
-class Complaints(logging.Handler):
-    """What the core logs of faults, as lines of this command."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Say it."""
-        complain("quarantine", record.getMessage())
-        if record.exc_info:
-            traceback.print_exception(*record.exc_info)
-
-
-@contextlib.asynccontextmanager
-async def shown_progress(total: int) -> AsyncIterator[Callable[[], None]]:
-    """A bar on stderr where that is a terminal, else a line every 10 s; call it for each file."""
-    if sys.stderr.isatty():
-        async with progress(total) as advance:
-            yield advance
-        return
-    done = 0
-
-    def count() -> None:
-        nonlocal done
-        done += 1
-
-    async def tell() -> None:
-        while True:
-            await asyncio.sleep(_EVERY)
-            complain("quarantine", f"{done} of {total} files")
-
-    telling = asyncio.create_task(tell())
-    try:
-        yield count
-    finally:
-        telling.cancel()

@@ -19,8 +19,9 @@ from bridge.commands.scan_files import (
     find_files,
     not_readable,
 )
-from bridge.commands.scan_report import Report, Result, progress
+from bridge.commands.scan_report import Report, Result
 from bridge.commands.terminal import complain, prepare
+from bridge.commands.working import Complaints, progress, run_workers
 from bridge.core import (
     Case,
     Core,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 _AT_A_TIME = 16
 _THREADS = 8
 _MOST_SCANS = 64
-_STOP_SECONDS = 0.2
 
 
 def add(commands: Commands) -> None:
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     settings = read_settings(options.config, check_only=False)
     if isinstance(settings, int):
         return settings
-    logging.basicConfig(level=logging.ERROR, handlers=[_Complaints()], force=True)
+    logging.basicConfig(level=logging.ERROR, handlers=[Complaints("scan")], force=True)
     try:
         return asyncio.run(_scan(settings, options.paths, as_lines=options.json))
     except StartError as error:
@@ -81,15 +81,6 @@ def run(options: argparse.Namespace) -> int:
     except Exception:
         traceback.print_exc()  # a fault of ours; Python's own exit code 1 would say "detected"
     return 2
-
-
-class _Complaints(logging.Handler):
-    """What the core logs of faults, as lines of this command."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        complain("scan", record.getMessage())
-        if record.exc_info:
-            traceback.print_exception(*record.exc_info)
 
 
 async def _scan(settings: Settings, paths: list[Path], *, as_lines: bool) -> int:
@@ -124,7 +115,7 @@ async def _judge_all(
     for path, why in found.unreadable:
         report.add(Result(path, not_readable(why)))
     left = iter(found.files)
-    async with progress(len(found.files)) as advance:
+    async with progress("scan", len(found.files)) as advance:
 
         async def work() -> None:
             while not stop.is_set() and (path := next(left, None)) is not None:
@@ -132,22 +123,8 @@ async def _judge_all(
                 advance()
 
         at_a_time = min(_AT_A_TIME, core.settings.kata.max_in_flight, len(found.files))
-        await _run(core, [asyncio.create_task(work()) for _ in range(at_a_time)], stop)
+        await run_workers(core, [asyncio.create_task(work()) for _ in range(at_a_time)], stop)
     report.missing = sum(1 for _ in left)
-
-
-async def _run(core: Core, workers: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
-    """Wait for the workers; after a stop each still ends the case it has, with its record."""
-    stopping = asyncio.create_task(stop.wait())
-    running: set[asyncio.Task[None]] = set(workers)
-    while running and not stop.is_set():
-        await asyncio.wait({stopping, *running}, return_when=asyncio.FIRST_COMPLETED)
-        running = {task for task in running if not task.done()}
-    stopping.cancel()
-    while running:
-        await core.stop_judging()
-        _, running = await asyncio.wait(running, timeout=_STOP_SECONDS)
-    await asyncio.gather(*workers)
 
 
 async def _judge(core: Core, reader: Reader, path: Path) -> Result:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,6 @@ from bridge.commands.scan_files import context_of
 from bridge.commands.terminal import complain
 from bridge.core import Case, Decision, Item, Outcome, OutcomeKind, printable
 
-_EVERY = 10.0
 _ANY_WIDTH = 1 << 16  # not wrapped where it is no terminal
 _STYLES = {OutcomeKind.NOT_DETECTED: "green", OutcomeKind.DETECT: "bold red"}
 
@@ -133,34 +130,3 @@ class Report:
                 Text(printable(outcome.threat or "")),
             )
         console.print(table)
-
-
-@contextlib.asynccontextmanager
-async def progress(total: int) -> AsyncIterator[Callable[[], None]]:
-    """A bar on stderr where that is a terminal, else a line every 10 s; call it for each file."""
-    if sys.stderr.isatty():
-        from rich.console import Console  # noqa: PLC0415 - only where it is shown
-        from rich.progress import Progress  # noqa: PLC0415
-
-        # stdout stays what it is: it may be a file
-        shown = Progress(console=Console(stderr=True), transient=True, redirect_stdout=False)
-        with shown as bar:
-            task = bar.add_task("KATA", total=total)
-            yield lambda: bar.advance(task)
-        return
-    done = 0
-
-    def advance() -> None:
-        nonlocal done
-        done += 1
-
-    async def tell() -> None:
-        while True:
-            await asyncio.sleep(_EVERY)
-            complain("scan", f"{done} of {total} files")
-
-    telling = asyncio.create_task(tell())
-    try:
-        yield advance
-    finally:
-        telling.cancel()

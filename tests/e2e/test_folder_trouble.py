@@ -62,6 +62,10 @@ def wait_troubles(site: Site, count: int) -> list[str]:
     return troubles(site)
 
 
+def wait_delivered(places: Places, count: int) -> None:
+    wait_until(lambda: len(places.delivered()) == count, "the rest goes on")
+
+
 def more(number: int) -> dict[str, bytes]:
     """Clean and bad files of a further round."""
     return {f"clean{number}": b"clean %d" % number, f"bad{number}": EICAR + b"%d" % number}
@@ -111,7 +115,7 @@ def test_an_output_with_room_for_small_files_alone_is_said_once(
     wait_troubles(site, 1)
     for number in range(6):  # longer than the first pauses between two tries
         dropped += drop(places, **{f"small{number}": b"%d" % number})
-        wait_until(lambda: len(places.delivered()) == number + 1, "small files go on")  # noqa: B023
+        wait_delivered(places, number + 1)
         time.sleep(0.7)
     assert len(troubles(site)) <= 2, troubles(site)
     switch.unlink()
@@ -157,7 +161,7 @@ def check_a_quarantine(site: Site, places: Places, reason: str, mend: Callable[[
     assert [f"{places.quarantine}/" in line and reason in line for line in said] == [True, False]
     assert "KATA found a threat: bad1" in said[1]
     dropped += drop(places, **more(2), failed=b"#kata state=error\n")
-    wait_until(lambda: len(places.delivered()) == 2, "the rest goes on")
+    wait_delivered(places, 2)
     said = wait_troubles(site, 3)
     assert "KATA found a threat: bad2" in said[2]
     wait_until(lambda: len(places.waiting()) == 3, "what is bad stays")

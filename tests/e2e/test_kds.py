@@ -145,6 +145,7 @@ def test_another_certificate_than_the_pinned_one_gets_nothing(
     assert kds.pin_file.read_text() == f"sha256:{pinned}\n"
 
 
+@pytest.mark.long
 def test_a_fingerprint_that_is_named_is_not_learnt(
     kata: Emulator, kds: KdsSite, started: Keep
 ) -> None:
@@ -157,6 +158,7 @@ def test_a_fingerprint_that_is_named_is_not_learnt(
     assert not list(kds.state.glob("*.pin"))
 
 
+@pytest.mark.long
 def test_a_wrong_fingerprint_that_is_named_is_kept_to(
     kata: Emulator, kds: KdsSite, started: Keep
 ) -> None:
@@ -189,6 +191,7 @@ def test_no_folder_is_touched_until_the_server_could_be_pinned(
     assert kds.log.read_text().count("cannot be asked") == 2
 
 
+@pytest.mark.long
 def test_two_installations_on_one_machine_do_not_collide(
     kata: Emulator, kds: KdsSite, tmp_path: Path, started: Keep
 ) -> None:

@@ -86,6 +86,7 @@ def test_from_an_empty_id_to_a_daemon_that_judges(
     assert "FIRST USE" not in program.output()
 
 
+@pytest.mark.long
 def test_the_second_time_changes_nothing(kds: KdsSite) -> None:
     assert enrol(kds, "--yes").returncode == 0
     before = contents(kds)
@@ -123,6 +124,7 @@ def test_an_id_and_a_pair_that_are_there_are_kept(kata: Emulator, site: Site) ->
     assert sensors.keys() == {site.sensor_id}
 
 
+@pytest.mark.long
 def test_it_waits_for_the_administrator(
     kata: Emulator, kds: KdsSite, started: Callable[[Program], Program]
 ) -> None:
@@ -135,6 +137,7 @@ def test_it_waits_for_the_administrator(
     assert program.process.wait(20) == 0
 
 
+@pytest.mark.long
 def test_time_is_up_and_the_next_call_goes_on(kata: Emulator, kds: KdsSite) -> None:
     kata.memory.accept = "manual"
     done = enrol(kds, "--yes", "--timeout", "300ms")
@@ -146,6 +149,7 @@ def test_time_is_up_and_the_next_call_goes_on(kata: Emulator, kds: KdsSite) -> N
     assert contents(kds) == before
 
 
+@pytest.mark.long
 def test_a_person_is_asked(kata: Emulator, kds: KdsSite) -> None:
     before = contents(kds)
     with Terminal(command(kds)) as terminal:
@@ -169,6 +173,7 @@ def test_without_a_person_it_says_what_to_do(kata: Emulator, kds: KdsSite) -> No
     assert kds.pin_file.read_text() == f"{named}\n"
 
 
+@pytest.mark.long
 def test_another_certificate_than_the_pinned_one_is_refused(kata: Emulator, kds: KdsSite) -> None:
     assert enrol(kds, "--yes").returncode == 0
     shown = fingerprint(kata.certificate)
@@ -184,6 +189,7 @@ def test_another_certificate_than_the_pinned_one_is_refused(kata: Emulator, kds:
     assert kds.pin_file.read_text() == f"sha256:{shown}\n"
 
 
+@pytest.mark.long
 def test_force_makes_everything_anew_and_keeps_the_old_pair(kds: KdsSite) -> None:
     assert enrol(kds, "--yes").returncode == 0
     before, old_id = contents(kds), system_id(kds)
@@ -195,6 +201,7 @@ def test_force_makes_everything_anew_and_keeps_the_old_pair(kds: KdsSite) -> Non
         assert stat.S_IMODE((kds.directory / f"{name}.old").stat().st_mode) == 0o600
 
 
+@pytest.mark.long
 def test_renew_keeps_the_id_and_waits_to_be_accepted_anew(kata: Emulator, kds: KdsSite) -> None:
     assert enrol(kds, "--yes").returncode == 0
     before = contents(kds)
@@ -208,6 +215,7 @@ def test_renew_keeps_the_id_and_waits_to_be_accepted_anew(kata: Emulator, kds: K
     assert enrol(kds).returncode == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("gone", ["cert.pem", "server.key"])
 def test_half_a_pair_is_refused(kata: Emulator, kds: KdsSite, gone: str) -> None:
     assert enrol(kds, "--yes").returncode == 0
@@ -229,6 +237,7 @@ WRONG: dict[str, tuple[dict[str, str], list[str], str]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("changes", "more", "says"), WRONG.values(), ids=WRONG.keys())
 def test_what_is_wrong_changes_nothing(
     kata: Emulator, kds: KdsSite, changes: dict[str, str], more: list[str], says: str
@@ -247,6 +256,7 @@ def test_what_is_wrong_changes_nothing(
     assert not kata.memory.calls
 
 
+@pytest.mark.long
 def test_an_exclude_list_that_cannot_be_used_is_said_first(kata: Emulator, kds: KdsSite) -> None:
     (kds.directory / "exclude_list.txt").write_text("a*b\n")
     before = contents(kds)
@@ -257,6 +267,7 @@ def test_an_exclude_list_that_cannot_be_used_is_said_first(kata: Emulator, kds: 
     assert not kata.memory.calls
 
 
+@pytest.mark.long
 def test_options_of_kds_without_its_configuration(tmp_path: Path) -> None:
     done = subprocess.run(
         [*module("bridge.cli"), "enrol", "--state", str(tmp_path)],
@@ -269,6 +280,7 @@ def test_options_of_kds_without_its_configuration(tmp_path: Path) -> None:
     assert "--state goes with --kds-config only" in done.stderr
 
 
+@pytest.mark.long
 def test_a_state_that_cannot_be_written_is_one_sentence(kata: Emulator, kds: KdsSite) -> None:
     kds.state = Path("/proc/kds")
     done = enrol(kds, "--yes")

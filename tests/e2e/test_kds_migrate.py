@@ -74,6 +74,7 @@ def test_the_written_file_means_the_same(
     assert not kata.memory.calls
 
 
+@pytest.mark.long
 def test_odd_paths_are_written_so_that_they_are_read_again(tmp_path: Path, kata: Emulator) -> None:
     kds = KdsSite(Site(tmp_path / "a, [b]: {c} #d", kata.url, kata.certificate))
     (kds.directory / "exclude_list.txt").write_text("*.doc\n")
@@ -87,6 +88,7 @@ def test_odd_paths_are_written_so_that_they_are_read_again(tmp_path: Path, kata:
     assert equal(load_config(target(kds)), runs)
 
 
+@pytest.mark.long
 def test_without_output_it_goes_to_stdout(kata: Emulator, pinned: KdsSite) -> None:
     done = migrate(pinned)
     assert (done.returncode, done.stderr) == (0, "")
@@ -96,6 +98,7 @@ def test_without_output_it_goes_to_stdout(kata: Emulator, pinned: KdsSite) -> No
     assert sum(line.lstrip().startswith("#") for line in done.stdout.splitlines()) >= 8
 
 
+@pytest.mark.long
 def test_nothing_is_overwritten(pinned: KdsSite) -> None:
     target(pinned).write_text("mine\n")
     done = migrate(pinned, "--output", target(pinned))
@@ -105,12 +108,14 @@ def test_nothing_is_overwritten(pinned: KdsSite) -> None:
     assert target(pinned).read_text() == "mine\n"
 
 
+@pytest.mark.long
 def test_an_output_that_cannot_be_written_is_one_sentence(pinned: KdsSite) -> None:
     done = migrate(pinned, "--output", pinned.directory / "gone" / "k.yaml")
     assert done.returncode == 1
     assert done.stderr.endswith("/gone/k.yaml: cannot be written: No such file or directory.\n")
 
 
+@pytest.mark.long
 def test_a_server_that_is_not_pinned_is_asked_and_that_is_said(
     kata: Emulator, kds: KdsSite
 ) -> None:
@@ -124,6 +129,7 @@ def test_a_server_that_is_not_pinned_is_asked_and_that_is_said(
     assert not kds.state.exists()
 
 
+@pytest.mark.long
 def test_a_server_that_cannot_be_asked_can_be_named(kds: KdsSite) -> None:
     kds.address = f"127.0.0.1:{free_port()}"
     kds.write()
@@ -139,6 +145,7 @@ def test_a_server_that_cannot_be_asked_can_be_named(kds: KdsSite) -> None:
     assert load_config(target(kds)).kata.server_fingerprint == "ab" * 32
 
 
+@pytest.mark.long
 def test_an_empty_id_is_refused_with_the_command_that_fills_it(pinned: KdsSite) -> None:
     pinned.system_id = ""
     pinned.write()
@@ -148,6 +155,7 @@ def test_an_empty_id_is_refused_with_the_command_that_fills_it(pinned: KdsSite) 
     assert not target(pinned).exists()
 
 
+@pytest.mark.long
 def test_a_damaged_pin_is_refused(pinned: KdsSite) -> None:
     pinned.pin_file.write_text("?")
     done = migrate(pinned)

@@ -174,6 +174,7 @@ def test_json_is_an_object_a_line_with_what_the_note_says(site: Site) -> None:
     )
 
 
+@pytest.mark.long
 def test_the_list_can_be_narrowed(site: Site) -> None:
     plant(site, {"a.com": EICAR, "b": BAD})
     os.utime(note_path(site, "a.com"), ns=(0, 10**18))
@@ -207,6 +208,7 @@ ODD = {
 }
 
 
+@pytest.mark.long
 def test_odd_names_do_no_harm_and_can_be_named(site: Site, started: Keep) -> None:
     fill(site, started, dict.fromkeys(ODD, BAD))
     for how in ([], ["--json"]):
@@ -227,6 +229,7 @@ def test_odd_names_do_no_harm_and_can_be_named(site: Site, started: Keep) -> Non
     assert {each["name"] for each in records} == set(ODD)
 
 
+@pytest.mark.long
 def test_nobody_who_reads_on_does_no_harm(site: Site) -> None:
     plant(site, {"a": BAD, "b": BAD})
     for words, code in {
@@ -281,6 +284,7 @@ def test_a_release_brings_the_file_where_it_would_have_gone(site: Site, started:
     assert detections == [note["case"]], "a release is no new detection"
 
 
+@pytest.mark.long
 def test_without_sudo_it_is_the_login_name(site: Site) -> None:
     plant(site, {"a": BAD})
     assert command(site, "release", "a", "--yes", SUDO_USER="").returncode == 0
@@ -288,6 +292,7 @@ def test_without_sudo_it_is_the_login_name(site: Site) -> None:
     assert site.records()[-1]["context"]["by"] == me
 
 
+@pytest.mark.long
 def test_a_timeout_can_be_released_too(site: Site) -> None:
     plant(site, {"a": BAD})
     forge(site, "a", {"outcome": "timeout"})
@@ -469,6 +474,7 @@ def test_a_crash_loses_nothing_and_leaves_nothing_unrecorded(
     assert not list((site.directory / "spool" / "test.quarantine.0.quarantine").iterdir())
 
 
+@pytest.mark.long
 def test_what_a_crash_left_is_seen_in_the_list(site: Site) -> None:
     plant(site, {"a.com": EICAR})
     line = patched(site, CRASHES["before its record"], "release", "a.com", "--yes")
@@ -504,6 +510,7 @@ def test_a_delete_removes_both_and_records_it(site: Site) -> None:
     assert site.records("log-detects.log") == []
 
 
+@pytest.mark.long
 def test_what_has_no_counterpart_can_be_deleted_only(site: Site) -> None:
     plant(site, {"a": BAD, "tampered": BAD})
     place = site.directory / "quarantine"
@@ -528,6 +535,7 @@ def test_what_has_no_counterpart_can_be_deleted_only(site: Site) -> None:
     }
 
 
+@pytest.mark.long
 def test_a_tampered_file_is_not_recorded_as_what_it_was(site: Site) -> None:
     plant(site, {"a.com": EICAR})
     (site.directory / "quarantine" / "a.com").write_bytes(b"harmless")
@@ -535,6 +543,7 @@ def test_a_tampered_file_is_not_recorded_as_what_it_was(site: Site) -> None:
     assert site.records()[-1]["outcome"] == "error"
 
 
+@pytest.mark.long
 def test_all_of_an_outcome_are_deleted(site: Site) -> None:
     plant(site, {"a.com": EICAR, "b": BAD, "c": BAD + b"c"})
     done = command(site, "delete", "--all", "--outcome", "error", "--yes")
@@ -626,6 +635,7 @@ def test_kata_away_leaves_all_as_it_was(kata: Emulator, site: Site) -> None:
     )
 
 
+@pytest.mark.long
 def test_what_is_not_judged_for_a_rule_keeps_what_is_known_of_it(site: Site) -> None:
     plant(site, {"a.com": EICAR})
     before = note_path(site, "a.com").read_bytes()
@@ -637,6 +647,7 @@ def test_what_is_not_judged_for_a_rule_keeps_what_is_known_of_it(site: Site) -> 
     assert files_in(site, "out") == set()
 
 
+@pytest.mark.long
 def test_the_switch_that_passes_everything_releases_nothing(site: Site) -> None:
     plant(site, {"a.com": EICAR})
     bypass = [*module("bridge.cli"), "bypass", "--for", "1h", "--config", str(site.config)]
@@ -645,6 +656,7 @@ def test_the_switch_that_passes_everything_releases_nothing(site: Site) -> None:
     assert files_in(site, "quarantine") == pair("a.com")
 
 
+@pytest.mark.long
 def test_a_file_that_goes_away_while_it_is_judged(
     kata: Emulator,
     site: Site,
@@ -663,6 +675,7 @@ def test_a_file_that_goes_away_while_it_is_judged(
     assert [each["decision"] for each in site.records()] == ["block", "hold"]
 
 
+@pytest.mark.long
 def test_many_are_judged_together_with_a_bar(
     kata: Emulator, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -678,6 +691,7 @@ def test_many_are_judged_together_with_a_bar(
     assert files_in(site, "quarantine") == set()
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_a_rescan_orderly(
     kata: Emulator, site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -700,6 +714,7 @@ def test_ctrl_c_ends_a_rescan_orderly(
 # -- who, where, and how not -----------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_folders_are_told_apart(site: Site, started: Keep) -> None:
     for name in ("in2", "out2", "q2"):
         (site.directory / name).mkdir()
@@ -720,6 +735,7 @@ def test_folders_are_told_apart(site: Site, started: Keep) -> None:
     assert files_in(site, "quarantine") == pair("a")
 
 
+@pytest.mark.long
 def test_a_shared_quarantine_returns_each_file_to_its_own_folder(site: Site, started: Keep) -> None:
     for name in ("in2", "out2"):
         (site.directory / name).mkdir()
@@ -782,6 +798,7 @@ def test_what_cannot_be_done_is_one_sentence(
     assert "\x1b" not in shown + said
 
 
+@pytest.mark.long
 def test_what_is_not_there_is_said(kata: Emulator, site: Site) -> None:
     del kata
     done = command(site, "delete", "a\x1b[2J", "0" * 16, "--yes")

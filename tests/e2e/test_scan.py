@@ -227,7 +227,7 @@ def test_it_runs_beside_the_daemons_and_another_scan(
     started: Callable[[Program], Program],
 ) -> None:
     started(site.start_watch())
-    (folder / "slow").write_bytes(b"#kata delay=4\n")
+    (folder / "slow").write_bytes(b"#kata delay=8\n")
     command = [*module("bridge.cli"), "scan", "--config", site.config, folder / "slow"]
     first = started(Program(command, folder.parent / "first.out"))
     wait_until(lambda: kata.memory.scans, "the first scan waits for its verdict")
