@@ -9,6 +9,7 @@ import errno
 import logging
 import os
 import re
+import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,6 +91,7 @@ class SamePlace:
         self._real = ""
         self._mount: Mount | None = None
         self._said = False
+        self._lock = threading.Lock()
 
     @property
     def leases_tell(self) -> bool:
@@ -135,6 +137,11 @@ class SamePlace:
         identity = state.st_dev, state.st_ino
         if identity == self._identity:
             return
+        with self._lock:  # several threads may be the first
+            if identity != self._identity:
+                self._accept_other(descriptor, identity)
+
+    def _accept_other(self, descriptor: int, identity: tuple[int, int]) -> None:
         real = str(Path(f"/proc/self/fd/{descriptor}").readlink())
         mount = mount_around(real, parse_mounts(_read(_MOUNTINFO)))
         if self._identity is None:

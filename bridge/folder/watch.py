@@ -109,8 +109,10 @@ class FolderWatcher:
         self._feeder.try_once()
         async with self._at_work():
             await self._look()
+            if _INPUT in self._troubles.names:
+                return 1  # it has been said; what is there is not known
             self._sight.only_these()
-            await asyncio.sleep(self._folder.settle)
+            await asyncio.sleep(self._folder.settle + _LEAST_PAUSE)  # it may end a little early
             least, _ = await self._look()
             while self._feeder.is_busy:
                 await asyncio.sleep(least)

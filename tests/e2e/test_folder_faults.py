@@ -17,7 +17,7 @@ import pytest
 
 from bridge.core import Core, Door, StartError
 from bridge.emulator import EICAR, Emulator
-from bridge.folder import handling, service, sight
+from bridge.folder import handling, listing, service, sight
 from bridge.folder.claim import Claims
 from bridge.folder.left import LeftFiles
 from bridge.folder.notes import parse_note
@@ -50,6 +50,7 @@ def names(site: Site, place: str) -> set[str]:
     return {path.name for path in found.values()}
 
 
+@pytest.mark.long
 def test_a_file_that_others_open_for_writing_all_the_time_ends_nothing(
     site: Site, started: Keep
 ) -> None:
@@ -77,7 +78,9 @@ def test_a_file_that_others_open_for_writing_all_the_time_ends_nothing(
     assert len(names(site, "out")) == 200
 
 
-@pytest.mark.parametrize("moment", [0.5, 0.8, 1.1])
+@pytest.mark.parametrize(
+    "moment", [0.8, *(pytest.param(each, marks=pytest.mark.long) for each in (0.5, 1.1))]
+)
 def test_a_stop_under_load_loses_nothing_and_records_nothing_twice(
     site: Site, started: Keep, moment: float
 ) -> None:
@@ -97,6 +100,7 @@ def test_a_stop_under_load_loses_nothing_and_records_nothing_twice(
     assert set(recorded.values()) == {1}
 
 
+@pytest.mark.long
 def test_files_that_kata_dislikes_do_not_hold_up_the_others(
     kata: Emulator, site: Site, started: Keep
 ) -> None:
@@ -192,6 +196,7 @@ def test_a_writer_with_a_hard_link_cannot_change_what_was_delivered(
     assert (site.directory / "quarantine" / "a").read_bytes() == EICAR
 
 
+@pytest.mark.long
 def test_a_damaged_snapshot_is_not_delivered(kata: Emulator, site: Site, started: Keep) -> None:
     data = b"#kata delay=1\n" + b"x" * 1_000_000
     path = drop(site, "a", data)
@@ -388,6 +393,27 @@ def test_a_share_that_does_not_answer_at_the_start_is_waited_for(
     else:
         with pytest.raises(StartError, match=sentence):
             asyncio.run(main())
+
+
+def test_once_does_not_call_an_input_empty_that_it_could_not_read(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(site, "a", b"a")
+    real, looks = listing.list_input, []
+
+    def fails_first(*arguments: Any, **more: Any) -> Any:
+        looks.append(1)
+        if len(looks) == 1:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(sight, "list_input", fails_first)
+
+    async def main() -> int:
+        return await service.serve(site.settings(), asyncio.Event(), once=True)
+
+    assert asyncio.run(main()) == 1
+    assert names(site, "in") == {"a"}
 
 
 def test_folders_that_are_links_in_a_circle_are_one_sentence(site: Site) -> None:

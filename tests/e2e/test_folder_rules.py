@@ -93,6 +93,7 @@ def test_a_link_in_the_output_is_not_followed(site: Site, started: Keep) -> None
     assert program.output().count("is a link or a file") == 1
 
 
+@pytest.mark.long
 def test_a_folder_of_the_input_that_becomes_a_link_shows_nothing(
     kata: Emulator, site: Site, started: Keep
 ) -> None:
@@ -108,6 +109,7 @@ def test_a_folder_of_the_input_that_becomes_a_link_shows_nothing(
     assert (secret / "a").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["x" * 255, "ы" * 127])
 def test_the_longest_names_end_in_quarantine_with_a_note(
     site: Site, started: Keep, name: str
@@ -137,6 +139,7 @@ def test_temporary_names_wait_for_their_rename(kata: Emulator, site: Site, start
     assert kata.memory.calls["submit"] == 2
 
 
+@pytest.mark.long
 def test_other_temporary_names_by_configuration(site: Site, started: Keep) -> None:
     site.folder["ignore"] = ["*.tmp"]
     drop(site, "a.part", b"a")
@@ -168,6 +171,7 @@ def test_a_name_that_is_taken_in_output(
     assert Path(record["context"]["moved_to"]).read_bytes() == b"new"
 
 
+@pytest.mark.long
 def test_two_threats_of_one_name_are_both_kept(site: Site, started: Keep) -> None:
     started(site.start_watch())
     places = Places.of(site)
@@ -196,6 +200,7 @@ def test_what_is_known_of_a_quarantined_file_lies_beside_it(site: Site, started:
     assert stat.S_IMODE(beside.stat().st_mode) == 0o600
 
 
+@pytest.mark.long
 def test_a_file_that_looks_like_a_note_is_not_taken_for_one(site: Site, started: Keep) -> None:
     forged = b'#kata state=detect\n{"file": "evil.com", "path": "../../etc/passwd"}'
     drop(site, "evil.com", EICAR)
@@ -210,7 +215,9 @@ def test_a_file_that_looks_like_a_note_is_not_taken_for_one(site: Site, started:
 # -- what others do meanwhile ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("place", ["in", "out", "quarantine"])
+@pytest.mark.parametrize(
+    "place", ["out", *(pytest.param(each, marks=pytest.mark.long) for each in ("in", "quarantine"))]
+)
 def test_a_folder_that_is_exchanged_for_a_link_leads_nobody_elsewhere(
     kata: Emulator, site: Site, started: Keep, place: str
 ) -> None:
@@ -276,6 +283,7 @@ def test_a_delivery_before_a_crash_is_known_again_though_its_name_is_taken(
     assert not (site.directory / "in" / "evil (2).txt").exists()
 
 
+@pytest.mark.long
 def test_the_draft_of_a_crash_is_removed(site: Site, started: Keep) -> None:
     left_by_a_crash(site, started, "a", b"a")
     owner = (site.directory / "spool" / "test.folder.0.owner").read_text()
@@ -319,6 +327,7 @@ def test_a_file_that_is_excluded_by_content_is_put_back_and_recorded_once(
     assert kata.memory.calls["submit"] == 1
 
 
+@pytest.mark.long
 def test_a_limit_that_is_raised_takes_up_what_was_left(site: Site, started: Keep) -> None:
     site.changes = {"kata": {"max_object_size": "1KiB"}}
     drop(site, "big", b"x" * 2000)
@@ -331,6 +340,7 @@ def test_a_limit_that_is_raised_takes_up_what_was_left(site: Site, started: Keep
     Places.of(site).wait_empty()
 
 
+@pytest.mark.long
 def test_an_input_that_is_empty_by_mistake_forgets_nothing(site: Site, started: Keep) -> None:
     site.changes = {"kata": {"max_object_size": "1KiB"}}
     path = drop(site, "big", b"x" * 2000)
@@ -378,6 +388,7 @@ def test_a_backlog_in_one_folder_does_not_starve_another(
     assert len(site.records()) < 150, "it waited for the backlog"
 
 
+@pytest.mark.long
 def test_each_folder_has_its_own_rules(site: Site, started: Keep) -> None:
     second = second_folder(site, recursive=True, ignore=[], on_conflict="rename")
     site.changes = {"folders": [site.folder, second]}
@@ -434,6 +445,7 @@ def test_once_deals_with_what_is_there_and_ends(site: Site) -> None:
     check_ends(Places.of(site), site.records(), contents)
 
 
+@pytest.mark.long
 def test_once_in_an_empty_folder(site: Site) -> None:
     assert once(site).process.returncode == 0
     assert site.records() == []
@@ -471,6 +483,9 @@ def test_a_hint_makes_a_slow_clock_quicker(site: Site, started: Keep) -> None:
     site.folder["rescan"] = "1h"
     program = started(site.start_watch())
     wait_until(lambda: "KATA takes files" in program.output(), "it is at work")
-    time.sleep(1)  # its first look is over
-    drop(site, "a", b"a")
-    wait_until((site.directory / "out" / "a").exists, "it did not wait an hour")
+    out, number = site.directory / "out", 0
+    while not list(out.iterdir()) and number < 20:
+        number += 1
+        drop(site, f"{number}", b"a")  # the first ones may come before somebody listens
+        time.sleep(1)
+    assert list(out.iterdir()), "it waited for its clock"

@@ -206,6 +206,7 @@ def test_two_installations_on_one_machine_do_not_collide(
     assert kata.memory.calls["submit"] == 2
 
 
+@pytest.mark.long
 def test_an_upper_case_id_is_sent_in_lower_case(
     kata: Emulator, kds: KdsSite, started: Keep
 ) -> None:
@@ -251,6 +252,7 @@ def test_a_log_that_cannot_be_written_is_one_sentence(kds: KdsSite) -> None:
     refused(kds, f"{kds.log}: Is a directory; name another log with --log.")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("option", ["--state", "--records"])
 def test_a_place_that_cannot_be_made_is_one_sentence(kds: KdsSite, option: str) -> None:
     refused(kds, f"/proc/kds: No such file or directory; name another with {option}.",

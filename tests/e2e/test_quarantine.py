@@ -319,6 +319,7 @@ def test_a_person_is_asked_and_told_what_it_is(site: Site, verb: str) -> None:
     assert site.records()[-1]["threat"] == "EICAR-Test-File"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("verb", ["release", "delete"])
 def test_where_nobody_can_be_asked_nothing_is_done(site: Site, verb: str) -> None:
     plant(site, {"a.com": EICAR})
@@ -328,6 +329,7 @@ def test_where_nobody_can_be_asked_nothing_is_done(site: Site, verb: str) -> Non
     assert files_in(site, "quarantine") == pair("a.com")
 
 
+@pytest.mark.long
 def test_what_is_not_what_was_quarantined_is_not_released(site: Site) -> None:
     plant(site, {"a": BAD})
     (site.directory / "quarantine" / "a").write_bytes(b"#kata state=other\n")
@@ -340,6 +342,7 @@ def test_what_is_not_what_was_quarantined_is_not_released(site: Site) -> None:
     assert site.records() == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -367,6 +370,7 @@ def test_a_forged_note_leads_nowhere(
     assert site.records() == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
@@ -388,6 +392,7 @@ def test_a_taken_name_goes_by_the_folders_rule(
     assert site.records()[-1]["context"]["moved_to"] == str(out / ours)
 
 
+@pytest.mark.long
 def test_an_output_that_takes_nothing_leaves_all_as_it_was(site: Site) -> None:
     plant(site, {"a": BAD})
     (site.directory / "out" / "a").mkdir()
@@ -413,6 +418,7 @@ Custody.take = wait
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("verb", ["release", "delete"])
 def test_of_two_at_once_one_succeeds(site: Site, tmp_path: Path, verb: str) -> None:
     plant(site, {"a.com": EICAR})
@@ -755,6 +761,7 @@ def test_a_shared_quarantine_returns_each_file_to_its_own_folder(site: Site, sta
     assert files_in(site, "out") == set()
 
 
+@pytest.mark.long
 def test_a_quarantine_that_is_away_is_one_sentence(kata: Emulator, site: Site) -> None:
     del kata
     (site.directory / "quarantine").rmdir()

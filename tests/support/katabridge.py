@@ -56,7 +56,9 @@ class Site:
     def config(self) -> Path:
         """The configuration file, written anew at each look."""
         path = self.directory / "katabridge.yaml"
-        path.write_text(yaml.safe_dump(deep_merge(self._base(), self.changes)))
+        draft = path.with_suffix(".new")  # a program that starts just now reads it whole
+        draft.write_text(yaml.safe_dump(deep_merge(self._base(), self.changes)))
+        draft.replace(path)
         return path
 
     def settings(self) -> Settings:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,20 @@ def test_a_folder_that_somebody_puts_in_its_place_is_refused(machine: Path) -> N
         place.check()
     (machine / "aside").rename(share)
     place.check()
+
+
+def test_several_threads_may_look_first(machine: Path) -> None:
+    for _ in range(50):
+        place = SamePlace(machine / "share")
+        together = threading.Barrier(8)
+
+        def look(place: SamePlace = place, together: threading.Barrier = together) -> None:
+            together.wait()
+            place.check()
+
+        with ThreadPoolExecutor(8) as threads:
+            for done in [threads.submit(look) for _ in range(8)]:
+                done.result()
 
 
 def test_a_link_that_somebody_puts_in_its_place_leads_nobody_elsewhere(machine: Path) -> None:
