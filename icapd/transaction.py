@@ -104,7 +104,7 @@ class Transaction:
         await self._conclude(taken, writer)
 
     async def _judge(self, item: Item) -> Outcome:
-        hold = self._service.settings.hold
+        hold = self._service.settings.hold_seconds
         known = self._core.known(self._case, item)
         return known or await self._core.judge(self._case, item, wait=hold)
 

@@ -40,12 +40,16 @@ from bridge.core.model import (
 from bridge.core.opening import InstanceTakenError, StartError, open_verdicts
 from bridge.core.printable import printable
 from bridge.core.settings import (
+    ContentSettings,
     FolderSettings,
     IcapSettings,
     IcapTimes,
     IcapTlsSettings,
+    PageSettings,
     ServiceSettings,
     Settings,
+    TrickleSettings,
+    VisitSettings,
 )
 from bridge.core.spool import Spool
 from bridge.core.units import (
@@ -73,6 +77,7 @@ __all__ = [
     "CallResult",
     "Case",
     "ConfigError",
+    "ContentSettings",
     "Core",
     "Decision",
     "Door",
@@ -91,6 +96,7 @@ __all__ = [
     "Origin",
     "Outcome",
     "OutcomeKind",
+    "PageSettings",
     "ServerCertificate",
     "ServiceSettings",
     "Settings",
@@ -99,8 +105,10 @@ __all__ = [
     "SpoolError",
     "StartError",
     "StoreError",
+    "TrickleSettings",
     "TrustError",
     "Verdict",
+    "VisitSettings",
     "allow_hash",
     "certificate_expiry",
     "checked_hash",

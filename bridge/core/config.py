@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from bridge.core.settings import NOT_YET, Settings
+from bridge.core.settings import Settings
 
 DEFAULT_PATH = Path("/etc/katabridge/katabridge.yaml")
 ENVIRONMENT = "KATABRIDGE_CONFIG"
@@ -138,8 +138,6 @@ def _fault(path: Path, lines: _Lines, detail: ErrorDetails) -> tuple[int, str]:
 
 
 def _unknown(location: Location) -> str:
-    if _dotted(location) in NOT_YET:
-        return "this version does not act on this key yet; take it out."
     known = _keys_beside(location)
     close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.6)
     if close:

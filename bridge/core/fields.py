@@ -29,6 +29,14 @@ def _readable_file(path: Path) -> Path:
         raise ValueError(f"cannot read {path}: {error.strerror}") from None
 
 
+def _readable_directory(path: Path) -> Path:
+    try:
+        next(path.iterdir(), None)
+    except OSError as error:
+        raise ValueError(f"cannot read the folder {path}: {error.strerror}") from None
+    return path
+
+
 def _network(value: object) -> IPv4Network | IPv6Network:
     try:
         return ip_network(str(value))
@@ -99,6 +107,7 @@ Size = Annotated[int, BeforeValidator(parse_size)]
 ListenAddress = Annotated[Address, BeforeValidator(parse_address)]
 PathSetting = Annotated[Path, BeforeValidator(_path)]
 FileSetting = Annotated[PathSetting, AfterValidator(_readable_file)]
+DirectorySetting = Annotated[PathSetting, AfterValidator(_readable_directory)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 PolicySetting = dict[OutcomeKind, Decision]

@@ -41,7 +41,7 @@ def test_a_good_file_with_the_shipped_defaults(folder: Path) -> None:
     assert settings.kata.client_cert == folder / "client.pem"
     assert settings.kata.poll_interval == 60
     assert settings.kata.max_object_size == 100 << 20
-    assert settings.icap.services["av/respmod"].hold == 20
+    assert settings.icap.services["av/respmod"].hold_seconds == 20
     assert [str(network) for network in settings.icap.allow_from] == ["127.0.0.0/8", "::1/128"]
     assert settings.verdicts.keep[OutcomeKind.DETECT] == 7 * 86400
 
@@ -87,15 +87,17 @@ WRONG = {
         "icap: {policy: {oversize: skip}}\n", ":7: icap.policy: oversize: skip is for folders"
     ),
     "keep of a failure": ("verdicts: {keep: {error: 1h}}\n", "error is no verdict"),
-    "not built yet, a key": (
-        "notify: {}\n", ":7: notify: this version does not act on this key yet"
+    "no webhook": ("notify: {url: 'hooks.example'}\n", ":7: notify.url: not an address such as"),
+    "no folder of pages": (
+        "icap: {pages: {dir: nowhere}}\n",
+        ":7: icap.pages.dir: cannot read the folder {folder}/nowhere: No such file or directory.",
     ),
     "not built yet, a value": (
         "icap: {workers: 4}\n", ":7: icap.workers: 4 is not built yet; this version takes 1 only"
     ),
-    "not built yet, a mode": (
-        "icap:\n  services:\n    a: {method: REQMOD, mode: monitor}\n",
-        ":9: icap.services.a.mode: 'monitor' is not built yet; this version takes advanced only.",
+    "a mode that is none": (
+        "icap:\n  services:\n    a: {method: REQMOD, mode: lenient}\n",
+        ":9: icap.services.a.mode: Input should be 'monitor', 'standard' or 'advanced'.",
     ),
     "a store that is none": (
         "verdicts: {store: 'mysql://u:secret@x'}\n", ":7: verdicts.store: must be sqlite:///PATH, "

@@ -7,19 +7,23 @@ A value that belongs to katabridge but that this version does not act on yet is 
 
 from bridge.core.settings.folders import FolderSettings
 from bridge.core.settings.icap import (
+    ContentSettings,
     IcapLimits,
     IcapSettings,
     IcapTimes,
     IcapTlsSettings,
+    PageSettings,
     ServiceSettings,
+    TrickleSettings,
+    VisitSettings,
 )
 from bridge.core.settings.kata import KataSettings, SubmitSettings
-from bridge.core.settings.logs import LogSettings, StatusSettings, SyslogSettings
+from bridge.core.settings.logs import LogSettings, NotifySettings, StatusSettings, SyslogSettings
 from bridge.core.settings.stores import SpoolSettings, VerdictSettings
-from bridge.core.settings.whole import NOT_YET, Settings
+from bridge.core.settings.whole import Settings
 
 __all__ = [
-    "NOT_YET",
+    "ContentSettings",
     "FolderSettings",
     "IcapLimits",
     "IcapSettings",
@@ -27,11 +31,15 @@ __all__ = [
     "IcapTlsSettings",
     "KataSettings",
     "LogSettings",
+    "NotifySettings",
+    "PageSettings",
     "ServiceSettings",
     "Settings",
     "SpoolSettings",
     "StatusSettings",
     "SubmitSettings",
     "SyslogSettings",
+    "TrickleSettings",
     "VerdictSettings",
+    "VisitSettings",
 ]

@@ -19,6 +19,7 @@ from pydantic import (
 from bridge.core.fields import (
     CertificateFile,
     Count,
+    DirectorySetting,
     Duration,
     FileSetting,
     ListenAddress,
@@ -37,19 +38,27 @@ from bridge.core.settings.section import Section
 from bridge.core.units import Address
 
 _EXTENSION = re.compile(r"[A-Za-z0-9_-]{1,20}")
+_LANGUAGE = r"^[a-z]{2,3}$"
+_LOG_MODES = {"monitor": Mode.MONITOR, "standard": Mode.STANDARD, "advanced": Mode.ADVANCED}
+_HOLD = {"monitor": 0.0, "standard": 5.0, "advanced": 20.0}
 
 
 class ServiceSettings(Section):
     """One ICAP service."""
 
     method: Literal["REQMOD", "RESPMOD"]
-    mode: Annotated[Literal["advanced"], BeforeValidator(only("advanced"))] = "advanced"
-    hold: Duration = 20
+    mode: Literal["monitor", "standard", "advanced"] = "advanced"
+    hold: Duration | None = None
 
     @property
     def log_mode(self) -> Mode:
         """The mode under its name in the log."""
-        return {"advanced": Mode.ADVANCED}[self.mode]
+        return _LOG_MODES[self.mode]
+
+    @property
+    def hold_seconds(self) -> float:
+        """How long a body without a verdict is held once it is here."""
+        return _HOLD[self.mode] if self.hold is None else self.hold
 
 
 class IcapLimits(Section):
@@ -116,6 +125,37 @@ class TransferSettings(Section):
         return self
 
 
+class TrickleSettings(Section):
+    """How much of a response is given before its verdict, so that its client goes on waiting."""
+
+    after: Patience = 10
+    every: Patience = 1
+    chunk: Annotated[Size, AfterValidator(between(1, 64 << 10, "1B to 64KiB"))] = 4 << 10
+
+
+class PageSettings(Section):
+    """The pages that users see; `dir` holds templates and texts that go before ours."""
+
+    dir: DirectorySetting | None = None
+    language: Annotated[str, Field(pattern=_LANGUAGE)] = "en"
+    wait_status: Annotated[int, Field(strict=True, ge=200, le=599)] = 503
+    reload: Annotated[Duration, AfterValidator(between(1, 300, "1s to 5m"))] = 5
+
+
+class ContentSettings(Section):
+    """How far a body is unpacked: encodings (decoded size to size), files of a form."""
+
+    max_ratio: Annotated[int, Field(strict=True, ge=2, le=100_000)] = 200
+    max_files: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 500
+
+
+class VisitSettings(Section):
+    """What is remembered of clients that wait for an address, or got a part of something bad."""
+
+    keep: Annotated[Duration, AfterValidator(between(10, 86400, "10s to 1d"))] = 600
+    entries: Annotated[int, Field(strict=True, ge=100, le=1_000_000)] = 10_000
+
+
 class IcapSettings(Section):
     """The ICAP door."""
 
@@ -131,7 +171,12 @@ class IcapSettings(Section):
     transfer: TransferSettings = TransferSettings()
     preview: Annotated[int, Field(strict=True, ge=0, le=1 << 20)] = 4096
     policy: Annotated[PolicySetting, AfterValidator(no_skip)] = {}
-    on_stall: Annotated[Literal["head"], BeforeValidator(only("head"))] = "head"
+    on_stall: Literal["head", "page"] = "head"
+    ranges: Literal["strip", "block", "pass"] = "strip"
+    trickle: TrickleSettings = TrickleSettings()
+    pages: PageSettings = PageSettings()
+    contents: ContentSettings = ContentSettings()
+    visits: VisitSettings = VisitSettings()
     services: Annotated[dict[str, ServiceSettings], Field(min_length=1)] = {
         "av/reqmod": ServiceSettings(method="REQMOD"),
         "av/respmod": ServiceSettings(method="RESPMOD"),

@@ -1,9 +1,10 @@
-"""Sections `logs` and `status`: what is said, and to whom."""
+"""Sections `logs`, `notify` and `status`: what is said, and to whom."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
@@ -42,6 +43,25 @@ class LogSettings(Section):
     keep: Annotated[Duration, AfterValidator(at_least(86400, "1d"))] = 90 * 86400
     urls: Literal["full", "no_query"] = "full"
     syslog: SyslogSettings | None = None
+
+
+def _webhook_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not value.isprintable() or " " in value:
+        raise ValueError("not an address such as https://hooks.example/katabridge")
+    return value
+
+
+class NotifySettings(Section):
+    """A webhook that is told of blocks and of late detections."""
+
+    url: Annotated[str, AfterValidator(_webhook_url)]
+    ca: CertificateFile | None = None
+    queue: Annotated[Size, AfterValidator(at_least(1 << 20, "1MiB"))] = 16 << 20
 
 
 class StatusSettings(Section):

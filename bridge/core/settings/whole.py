@@ -12,7 +12,7 @@ from bridge.core.fields import PathSetting, PolicySetting
 from bridge.core.settings.folders import FolderSettings, check_own_places, check_together
 from bridge.core.settings.icap import IcapSettings
 from bridge.core.settings.kata import KataSettings, SubmitSettings
-from bridge.core.settings.logs import LogSettings, StatusSettings
+from bridge.core.settings.logs import LogSettings, NotifySettings, StatusSettings
 from bridge.core.settings.policy import no_skip
 from bridge.core.settings.section import Section
 from bridge.core.settings.stores import SpoolSettings, VerdictSettings
@@ -40,6 +40,7 @@ class Settings(Section):
     icap: IcapSettings = IcapSettings()
     folders: Annotated[list[FolderSettings], AfterValidator(check_together)] = []
     logs: LogSettings = LogSettings()
+    notify: NotifySettings | None = None
     status: StatusSettings = StatusSettings()
 
     @model_validator(mode="after")
@@ -51,11 +52,3 @@ class Settings(Section):
         check_own_places(self.folders, own)
         return self
 
-
-# Keys of the design that this version refuses, because nothing would act on them.
-NOT_YET = frozenset(
-    {
-        "icap.trickle",
-        "notify",
-    }
-)
