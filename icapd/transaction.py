@@ -15,6 +15,7 @@ from bridge.core import (
     Origin,
     Outcome,
     OutcomeKind,
+    PageSettings,
     Source,
     unavailable,
 )
@@ -23,7 +24,7 @@ from icapd.channel import Channel
 from icapd.context import client_ip, log_url, object_name, sure_name, user_name
 from icapd.edits import NOT_CACHED, Edit, pass_edit
 from icapd.intake import Intake, Taken
-from icapd.pages import make_page
+from icapd.pages import Facts, Page, Pages, Reader
 from icapd.peer import Disconnected, Expired
 from icapd.protocol import HttpHead, ProtocolError, Request, RequestState
 from icapd.relay import give_back
@@ -32,6 +33,7 @@ from icapd.service import Service, Services
 _log = logging.getLogger(__name__)
 
 _NO_BODY_STATUS = (204, 205, 304)
+_PAGES = Pages(PageSettings())
 
 
 class Transaction:
@@ -125,7 +127,22 @@ class Transaction:
             self._channel.abort()
             raise Disconnected
         else:
-            self._answer.page(make_page(case, taken.item, outcome, decision))
+            self._answer.page(self._page(taken.item, outcome, decision))
+
+    def _page(self, item: Item | None, outcome: Outcome, decision: Decision) -> Page:
+        """The page for a case that is not passed."""
+        facts = Facts(
+            self._case.id,
+            self._case.name,
+            item.size if item else None,
+            item.sha256 if item else None,
+            outcome.kind,
+            outcome.threat,
+            outcome.detail or "",
+            self._request.method == "REQMOD",
+        )
+        make = _PAGES.later if decision is Decision.HOLD else _PAGES.block
+        return make(Reader.of(self._http_request), facts)
 
     async def _give_back(self, taken: Taken, writer: BodyWriter) -> None:
         """The message as it came, or with an edited head: 204 or 206 where legal, else whole."""
@@ -191,7 +208,7 @@ class Transaction:
         if self._answer.begun:
             self._channel.abort()
             raise Disconnected
-        self._answer.page(make_page(self._case, None, outcome, Decision.BLOCK))
+        self._answer.page(self._page(None, outcome, Decision.BLOCK))
 
     def _body_withheld(self) -> bool:
         """Whether the head announces a body that the proxy did not send (UserGate's default)."""

@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core import Case, Decision, Door, Mode, Outcome, OutcomeKind, Source
 from icapd.context import client_ip, log_url, object_name, user_name
-from icapd.pages import make_page
 from icapd.protocol import Encapsulated, HttpHead, Request
 
 
@@ -120,43 +118,3 @@ def test_urls_for_the_log() -> None:
     assert log_url("http://u:secret@h/p?q=1#f", True) == "http://h/p?q=1"
     assert log_url("http://h/p?q=1", False) == "http://h/p"
     assert log_url("http://[bad", True) == "http://[bad"
-
-
-BAD = Outcome(OutcomeKind.DETECT, Source.KATA, threat='x";\r\n<b>')
-
-
-def test_a_block_page_names_reason_and_case_and_escapes_the_rest() -> None:
-    case = Case(Door.ICAP, Mode.ADVANCED, "<script>alert(1)</script>", {})
-    page = make_page(case, None, BAD, Decision.BLOCK)
-    text = page.body.decode()
-    assert HttpHead(page.head).status == 403
-    assert HttpHead(page.head).content_length == len(page.body)
-    assert "Kaspersky KATA found a threat" in text
-    assert case.id in text
-    assert "<script>" not in text
-    assert "<b>" not in text
-
-
-def test_what_clients_act_on() -> None:
-    case = Case(Door.ICAP, Mode.ADVANCED, "a", {})
-    fields = dict(make_page(case, None, BAD, Decision.BLOCK).icap_fields)
-    assert fields["X-Infection-Found"] == 'Type=0; Resolution=2; Threat=x",??<b>;'
-    assert fields["X-Virus-ID"] == 'x",??<b>'
-    assert fields["X-Response-Info"] == "blocked"
-
-
-def test_a_block_without_a_detection_claims_no_virus() -> None:
-    case = Case(Door.ICAP, Mode.ADVANCED, "a", {})
-    error = Outcome(OutcomeKind.ERROR, Source.KATA)
-    fields = dict(make_page(case, None, error, Decision.BLOCK).icap_fields)
-    assert "X-Infection-Found" not in fields
-    assert "X-Virus-ID" not in fields
-
-
-def test_a_held_object_gets_503_with_retry_after() -> None:
-    case = Case(Door.ICAP, Mode.ADVANCED, "a", {})
-    pending = Outcome(OutcomeKind.PENDING, Source.KATA)
-    page = HttpHead(make_page(case, None, pending, Decision.HOLD).head)
-    assert page.status == 503
-    assert page.field("retry-after") == "10"
-    assert page.field("cache-control") == "no-store"

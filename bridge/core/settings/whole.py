@@ -51,4 +51,3 @@ class Settings(Section):
             own["verdicts.store"] = Path(path).parent
         check_own_places(self.folders, own)
         return self
-
