@@ -150,9 +150,11 @@ class Pages:
 
     def _problem(self, language: str, facts: Facts, status: int, retry: int | None) -> Problem:
         texts = self._languages[language]
-        sentence = texts["reasons"][facts.kind.value if retry is None else "pending"]
-        if facts.is_upload:
-            sentence = f"{sentence} {texts['upload']['not_sent']}"
+        if retry is not None:
+            sentence = texts["upload" if facts.is_upload else "reasons"]["pending"]
+        else:
+            more_words = [texts["upload"]["not_sent"]] if facts.is_upload else []
+            sentence = " ".join([texts["reasons"][facts.kind.value], *more_words])
         more: dict[str, str | int | None] = {
             "case": printable(facts.case),
             "outcome": facts.kind.value,

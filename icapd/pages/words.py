@@ -23,8 +23,8 @@ def size_words(size: int, units: dict[str, str]) -> str:
     value, step = float(size), 0
     while step < len(names) - 1 and round(value, 1) >= _STEP:
         value, step = value / _STEP, step + 1
-    digits = 1 if step and value < 100 else 0
-    return f"{value:.{digits}f}\u00a0{names[step]}".replace(".", units["decimal"], 1)
+    number = f"{value:.1f}" if value < 100 else f"{value:.0f}"
+    return f"{number.removesuffix('.0').replace('.', units['decimal'])}\u00a0{names[step]}"
 
 
 def time_words(seconds: float, units: dict[str, str]) -> str:
