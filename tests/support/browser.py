@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 import signal
@@ -116,9 +115,14 @@ class Browser:
         return [str(entry["message"]) for entry in entries]
 
     def screenshot(self, path: Path) -> None:
-        """A PNG of the window."""
-        taken = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
-        path.write_bytes(base64.b64decode(taken["data"]))
+        """A PNG of the window. Chromium has none at hand just after a page was replaced."""
+        wait_until(lambda: self._screenshot(path), "a screenshot is taken")
+
+    def _screenshot(self, path: Path) -> bool:
+        try:
+            return bool(self.driver.save_screenshot(str(path)))
+        except WebDriverException:
+            return False
 
     def _dress(self) -> None:
         width, height = self._size
