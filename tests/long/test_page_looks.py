@@ -157,7 +157,13 @@ def test_a_wait_page_reloads_itself_until_the_download_begins(
         browser.get(server.url)
         assert browser.wait_for_download("report.bin") == b"done"
         assert server.asked == 3
-        assert "You can close this page" in browser.text()
+        assert "You can close this page then" in browser.text()
+        browser.run("document.getAnimations().forEach(one => { one.currentTime = 60_000 })")
+        browser.screenshot(tmp_path / "begun.png")
+        assert "If your download has begun" in browser.text()
+        assert "You need not do anything" not in browser.text()
+        visible = "return getComputedStyle(document.querySelector('.bar')).visibility"
+        assert browser.run(visible) == "hidden"
 
 
 @pytest.mark.parametrize("how", Ending)

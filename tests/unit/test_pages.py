@@ -379,6 +379,18 @@ def test_a_new_language_falls_back_to_english(tmp_path: Path) -> None:
     assert b"Kaspersky KATA found a threat" in page.body
 
 
+@pytest.mark.parametrize("wants", Wants)
+def test_a_lone_surrogate_in_an_own_text_breaks_no_encoding(tmp_path: Path, wants: Wants) -> None:
+    pages = own(tmp_path, {"texts/en.yaml": 'reasons: {error: "odd \\ud800 sign"}\n'})
+    page = pages.block(replace(EN, wants=wants), NOTHING)
+    assert b"odd ? sign" in page.body
+    assert head_of(page).content_length == len(page.body)
+
+
+def test_an_empty_own_page_is_framed_as_such(tmp_path: Path) -> None:
+    assert head_of(own(tmp_path, {"block.html": ""}).block(EN, DETECT)).content_length == 0
+
+
 @pytest.mark.parametrize("empty", ["", "# nothing yet\n"])
 def test_an_empty_file_of_texts_changes_nothing(tmp_path: Path, empty: str) -> None:
     pages = own(tmp_path, {"texts/ru.yaml": empty})

@@ -101,6 +101,7 @@ def test_a_navigation(fields: list[str]) -> None:
         "Sec-Fetch-Dest: embed",
         "Purpose: prefetch",
         "Sec-Purpose: prefetch;prerender",
+        "Sec-Purpose: prerender",
         "X-Moz: prefetch",
         "X-Purpose: preview",
         "Range: bytes=0-1",
