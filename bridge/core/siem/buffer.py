@@ -8,7 +8,7 @@ import time
 from collections import deque
 from itertools import islice
 
-from bridge.core.siem.queue import Batch, DiskQueue, QueueError
+from bridge.core.siem.queue import BATCH_LINES, Batch, DiskQueue, QueueError
 
 _log = logging.getLogger(__name__)
 
@@ -27,9 +27,10 @@ class LineBuffer:
     takes a batch gives it back by `done` or `failed`.
     """
 
-    def __init__(self, queue: DiskQueue) -> None:
-        """Touches no disk."""
+    def __init__(self, queue: DiskQueue, receiver: str = "syslog collector") -> None:
+        """`receiver`: who gets the lines, for messages. Touches no disk."""
         self._queue = queue
+        self._receiver = receiver
         self._changed = threading.Condition()
         self._changes = 0
         self._memory: deque[tuple[int, bytes]] = deque()
@@ -112,21 +113,23 @@ class LineBuffer:
             recovered, self._failing = self._failing, False
             self._notify()
         if recovered:
-            _log.warning("the syslog queue in %s can be written again", self._queue.directory)
+            _log.warning(
+                "the %s queue in %s can be written again", self._queue.name, self._queue.directory
+            )
 
     def _disk_failed(self, error: QueueError) -> None:
         with self._changed:
             said, self._failing = self._failing or self._stopped, True
         if not said:
             _log.error(
-                "the syslog queue in %s cannot be used: %s; at most %d lines wait in memory",
-                *(self._queue.directory, error, _MEMORY_LINES),
+                "the %s queue in %s cannot be used: %s; at most %d lines wait in memory",
+                *(self._queue.name, self._queue.directory, error, _MEMORY_LINES),
             )
 
-    # -- to the collector --------------------------------------------------------------------------
+    # -- to the receiver ---------------------------------------------------------------------------
 
-    def take(self, seconds: float) -> Batch | None:
-        """The oldest lines, waiting for some.
+    def take(self, seconds: float, limit: int = BATCH_LINES) -> Batch | None:
+        """The oldest lines, `limit` at most, waiting for some.
 
         None after `seconds`, or after the stop once nothing is left.
         """
@@ -135,7 +138,7 @@ class LineBuffer:
             with self._changed:
                 # before the look at the disk: what is stored after it is a change
                 seen, over = self._changes, self._stopped and not self._memory
-            batch = self._find()
+            batch = self._find(limit)
             if batch is not None or over or not self._wait_for_change(seen, end):
                 return batch
 
@@ -157,7 +160,7 @@ class LineBuffer:
             except QueueError as error:
                 self._disk_failed(error)
         if self._dropped_now and not self.waiting:
-            _log.warning("%d lines for the syslog collector were dropped", self._dropped_now)
+            _log.warning("%d lines for the %s were dropped", self._dropped_now, self._receiver)
             self._dropped_now = 0
 
     def failed(self, batch: Batch) -> None:
@@ -167,21 +170,21 @@ class LineBuffer:
                 self._lent = False
                 self._notify()
 
-    def _find(self) -> Batch | None:
+    def _find(self, limit: int) -> Batch | None:
         try:
-            batch = self._queue.peek()
+            batch = self._queue.peek(limit)
         except QueueError as error:
             self._disk_failed(error)
             batch = None
-        return batch or self._lend()
+        return batch or self._lend(limit)
 
-    def _lend(self) -> Batch | None:
+    def _lend(self, limit: int) -> Batch | None:
         """Lines from memory, where the disk takes none: they are not stored meanwhile."""
         with self._changed:
             if not self._failing or self._storing or not self._memory:
                 return None
             self._lent = True
-            lines = list(islice(self._memory, _STORE_LINES))
+            lines = list(islice(self._memory, limit))
         return Batch([line for _, line in lines], lines[-1][0], _MEMORY)
 
     # -- under the lock ----------------------------------------------------------------------------
@@ -210,6 +213,6 @@ class LineBuffer:
             self._dropped_now += dropped
         if first:
             _log.error(
-                "the syslog queue in %s is full; the oldest lines are dropped",
-                self._queue.directory,
+                "the %s queue in %s is full; the oldest lines are dropped",
+                *(self._queue.name, self._queue.directory),
             )

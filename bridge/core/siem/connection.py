@@ -52,14 +52,15 @@ def connect(target: SyslogTarget, ca_file: Path | None) -> Connection:
     try:
         _notice_dead_peers(sock)
         if target.scheme == "tls":
-            sock = _tls_context(ca_file).wrap_socket(sock, server_hostname=target.host)
+            sock = tls_context(ca_file).wrap_socket(sock, server_hostname=target.host)
     except BaseException:
         sock.close()
         raise
     return _Stream(sock)
 
 
-def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """TLS 1.2 or later, by a CA in `ca_file` or of the system; OSError says what the file lacks."""
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except ssl.SSLError:

@@ -20,6 +20,8 @@ from bridge.core.transactions import transaction
 
 _log = logging.getLogger(__name__)
 
+BATCH_LINES = 500
+
 _FILE = "queue.db"
 _DAMAGED = "queue.db.damaged"  # one at most: the next one replaces it
 _SCHEMA = (
@@ -28,7 +30,6 @@ _SCHEMA = (
 _PAGE = 4096
 _SPARE_PAGES = 256  # of an empty queue, before its file is made smaller
 _BUSY_SECONDS = 1.0
-_BATCH_LINES = 500
 _BATCH_BYTES = 1 << 20
 # SQLITE_ERROR: a table of ours is missing or different
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
@@ -62,9 +63,11 @@ class DiskQueue:
     and the next call tries again.
     """
 
-    def __init__(self, directory: Path, max_bytes: int) -> None:
-        """`max_bytes`: of the file, without a journal of up to 4 MiB. Touches no disk."""
+    def __init__(self, directory: Path, max_bytes: int, name: str = "syslog") -> None:
+        """`max_bytes`: of the file, without a journal of up to 4 MiB; `name`: of the queue, for
+        messages. Touches no disk."""
         self.directory = directory
+        self.name = name
         self._max_pages = max(1, max_bytes // _PAGE)
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
@@ -82,9 +85,9 @@ class DiskQueue:
         """Append lines; returns how many of the oldest were dropped to stay within the bound."""
         return self._run(lambda db: self._put(db, lines))
 
-    def peek(self) -> Batch | None:
-        """The oldest lines, 500 and about 1 MiB at most; None where there are none."""
-        return self._run(self._peek)
+    def peek(self, limit: int = BATCH_LINES) -> Batch | None:
+        """The oldest lines, `limit` and about 1 MiB at most; None where there are none."""
+        return self._run(lambda db: self._peek(db, limit))
 
     def remove(self, batch: Batch) -> None:
         """Remove the lines of a batch. Even where this fails, `peek` does not give them again."""
@@ -139,8 +142,8 @@ class DiskQueue:
         except OSError as fault:
             raise QueueError(f"{error}, and it cannot be set aside: {fault.strerror}") from None
         _log.error(
-            "the syslog queue %s is damaged (%s); it is kept as %s, and a new one begins",
-            *(path, error, damaged),
+            "the %s queue %s is damaged (%s); it is kept as %s, and a new one begins",
+            *(self.name, path, error, damaged),
         )
         self._generation += 1
         self._delivered = self._count = 0
@@ -158,10 +161,10 @@ class DiskQueue:
         self._count += len(lines) - done - dropped
         return dropped
 
-    def _peek(self, db: sqlite3.Connection) -> Batch | None:
+    def _peek(self, db: sqlite3.Connection, limit: int) -> Batch | None:
         rows = db.execute(
             "SELECT id, CAST(line AS BLOB) FROM lines WHERE id > ? ORDER BY id LIMIT ?",
-            (self._delivered, _BATCH_LINES),
+            (self._delivered, limit),
         )
         taken: list[tuple[int, bytes]] = []
         size = 0
