@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Self
 
 from bridge.core.alerts import AlertBook
@@ -35,6 +36,7 @@ from bridge.core.model import (
     OutcomeKind,
     Source,
 )
+from bridge.core.notify import Webhook
 from bridge.core.opening import lock_instance, open_verdicts, said
 from bridge.core.policy import Policy, decide, door_policy, lenient
 from bridge.core.posting import Poster
@@ -95,7 +97,9 @@ class Core:
                 _log.warning("the policy of this door passes %s objects", kind)
             self.spool = Spool(settings.spool, self.instance)
             bodies = KeptBodies(self.spool)
-            self._records = Records(settings.logs, settings.spool.dir / f"{self.instance}.syslog")
+            queues, notify = settings.spool.dir / self.instance, settings.notify
+            webhook = Webhook(notify, Path(f"{queues}.notify")) if notify else None
+            self._records = Records(settings.logs, Path(f"{queues}.syslog"), webhook)
             self._journal = Journal(journal)
         self._verdicts = VerdictFront(
             open_verdicts(settings),

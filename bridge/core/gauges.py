@@ -21,3 +21,5 @@ def add_gauges(
     metrics.gauge("log_lines_lost", "Records that no disk took.", lambda: records.dropped)
     metrics.gauge("syslog_lines_waiting", "Lines not delivered.", lambda: records.syslog_waiting)
     metrics.gauge("syslog_lines_lost", "Lines the queue lost.", lambda: records.syslog_dropped)
+    metrics.gauge("notify_waiting", "Records not delivered.", lambda: records.notify_waiting)
+    metrics.gauge("notify_lost", "Records dropped or refused.", lambda: records.notify_lost)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import NamedTuple
 
 from bridge.core.logfiles import open_log
 from bridge.core.model import Case, Decision, Identity, Outcome
+from bridge.core.notify import Webhook
 from bridge.core.rotation import rotated_files, tail_lines
 from bridge.core.settings import LogSettings
 from bridge.core.siem.sink import SyslogSink
@@ -106,14 +108,20 @@ def _is_all(path: Path, size: int) -> bool:
 class Records:
     """Writes records; several processes may share the files."""
 
-    def __init__(self, settings: LogSettings, syslog_queue: Path) -> None:
+    def __init__(
+        self, settings: LogSettings, syslog_queue: Path, webhook: Webhook | None = None
+    ) -> None:
         """Open both files; OSError where that fails.
 
-        `syslog_queue`: a folder of this process's own for lines whose collector is away.
+        `syslog_queue`: a folder of this process's own for lines whose collector is away. `webhook`
+        is told of blocks and late detections; it is started, and closed, here.
         """
         self._history = open_log(settings, HISTORY)
         self._detects = open_log(settings, DETECTS)
         self._sink = SyslogSink(settings.syslog, syslog_queue) if settings.syslog else None
+        self._webhook = webhook
+        if webhook is not None:
+            webhook.start()
 
     def write(self, line: bytes, *, history: bool = True, detection: bool) -> bool:
         """Append a record to where it belongs. Whether the disk has it."""
@@ -123,6 +131,8 @@ class Records:
             self._history.write(line)
         if self._sink is not None and (history or detection):
             self._sink.send(line)
+        if self._webhook is not None and (history or detection):
+            self._webhook.send(line, history=history)
         return not self.waiting
 
     def present(self, case_ids: Collection[str], since: float) -> Present:
@@ -156,6 +166,16 @@ class Records:
         """Lines for the collector that were lost since the start."""
         return self._sink.dropped if self._sink else 0
 
+    @property
+    def notify_waiting(self) -> int:
+        """Records that the webhook has not taken."""
+        return self._webhook.waiting if self._webhook else 0
+
+    @property
+    def notify_lost(self) -> int:
+        """Records for the webhook that were lost since the start."""
+        return self._webhook.lost if self._webhook else 0
+
     def take_waiting(self) -> dict[str, tuple[bytes, bool]]:
         """What the disk has not taken, for somebody else to keep: line, and whether it detects.
 
@@ -176,8 +196,13 @@ class Records:
         self._detects.catch_up()
 
     def close(self) -> None:
-        """Close both files. Blocks: disk, and the collector for two seconds."""
-        if self._sink is not None:
-            self._sink.close()
+        """Close both files. Blocks: disk, and collector and webhook for two seconds."""
+        receivers = [each for each in (self._sink, self._webhook) if each is not None]
+        # each may take its two seconds, at the same time
+        closing = [threading.Thread(target=each.close) for each in receivers]
+        for thread in closing:
+            thread.start()
+        for thread in closing:
+            thread.join()
         self._history.close()
         self._detects.close()
