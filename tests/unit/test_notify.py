@@ -38,6 +38,7 @@ from bridge.core.notify.event import event_of, format_event
 from bridge.core.notify.target import format_request, parse_webhook_url
 from bridge.core.records import Records, format_record
 from bridge.core.settings import LogSettings, NotifySettings
+from bridge.core.siem import buffer as buffer_module
 from bridge.emulator import EICAR, Emulator
 from tests.support.certificates import put_certificate
 from tests.support.hooks import Receiver, status
@@ -172,6 +173,8 @@ def test_records_tell_each_line_once(
     records.write(record("monitored", late=True), detection=True)
     # what a start finds in the journal
     records.write(record("in both logs"), history=False, detection=False)
+    records.write(record("late, in both logs", late=True), history=False, detection=False)
+    records.write(record("in the history"), history=False, detection=True)
     records.write(record("in the detections"), detection=False)
     records.close()
     assert names(receiver) == ["block", "late", "monitored", "in the detections"]
@@ -424,6 +427,50 @@ def test_a_body_that_never_ends_is_no_fault(
     assert said(caplog) == []
 
 
+def test_who_refuses_a_body_before_he_has_read_it_is_heard(start: Start, port: int) -> None:
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        webhook = start()
+        webhook.send(record("x" * 6_000_000), history=True)
+        connection, _ = listener.accept()
+        connection.recv(1000)
+        connection.sendall(b"HTTP/1.1 413 Content Too Large\r\n\r\n")
+        connection.close()
+        delivered(webhook)
+    assert webhook.lost == 1
+
+
+def test_each_address_of_a_name_is_tried(
+    start: Start, receive: Callable[..., Receiver], monkeypatch: pytest.MonkeyPatch, port: int
+) -> None:
+    stream = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
+    found = [(*stream, ("127.0.0.2", port)), (*stream, ("127.0.0.1", port))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    receiver, webhook = receive(), start()
+    send(webhook, 1)
+    delivered(webhook)
+    assert webhook._failures == 0
+    assert names(receiver) == ["1"]
+
+
+def test_a_fault_of_ours_is_said_and_ends_nothing(
+    start: Start,
+    receive: Callable[..., Receiver],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(channel_module, "read_answer", broken)
+    receiver, webhook = receive(), start()
+    send(webhook, 1)
+    wait_until(lambda: "a fault in sending to the webhook" in caplog.text, "it is said")
+    monkeypatch.setattr(channel_module, "read_answer", read_answer)
+    delivered(webhook)
+    assert set(names(receiver)) == {"1"}
+    assert "T0KEN" not in caplog.text
+
+
 def test_a_handshake_that_hangs_ends(
     start: Start,
     port: int,
@@ -535,7 +582,20 @@ def test_without_a_disk_records_wait_in_memory_and_are_delivered(
     wait_until(lambda: "the webhook queue in" in caplog.text, "it is said")
     receiver = receive()
     delivered(webhook)
-    assert list(dict.fromkeys(names(receiver))) == ["0", "1", "2"]
+    assert names(receiver) == ["0", "1", "2"]
+
+
+def test_a_disk_that_can_be_written_again_is_used_while_the_receiver_is_away(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(buffer_module, "_RETRY_SECONDS", 0.05)
+    (tmp_path / "queue").write_text("in the way")
+    webhook = start()
+    send(webhook, 0, 1, 2)
+    wait_until(lambda: "takes no records" in caplog.text, "one was sent from memory")
+    (tmp_path / "queue").unlink()
+    wait_until(lambda: webhook._queue.count == 3, "they are on disk")
+    assert webhook.waiting == 3
 
 
 # -- the core ----------------------------------------------------------------------------------
@@ -587,7 +647,8 @@ def test_a_late_detection_is_told_once_in_each_mode(
 
     with_core(site, work)
     assert {event["event"] for event in receiver.events} == {"late_detection"}
-    assert sorted(event["case"] for event in receiver.events) == [standard.id, monitor.id]
+    cases = sorted(event["case"] for event in receiver.events)
+    assert cases == sorted([standard.id, monitor.id])
     assert receiver.events[0]["context"]["client_ip"] == "10.1.1.1"
 
 

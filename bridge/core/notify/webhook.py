@@ -137,10 +137,10 @@ class Webhook:
             )
 
     def _drop(self, batch: Batch, answer: Answer) -> None:
-        self._buffer.done(batch)
         self._failures = 0
         self._refused += 1
         self._refused_now += 1
+        self._buffer.done(batch)
         if self._refused_now == 1:
             _log.error(
                 "the webhook %s refuses a record: %s; what it refuses is dropped",
