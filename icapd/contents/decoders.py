@@ -21,7 +21,7 @@ class Decoder(Protocol):
     """Decodes one coding."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Decoded pieces of at most 128 KiB, made one at a time; UndecodableError.
+        """Decoded pieces of at most 128 KiB, made one at a time, some empty; UndecodableError.
 
         The iterator must be used up before more is fed.
         """
@@ -50,6 +50,7 @@ class GzipDecoder:
             while part:
                 self._begun = True
                 yield from _inflate(self._member, part)
+                yield b""  # a member that holds nothing is work, too
                 part = self._rest()
 
     def _rest(self) -> bytes:
