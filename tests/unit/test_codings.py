@@ -260,7 +260,7 @@ def gzip_bomb(mebibytes: int) -> bytes:
     return gzip.compress(b"")[:10] + block * mebibytes
 
 
-BOMBS = {
+BOMBS: dict[str, Callable[[], bytes]] = {
     "gzip": lambda: gzip_bomb(10_240),
     "br": lambda: brotli.compress(bytes(64 * MIB), quality=5),
     "zstd": lambda: zstd_bomb(80_000),
