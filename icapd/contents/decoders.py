@@ -88,10 +88,8 @@ class DeflateDecoder:
             if not _is_zlib(self._head):
                 self._stream = zlib.decompressobj(_RAW)
         for at in range(0, len(data), PIECE):
-            if self._stream.eof:
-                raise UndecodableError
             yield from _inflate(self._stream, data[at : at + PIECE])
-            if self._stream.unused_data:
+            if self._stream.unused_data:  # of a later call, too
                 raise UndecodableError
 
     @property
@@ -109,7 +107,7 @@ def _inflate(stream: zlib._Decompress, data: bytes) -> Iterator[bytes]:
     """All that `data` gives, piece by piece, up to the end of the stream."""
     try:
         piece = stream.decompress(data, PIECE)
-        while piece or stream.unconsumed_tail:
+        while piece:
             yield piece
             if stream.eof:
                 return

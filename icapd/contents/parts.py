@@ -72,7 +72,6 @@ class Parts:
         """Let go of all."""
         for writer in self._writers:
             writer.discard()
-        self._writers = []
 
 
 def is_text(data: bytes) -> bool:

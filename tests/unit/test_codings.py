@@ -200,7 +200,7 @@ def test_a_wrong_checksum_of_gzip() -> None:
 def test_members_one_after_another_are_one_body(
     coding: str, encode: Callable[[bytes], bytes], step: int
 ) -> None:
-    parts = [TEXT, b"", b"a", b"", b"", TEXT[::-1]]
+    parts = [TEXT, b"", b"a", b"", b"", bytes(200_000), TEXT[::-1]]
     assert decoded(b"".join(map(encode, parts)), coding, step=step) == b"".join(parts)
     last_cut = b"".join(map(encode, parts))[:-1]
     with pytest.raises(DecodingError, match="ends before"):

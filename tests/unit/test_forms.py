@@ -107,11 +107,19 @@ def test_too_many_parts_are_noticed_before_all_are_read() -> None:
         reader.feed(form(*[part(b"x")] * 5000)[:-50])
 
 
+def test_names_of_files_come_as_utf8_and_as_anything_else() -> None:
+    wire = f"Content-Disposition: {FILE}".replace("a.exe", "имя.exe")
+    heads = [wire.encode() + b"\r\n\r\nx", wire.encode("cp1251") + b"\r\n\r\nx"]
+    found = [head.filename for head, _ in read(form(*heads))]
+    assert found == ["имя.exe", "\ufffd\ufffd\ufffd.exe"]
+
+
 # -- boundary tricks -----------------------------------------------------------------------------
 
 MARK = b"--" + BOUNDARY
 TRICKS = {
     "no closing boundary": form(part(b"x"))[: -len(b"--\r\n")] + b"\r\n",
+    "nearly a closing boundary": form(part(b"x"))[:-3] + b"X",
     "cut within a part": form(part(b"x" * 100))[:150],
     "bytes before": b"preamble\r\n" + form(part(b"x")),
     "a blank before on the line": b" " + form(part(b"x")),
