@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from multipart import (  # type: ignore[import-untyped]
     MultipartError,
     MultipartSegment,
+    ParserError,
     PushMultipartParser,
 )
 
 from icapd.contents.fields import MalformedError, PartHead, part_head
 
 _BLANK = b" \t\r\n"
+_FIELD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*")
 TAIL = 1024  # bytes of blanks that may follow the last boundary
 
 Event = PartHead | bytes | None
@@ -29,6 +33,15 @@ def closing_end(tail: bytes, boundary: bytes) -> int:
     return len(tail) - len(kept)
 
 
+class _Parser(PushMultipartParser):  # type: ignore[misc]
+    """Refuses what the library would strip from the name of a field: others may not."""
+
+    def _on_segment_headerline(self, line: bytes) -> None:
+        if _FIELD.fullmatch(line) is None:
+            raise ParserError("an odd field of a part")
+        super()._on_segment_headerline(line)
+
+
 class FormReader:
     """Reads a form from its first byte to the last of its closing boundary.
 
@@ -37,7 +50,7 @@ class FormReader:
     """
 
     def __init__(self, boundary: bytes, max_parts: int) -> None:
-        self._parser = PushMultipartParser(boundary, header_charset="latin-1", strict=True)
+        self._parser = _Parser(boundary, header_charset="latin-1", strict=True)
         self._mark = b"--" + boundary
         self._max_parts = max_parts
         self._parts = 0

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from bridge.core import Outcome, OutcomeKind
 from icapd.contents.chain import Bound, Chain, DecodingError
+from icapd.contents.fields import MalformedError, PartHead
 from tests.unit.test_contents import (
     FILE,
     FORM,
@@ -28,6 +29,7 @@ from tests.unit.test_contents import (
     response,
     spool_in,
 )
+from tests.unit.test_forms import read
 
 MIB = 1 << 20
 BLOCK = 256 * 1024
@@ -162,8 +164,20 @@ def test_the_files_of_a_form_are_found(files: list[tuple[str, bytes]], memory: i
 BITS = [b"\r\n", b"\n", b"\r", b"--", MARK.encode(), b";", b'"', b"\0", b"filename=", b" "]
 
 
+mutations = st.lists(
+    st.tuples(st.floats(0, 1), st.integers(0, 9), st.sampled_from(BITS)), max_size=3
+)
+
+
+def mutated(data: bytes, changes: list[tuple[float, int, bytes]]) -> bytes:
+    for place, cut, put in changes:
+        at = int(place * len(data))
+        data = data[:at] + put + data[at + cut :]
+    return data
+
+
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 9), st.sampled_from(BITS)), max_size=3))
+@given(mutations)
 def test_the_bad_part_of_a_mutated_form_is_always_judged(
     changes: list[tuple[float, int, bytes]],
 ) -> None:
@@ -171,9 +185,22 @@ def test_the_bad_part_of_a_mutated_form_is_always_judged(
     bad = b"\x7fELF-the-bad-bytes"
     whole = form(part(b"text", 'form-data; name="t"'), part(bad))
     start, _, end = whole.partition(bad)
-    for place, cut, put in changes:
-        at = int(place * len(start))
-        start = start[:at] + put + start[at + cut :]
-    found = answer(start + bad + end, [FORM], 1 << 20, upload=True)
+    found = answer(mutated(start, changes) + bad + end, [FORM], 1 << 20, upload=True)
     assert isinstance(found, list)
     assert any(bad in data for _, data, _ in found)
+
+
+def parts_of(body: bytes, step: int) -> list[tuple[PartHead, bytes]] | None:
+    try:
+        return read(body, step, MARK.encode())
+    except MalformedError:
+        return None
+
+
+@settings(max_examples=400, deadline=None)
+@given(mutations, st.integers(1, 90))
+def test_a_mutated_form_is_read_the_same_however_it_is_cut(
+    changes: list[tuple[float, int, bytes]], step: int
+) -> None:
+    body = mutated(form(part(b"text", 'form-data; name="t"'), part(b"MZ")), changes)
+    assert parts_of(body, step) == parts_of(body, 1 << 20)

@@ -141,6 +141,10 @@ TRICKS = {
     "lf within a head": form(
         part(b"x", "X-A: b\nContent-Type: text/plain", f"Content-Disposition: {FILE}")
     ),
+    "lf before a field": form(b"\n" + part(b"x")),
+    "a blank after a name": form(part(b"x", f"Content-Disposition : {FILE}")),
+    "vt before a field": form(part(b"x", f"Content-Disposition: {FILE}", "\x0bX: y")),
+    "a nul in a field": form(part(b"x", f"Content-Disposition: {FILE}", "X: \0")),
     "no blank line": MARK
     + b"\r\n"
     + f"Content-Disposition: {FILE}".encode()
