@@ -10,6 +10,8 @@ from bridge.core.configedit import EditError, set_value, write_atomically
 from bridge.core.daemon import read_settings, run_daemon, start_log
 from bridge.core.engine import Core
 from bridge.core.flight import oversize, unavailable
+from bridge.core.formats import format_group
+from bridge.core.journal import JournalError
 from bridge.core.kata.client import KataClient
 from bridge.core.kata.enrolment import (
     certificate_expiry,
@@ -35,6 +37,7 @@ from bridge.core.model import (
     Outcome,
     OutcomeKind,
     Source,
+    Stage,
     new_case_id,
 )
 from bridge.core.opening import InstanceTakenError, StartError, open_verdicts
@@ -45,6 +48,7 @@ from bridge.core.settings import (
     IcapSettings,
     IcapTimes,
     IcapTlsSettings,
+    LogSettings,
     PageSettings,
     ServiceSettings,
     Settings,
@@ -52,6 +56,7 @@ from bridge.core.settings import (
     VisitSettings,
 )
 from bridge.core.spool import Spool
+from bridge.core.submitter import PENDING
 from bridge.core.units import (
     Address,
     parse_address,
@@ -68,6 +73,7 @@ from bridge.core.verdicts.admin import show as show_hash
 __all__ = [
     "DEFAULT_PATH",
     "DELETED_BY_HAND",
+    "PENDING",
     "RELEASED_BY_HAND",
     "Address",
     "Answer",
@@ -88,9 +94,11 @@ __all__ = [
     "IcapTlsSettings",
     "InstanceTakenError",
     "Item",
+    "JournalError",
     "KataClient",
     "KnownBytes",
     "LineLog",
+    "LogSettings",
     "Metrics",
     "Mode",
     "Origin",
@@ -103,6 +111,7 @@ __all__ = [
     "Source",
     "Spool",
     "SpoolError",
+    "Stage",
     "StartError",
     "StoreError",
     "TrickleSettings",
@@ -116,6 +125,7 @@ __all__ = [
     "find_config",
     "fingerprint",
     "forget_hash",
+    "format_group",
     "load_config",
     "local_time",
     "make_certificate",

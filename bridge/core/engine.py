@@ -35,6 +35,7 @@ from bridge.core.model import (
     Outcome,
     OutcomeKind,
     Source,
+    Stage,
 )
 from bridge.core.notify import Webhook
 from bridge.core.opening import lock_instance, open_verdicts, said
@@ -118,7 +119,7 @@ class Core:
         self._later = LaterCases(self._journal, bodies, self._ledger, kata.late_window)
         self._scanner = Scanner(kata, self.instance, self._verdicts, self._poster, self._poller)
         self._submitter = Submitter(kata, self._verdicts, self._scanner, self._later)
-        self._later.use(self._judge_in_background, self.decide, self._submitter)
+        self._later.use(self._judge_in_background, self.decide, self._submitter, self.metrics)
         self._finisher = Finisher(
             self._ledger, self._later, self._submitter, namer, self.metrics.count_case
         )
@@ -201,6 +202,14 @@ class Core:
         if excluded is not None or self._sieve.wants_body:
             return excluded
         return self._submitter.known(item)
+
+    async def verdict(self, sha256: str) -> Outcome | None:
+        """The verdict that the store has of some bytes."""
+        return await self._verdicts.get(sha256)
+
+    def stage(self, sha256: str) -> Stage:
+        """How far some bytes are that are judged now."""
+        return self._submitter.stage(sha256)
 
     async def judge(self, case: Case, item: Item, *, wait: float | None = None) -> Outcome:
         """The outcome of an item; `pending` where `wait` seconds pass without one."""

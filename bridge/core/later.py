@@ -7,7 +7,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from bridge.core.body import SpoolError
 from bridge.core.caseform import case_from_text, case_to_text
@@ -24,6 +24,7 @@ from bridge.core.model import (
     OutcomeKind,
     Source,
 )
+from bridge.core.printable import printable
 from bridge.core.submitter import Submitter
 
 _log = logging.getLogger(__name__)
@@ -32,6 +33,18 @@ _FIRST_PAUSE = 5.0
 _MAX_PAUSE = 60.0
 
 Judge = Callable[[Case, Item], Awaitable[Outcome]]
+
+
+class Count(Protocol):
+    """What is counted of cases that end later."""
+
+    def count_case(self, entry: Entry) -> None:
+        """A case has ended."""
+
+    def count_late_detection(self, case: Case) -> None:
+        """A threat was found in what a user has already."""
+
+
 Decide = Callable[[Case, Outcome], Decision]
 
 
@@ -51,10 +64,12 @@ class LaterCases:
         self._judge: Judge
         self._decide: Decide
         self._submitter: Submitter
+        self._count: Count
 
-    def use(self, judge: Judge, decide: Decide, submitter: Submitter) -> None:
-        """The core's own ways to judge in the background and to decide."""
+    def use(self, judge: Judge, decide: Decide, submitter: Submitter, count: Count) -> None:
+        """The core's own ways to judge in the background, to decide and to count."""
         self._judge, self._decide, self._submitter = judge, decide, submitter
+        self._count = count
 
     async def accept(self, case: Case, item: Item) -> None:
         """Take a case over; SpoolError or JournalError where it would not survive a crash."""
@@ -124,13 +139,13 @@ class LaterCases:
 
     async def _tell_detection(self, case: Case, content: Identity, outcome: Outcome) -> None:
         if case.decision is Decision.PASS:
-            _log.error(
-                "LATE DETECTION: case %s (%s) was given to its user before KATA found a threat",
-                case.id,
-                case.name,
-            )
+            self._say_late_detection(case, content, outcome)
         decision = case.decision or Decision.HOLD
         await self._ledger.write_late(Entry(case, content, outcome, decision))
+
+    def _say_late_detection(self, case: Case, content: Identity, outcome: Outcome) -> None:
+        self._count.count_late_detection(case)
+        _log.error("LATE DETECTION: %s", printable(_who_got_what(case, content, outcome)))
 
     async def _run(self, case: Case, item: Item, until: float) -> None:
         try:
@@ -141,7 +156,11 @@ class LaterCases:
                 outcome = Outcome(OutcomeKind.ERROR, Source.RULE, "a fault inside katabridge")
             decision = self._decide(case, outcome)
             case.decision = decision
-            await self._ledger.write_named(Entry(case, item, outcome, decision, late=True))
+            entry = Entry(case, item, outcome, decision, late=True)
+            self._count.count_case(entry)
+            await self._ledger.write_named(entry)
+            if outcome.kind is OutcomeKind.DETECT and decision is Decision.PASS:
+                self._say_late_detection(case, item, outcome)
             self._submitter.recorded(case, outcome)
             await self.drop(case.id)
         finally:
@@ -211,3 +230,15 @@ class LaterCases:
     async def finish_telling(self) -> None:
         """Wait until every late detection that is known is written."""
         await asyncio.gather(*self._tells, return_exceptions=True)
+
+
+def _who_got_what(case: Case, content: Identity, outcome: Outcome) -> str:
+    """A sentence for whoever goes after a threat that is on its way already."""
+    context = case.context
+    user = f" (user {context['user']})" if context.get("user") else ""
+    source = context.get("url") or context.get("path") or "an unknown place"
+    threat = outcome.threat or "a threat"
+    return (
+        f"case {case.id}: {case.name} (sha256 {content.sha256}) from {source} was given to "
+        f"{case.client or 'an unknown client'}{user} before KATA found {threat}"
+    )

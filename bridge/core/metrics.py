@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import start_http_server
 
 from bridge.core.ledger import Entry
+from bridge.core.model import Case, Door
 from bridge.core.opening import StartError
 from bridge.core.units import Address
 
@@ -33,6 +34,14 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self._late = Counter(
+            "katabridge_late_detections",
+            "Threats found after their object was given to a user.",
+            ("door",),
+            registry=self.registry,
+        )
+        for door in Door:
+            self._late.labels(door).inc(0)
         self._requests = Counter(
             "katabridge_kata_requests",
             "Requests to KATA by call and HTTP status (`none`: no answer).",
@@ -45,6 +54,10 @@ class Metrics:
         outcome = entry.outcome
         self._cases.labels(entry.case.door, outcome.kind, outcome.source, entry.decision).inc()
         self._seconds.labels(outcome.source).observe(entry.case.waited_ms / 1000)
+
+    def count_late_detection(self, case: Case) -> None:
+        """A threat was found in what a user has already."""
+        self._late.labels(case.door).inc()
 
     def count_request(self, call: str, status: int | None) -> None:
         """A call to KATA was answered, or (None) was not. From any thread."""

@@ -46,6 +46,14 @@ class Source(StrEnum):
     RULE = "rule"
 
 
+class Stage(StrEnum):
+    """How far a content without a verdict is on its way."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    AT_KATA = "at_kata"
+
+
 # rules: what a person does with a file in quarantine
 RELEASED_BY_HAND = "released by hand"
 DELETED_BY_HAND = "deleted by hand"

@@ -21,6 +21,7 @@ from bridge.core.model import (
     Outcome,
     OutcomeKind,
     Source,
+    Stage,
 )
 from bridge.core.scanner import Scanner
 from bridge.core.settings import KataSettings
@@ -70,6 +71,15 @@ class Submitter:
     def in_flight(self) -> int:
         """Contents that are queued or at KATA."""
         return len(self._flights)
+
+    def stage(self, sha256: str) -> Stage:
+        """How far a content is that has no verdict."""
+        flight = self._flights.get(sha256)
+        if flight is None:
+            return Stage.QUEUED
+        if flight.posting.scan is not None:
+            return Stage.AT_KATA
+        return Stage.SENDING if flight.place is not None and flight.place.let_in else Stage.QUEUED
 
     def known(self, item: Item) -> Outcome | None:
         """What can be said at once, without waiting: a verdict in memory."""

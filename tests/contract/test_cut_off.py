@@ -265,7 +265,7 @@ def test_a_fault_of_ours_ends_a_later_case_in_error(
         async def broken(each: Case, item: Item) -> Outcome:
             raise RuntimeError("planted")
 
-        core._later.use(broken, core.decide, core._submitter)
+        core._later.use(broken, core.decide, core._submitter, core.metrics)
         item = await make_item(core, b"some")
         await core.accept(case(Mode.MONITOR), item)
         item.body.release()

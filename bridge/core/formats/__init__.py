@@ -16,7 +16,7 @@ from bridge.core.formats.names import FORMATS, Format, Group
 from bridge.core.formats.signatures import ACTIVE, PASSIVE, first_signature
 from bridge.core.formats.text import text_format
 
-__all__ = ["FORMATS", "HEAD_BYTES", "Format", "Group", "recognise"]
+__all__ = ["FORMATS", "HEAD_BYTES", "Format", "Group", "format_group", "recognise"]
 
 HEAD_BYTES = 64 << 10  # the first volume descriptor of a disk image stands at 32 KiB
 
@@ -49,6 +49,11 @@ def recognise(head: bytes) -> Format:
     elif group is Group.UNKNOWN:
         name = _carried(head) or name
     return Format(name, FORMATS[name])
+
+
+def format_group(head: bytes) -> Group:
+    """The group of the format of what begins with `head`; see `recognise`."""
+    return recognise(head).group
 
 
 def _name(head: bytes) -> str:
