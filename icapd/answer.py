@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from icapd.channel import Channel
-from icapd.edits import NOT_RESUMABLE, Edit
-from icapd.pages import Page
+from icapd.edits import Edit
+from icapd.pages import OpenPage, Page
 from icapd.protocol import AnswerState, BodyKind, Encapsulated, Request
 
 CLOSE = ("Connection", "close")
@@ -24,7 +24,6 @@ class Answer:
         self._own_fields = fields
         self._host = host
         self._partial = False  # a 206: the client has a copy of the body
-        self.commit_edit = NOT_RESUMABLE
         self.sent_bytes = 0
 
     @property
@@ -48,6 +47,17 @@ class Answer:
         head = icap.send_head(200, self._fields + page.icap_fields, what, page.head)
         self._channel.write(head + icap.send_data(page.body) + icap.send_end())
 
+    def open_page(self, page: OpenPage) -> None:
+        """Begin a page of our own, whose rest follows by `page_bytes` and `end`."""
+        what = Encapsulated(response_head=len(page.head), body=BodyKind.RESPONSE)
+        head = self._channel.icap.send_head(200, self._fields + page.icap_fields, what, page.head)
+        self._channel.write(head)
+        self.page_bytes(page.beginning)
+
+    def page_bytes(self, piece: bytes) -> None:
+        """Some more of a page that was begun."""
+        self._channel.write(self._channel.icap.send_data(piece))
+
     def head(self, edit: Edit | None = None) -> None:
         """Begin to give the message back: ICAP 200, or 206 where the client has a copy."""
         request = self._request
@@ -59,10 +69,6 @@ class Answer:
         self._partial = edit is not None and self._channel.icap.may_206
         status = 206 if self._partial else 200
         self._channel.write(self._channel.icap.send_head(status, self._fields, what, head))
-
-    def commit(self) -> None:
-        """Begin before the verdict: what was given may yet be cut."""
-        self.head(self.commit_edit)
 
     def _parts(self, head: bytes) -> Encapsulated:
         sent = self._request.encapsulated

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bridge.core import OutcomeKind
+from bridge.core import Outcome, OutcomeKind
+from icapd.message import RANGE_FIELDS, Message
 from icapd.protocol import HttpHead, clean_value
 from icapd.protocol.grammar import parse_list
 
@@ -38,10 +39,18 @@ NOT_RESUMABLE = Edit(drop=("ETag", "Last-Modified", "Accept-Ranges"))
 NOT_CACHED = Edit(drop=("Cache-Control", "Expires", "Pragma"), add=(("Cache-Control", "no-store"),))
 
 
-def pass_edit(response: HttpHead, kind: OutcomeKind) -> Edit | None:
-    """The edit of a response that passes with this outcome; None: it goes as it came."""
-    if kind not in UNJUDGED or not response.raw:
+_WHOLE = Edit(drop=RANGE_FIELDS)
+
+
+def passing_edit(message: Message, outcome: Outcome | None, *, strip: bool) -> Edit | None:
+    """The edit of a message that passes with this outcome (None: it had nothing to judge).
+
+    None: it goes as it came. `strip`: who asks for a part is to get the whole, which can be judged.
+    """
+    if not message.is_response:
+        return _WHOLE if strip and message.asks_for_a_range else None
+    if outcome is None or outcome.kind not in UNJUDGED or not message.carrying.raw:
         return None
-    if "no-store" in parse_list(response.joined("cache-control") or ""):
+    if "no-store" in parse_list(message.carrying.joined("cache-control") or ""):
         return None
     return NOT_CACHED

@@ -18,12 +18,10 @@ from bridge.core import (
     oversize,
     unavailable,
 )
-from icapd import stall
-from icapd.answer import Answer
 from icapd.channel import SILENCE, Channel
+from icapd.early import Early
 from icapd.peer import Expired
-from icapd.protocol import BodyEnd, Data, HttpHead, PreviewEnd, Request, RequestState
-from icapd.stall import Gift, StallGuard
+from icapd.protocol import BodyEnd, Data, HttpHead, PreviewEnd, RequestState
 
 _log = logging.getLogger(__name__)
 
@@ -52,37 +50,35 @@ class Intake:
         self,
         core: Core,
         channel: Channel,
-        request: Request,
         carrying: HttpHead,
-        answer: Answer,
         case: Case,
         writer: BodyWriter,
+        early: Early,
     ) -> None:
         """`carrying` is the HTTP head that the body belongs to."""
         self._core = core
         self._channel = channel
-        self._request = request
         self._carrying = carrying
-        self._answer = answer
         self._case = case
         self._writer = writer
+        self._early = early
         self._limit = core.settings.kata.max_object_size
         self._until = channel.time() + channel.times.body_lifetime
-        self._stall = StallGuard()
         self._stopped: Outcome | None = None
         self._spool_failed = False
 
-    async def take(self) -> Taken:
-        """Until the body is whole, or cannot be judged.
+    async def take(self, stopped: Outcome | None) -> Taken:
+        """Until the body is whole, or cannot be judged; `stopped`: why it need not be.
 
         Within the preview nothing is answered: the client would take it for what follows 100.
         """
         icap = self._channel.icap
-        self._stopped = self._core.excluded(self._case)
+        self._stopped = stopped
         if self._stopped is not None and icap.request_state is RequestState.BODY:
             return Taken(outcome=self._stopped)
         while True:
-            event = await self._channel.next_event(self._silence(), until=self._until)
+            silence = self._early.silence()
+            event = await self._channel.next_event(silence, until=self._until)
             if isinstance(event, BodyEnd):
                 return await self._whole()
             too_old = self._channel.time() >= self._until
@@ -93,8 +89,8 @@ class Intake:
                 if outcome is not None:
                     return Taken(outcome=outcome, spool_failed=self._spool_failed)
                 self._channel.write(icap.send_continue())
-            elif event is SILENCE and not too_old:
-                await self._unstall()
+            elif event is SILENCE and not too_old and silence is not None:
+                await self._early.silent(silence)
             if too_old:
                 self._stop_waiting()
             if self._stopped is not None and icap.request_state is RequestState.BODY:
@@ -116,6 +112,8 @@ class Intake:
             return
         if self._writer.size > self._limit:
             self._stopped = oversize(self._limit)
+        else:
+            await self._early.arrived(data)
 
     async def _whole(self) -> Taken:
         if self._stopped is None:
@@ -139,21 +137,3 @@ class Intake:
         outcome = oversize(self._limit)
         blocked = self._core.decide(self._case, outcome) is not Decision.PASS
         return outcome if blocked else None
-
-    def _silence(self) -> float | None:
-        """How long a silence of a body under way counts as a stall; None: never."""
-        may_stall = self._request.method == "RESPMOD" and bool(self._request.response_head)
-        if not may_stall or self._channel.icap.request_state is not RequestState.BODY:
-            return None
-        return stall.SILENCE if self._stall.due(self._writer.size) else None
-
-    async def _unstall(self) -> None:
-        """Commit to the origin's head, then give a byte of the body for each further stall."""
-        received = self._writer.size
-        gift = self._stall.due(received)
-        if gift is Gift.HEAD:
-            self._answer.commit()
-        elif gift is Gift.BYTE:
-            self._answer.data(await self._writer.read_at(self._answer.sent_bytes, 1))
-        if gift is not None:
-            self._stall.gave(received)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,14 +17,17 @@ from bridge.core import (
     Core,
     Decision,
     IcapSettings,
-    Item,
     LineLog,
     Outcome,
     ServiceSettings,
     printable,
 )
 from icapd.edits import UNJUDGED
+from icapd.judged import Judged
+from icapd.pages import Pages
 from icapd.protocol import Request
+from icapd.stall import Stallers
+from icapd.visits import Visits
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +76,14 @@ class Services:
                 "icap.transfer.ignore: proxies that heed it send no file named like this, whatever "
                 "is in it: %s",
                 ignored,
+            )
+        self.pages = Pages(self._settings.pages)
+        self.visits = Visits(self._settings.visits, time.monotonic)
+        self.stallers = Stallers()
+        if self._settings.ranges == "pass":
+            _log.warning(
+                "icap.ranges: parts of objects pass judged by themselves: a threat in two "
+                "parts is found in neither"
             )
         self.unjudged_may_pass = any(core.policy[kind] is Decision.PASS for kind in UNJUDGED)
 
@@ -124,11 +136,11 @@ class Services:
         given = [(f"Transfer-{name}", ", ".join(value)) for name, value in lists if value]
         return [("Transfer-Preview", "*"), *given]
 
-    async def finish(
-        self, case: Case, item: Item | None, outcome: Outcome, decision: Decision
-    ) -> None:
-        """Record a case, and log its verdict."""
-        await self.core.finish(case, item, outcome, decision)
+    async def finish(self, judged: Judged, decision: Decision) -> None:
+        """Record a case, unless that is done later, and log its verdict."""
+        case, outcome = judged.case, judged.outcome
+        if not judged.later:
+            await self.core.finish(case, judged.item, outcome, decision)
         self._log_verdict(case, outcome, decision)
 
     def finish_now(self, case: Case, outcome: Outcome, decision: Decision) -> None:
@@ -138,11 +150,11 @@ class Services:
 
     def _log_verdict(self, case: Case, outcome: Outcome, decision: Decision) -> None:
         """One line under the words that KATA's users grep for."""
-        time = datetime.now().astimezone().isoformat(timespec="milliseconds")
+        now = datetime.now().astimezone().isoformat(timespec="milliseconds")
         context = case.context
         who = [context.get(key) or "-" for key in ("client_ip", "user", "method", "url")]
         text = (
-            f"{time} info {case.mode} mode: verdict {outcome.kind} ({outcome.source}), "
+            f"{now} info {case.mode} mode: verdict {outcome.kind} ({outcome.source}), "
             f"{decision}, case {case.id}, ICAP {context['service']}, "
             f"proxy {context['proxy']}, client {who[0]}, user {who[1]}, {who[2]} {who[3]}"
         )

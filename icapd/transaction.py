@@ -8,32 +8,30 @@ from dataclasses import replace
 
 from bridge.core import (
     BodyWriter,
-    Case,
     Decision,
-    Door,
-    Item,
-    Origin,
+    Mode,
     Outcome,
     OutcomeKind,
-    PageSettings,
     Source,
     unavailable,
 )
 from icapd.answer import Answer
 from icapd.channel import Channel
-from icapd.context import client_ip, log_url, object_name, sure_name, user_name
-from icapd.edits import NOT_CACHED, Edit, pass_edit
+from icapd.early import Early
+from icapd.edits import Edit, passing_edit
 from icapd.intake import Intake, Taken
-from icapd.pages import Facts, Page, Pages, Reader
+from icapd.judged import Judged, worst
+from icapd.judging import Judging
+from icapd.kept_back import KeptBack
+from icapd.message import PART, Message
 from icapd.peer import Disconnected, Expired
-from icapd.protocol import HttpHead, ProtocolError, Request, RequestState
+from icapd.planning import make_plan
+from icapd.protocol import ProtocolError, Request, RequestState
 from icapd.relay import give_back
 from icapd.service import Service, Services
+from icapd.visitor import Visitor
 
 _log = logging.getLogger(__name__)
-
-_NO_BODY_STATUS = (204, 205, 304)
-_PAGES = Pages(PageSettings())
 
 
 class Transaction:
@@ -43,20 +41,25 @@ class Transaction:
         self, channel: Channel, request: Request, services: Services, service: Service
     ) -> None:
         self._channel = channel
-        self._request = request
         self._services = services
         self._service = service
-        self._core = services.core
+        self._core = core = services.core
+        self._message = message = Message.of(request)
         self._answer = Answer(channel, request, services.fields, services.host)
-        self._http_request = HttpHead(request.request_head)
-        is_response = request.method == "RESPMOD"
-        self._carrying = HttpHead(request.response_head) if is_response else self._http_request
-        context: dict[str, str | None] = {"service": service.path, "proxy": channel.peer}
-        self._case = Case(Door.ICAP, service.settings.log_mode, "unnamed", context)
-        self._recorded = not request.encapsulated.has_body  # without a body there is no case
+        self._case = message.new_case(service.path, service.settings.log_mode, channel.peer)
+        message.describe(self._case, core.settings.logs, origin=core.wants_origin)
+        self._visitor = Visitor(services.visits, self._case, message)
+        self._kept_back = KeptBack(
+            services, channel, self._answer, self._case, message, self._visitor
+        )
+        self._recorded = not message.has_body  # without a body there is no case
         self._passed = False
-        if request.encapsulated.has_body:
+        if message.has_body:
             channel.case = self._case.id
+
+    @property
+    def _monitors(self) -> bool:
+        return self._case.mode is Mode.MONITOR
 
     async def run(self) -> bool:
         """Answer; whether the message was let by.
@@ -70,79 +73,85 @@ class Transaction:
             self._record_failure(_reason(error))
             raise
         except Exception:
-            _log.exception("a fault of katabridge itself; case %s is blocked", self._case.id)
-            self._block_for_own_fault()
+            _log.exception("a fault of katabridge itself in case %s", self._case.id)
+            await self._after_own_fault(writer)
         finally:
             writer.discard()
         return self._passed
 
     async def _run(self, writer: BodyWriter) -> None:
-        self._describe_case()
-        if self._services.unjudged_may_pass:
-            self._answer.commit_edit |= NOT_CACHED
-        if not self._request.encapsulated.has_body:
-            if self._body_withheld():
-                await self._conclude(Taken(outcome=self._withheld()), writer)
+        if not self._message.has_body:
+            if self._message.body_withheld:
+                await self._conclude([self._withheld()], Taken(), writer)
             else:
                 await self._give_back(Taken(), writer)
             return
-        intake = Intake(
-            self._core,
-            self._channel,
-            self._request,
-            self._carrying,
-            self._answer,
-            self._case,
-            writer,
-        )
-        taken = await intake.take()
-        if taken.item is not None:
-            if not taken.item.size:
-                self._recorded = True  # nothing to judge: no case
-                await self._give_back(taken, writer)
-                return
-            self._note_short_body(taken.item)
-            taken = replace(taken, outcome=await self._judge(taken.item))
-        await self._conclude(taken, writer)
+        early = await self._early(writer)
+        channel, carrying = self._channel, self._message.carrying
+        intake = Intake(self._core, channel, carrying, self._case, writer, early)
+        taken = await intake.take(await self._decided_by_head())
+        item, outcome = taken.item, taken.outcome
+        if item is None:
+            assert outcome is not None  # noqa: S101 - a body that is not whole has an outcome
+            await self._conclude([Judged(self._case, None, outcome)], taken, writer)
+        elif not item.size:
+            self._recorded = True  # nothing to judge: no case
+            await self._give_back(taken, writer)
+        else:
+            await self._judge(taken, early, writer)
 
-    async def _judge(self, item: Item) -> Outcome:
-        hold = self._service.settings.hold_seconds
-        known = self._core.known(self._case, item)
-        return known or await self._core.judge(self._case, item, wait=hold)
+    async def _early(self, writer: BodyWriter) -> Early:
+        plan = await make_plan(self._services, self._service, self._message, self._kept_back)
+        channel, carrying = self._channel, self._message.carrying
+        early = Early(channel, self._answer, writer, carrying, plan, self._services.stallers)
+        self._kept_back.early = early
+        return early
+
+    async def _decided_by_head(self) -> Outcome | None:
+        """The outcome of what is not judged, as far as heads tell."""
+        excluded = self._core.excluded(self._case)
+        if excluded is not None:
+            return excluded
+        if self._message.is_part and self._core.settings.icap.ranges != "pass":
+            return PART
+        return None if self._monitors else await self._visitor.cut_before(self._core)
+
+    async def _judge(self, taken: Taken, early: Early, writer: BodyWriter) -> None:
+        item = taken.item
+        assert item is not None  # noqa: S101 - the caller looked
+        note = self._message.short_body(item)
+        if note is not None:
+            self._case.context["note"] = note
+        judging = Judging(
+            self._core,
+            self._service,
+            self._message,
+            self._case,
+            early,
+            self._kept_back,
+        )
+        try:
+            judged = await (judging.accept(item) if self._monitors else judging.judge(item))
+            await self._conclude(judged, taken, writer)
+        finally:
+            judging.release()
 
     # -- answering -----------------------------------------------------------------------------
 
-    async def _conclude(self, taken: Taken, writer: BodyWriter) -> None:
-        case, outcome = self._case, taken.outcome
-        assert outcome is not None  # noqa: S101 - a body is whole and judged, or has an outcome
-        decision = self._core.decide(case, outcome)
+    async def _conclude(self, judged: list[Judged], taken: Taken, writer: BodyWriter) -> None:
+        decisions = [self._core.decide(each.case, each.outcome) for each in judged]
+        chief, decision = worst(judged, decisions)
         if decision is Decision.SKIP:
             decision = Decision.BLOCK
         self._recorded = True
-        await self._services.finish(case, taken.item, outcome, decision)
-        if decision is Decision.PASS:
-            await self._give_back(taken, writer)
-        elif self._answer.begun:
-            _log.warning("case %s: the answer had begun, so its download is cut", case.id)
-            self._channel.abort()
-            raise Disconnected
+        done = self._kept_back.done_for(decision)
+        for each in judged:
+            await self._services.finish(each, done)
+        if done is Decision.PASS:
+            self._visitor.served()
+            await self._give_back(replace(taken, outcome=chief.outcome), writer)
         else:
-            self._answer.page(self._page(taken.item, outcome, decision))
-
-    def _page(self, item: Item | None, outcome: Outcome, decision: Decision) -> Page:
-        """The page for a case that is not passed."""
-        facts = Facts(
-            self._case.id,
-            self._case.name,
-            item.size if item else None,
-            item.sha256 if item else None,
-            outcome.kind,
-            outcome.threat,
-            outcome.detail or "",
-            self._request.method == "REQMOD",
-        )
-        make = _PAGES.later if decision is Decision.HOLD else _PAGES.block
-        return make(Reader.of(self._http_request), facts)
+            self._kept_back.answer(chief, decision)
 
     async def _give_back(self, taken: Taken, writer: BodyWriter) -> None:
         """The message as it came, or with an edited head: 204 or 206 where legal, else whole."""
@@ -154,7 +163,7 @@ class Transaction:
                 self._answer.empty(204)
                 return
             self._answer.head(edit)
-        if not self._request.encapsulated.has_body or self._answer.end_with_own_copy():
+        if not self._message.has_body or self._answer.end_with_own_copy():
             return
         may_spool = not taken.spool_failed
         spool = self._core.spool
@@ -163,80 +172,43 @@ class Transaction:
 
     def _edit(self, taken: Taken) -> Edit | None:
         """What passes without a verdict is kept out of caches, where its body can be given back."""
-        if self._request.method != "RESPMOD" or taken.outcome is None:
+        if self._monitors:
             return None
         icap = self._channel.icap
-        lost = taken.item is None and icap.request_state is not RequestState.BODY
-        if lost and not icap.may_206:
+        lost = self._message.has_body and taken.item is None
+        if lost and icap.request_state is not RequestState.BODY and not icap.may_206:
             return None
-        return pass_edit(self._carrying, taken.outcome.kind)
+        ranges = self._core.settings.icap.ranges
+        return passing_edit(self._message, taken.outcome, strip=ranges == "strip")
 
-    # -- the case and its record ---------------------------------------------------------------
-
-    def _describe_case(self) -> None:
-        head = self._http_request
-        keep_query = self._core.settings.logs.urls == "full"
-        self._case.name = object_name(head, self._carrying)
-        self._case.size = self._carrying.content_length
-        self._case.context |= {
-            "client_ip": client_ip(self._request),
-            "user": user_name(self._request),
-            "method": head.method or None,
-            "url": log_url(head.url, keep_query) or None,
-        }
-        if self._core.wants_origin:
-            kind, agent = self._carrying.joined("content-type"), head.joined("user-agent")
-            self._case.origin = Origin(
-                head.url or None,
-                kind,
-                agent,
-                client_ip(self._request),
-                sure_name(head, self._carrying, self._case.name),
-            )
+    # -- what goes wrong -----------------------------------------------------------------------
 
     def _record_failure(self, reason: str) -> Outcome:
         outcome = Outcome(OutcomeKind.ERROR, Source.RULE, reason)
         if not self._recorded:
             self._recorded = True
-            self._services.finish_now(self._case, outcome, Decision.BLOCK)
+            decision = Decision.PASS if self._monitors else Decision.BLOCK
+            self._services.finish_now(self._case, outcome, decision)
         return outcome
 
-    def _block_for_own_fault(self) -> None:
-        """What we could not handle does not pass, and is not left to the proxy's bypass either."""
+    async def _after_own_fault(self, writer: BodyWriter) -> None:
+        """What we could not handle is blocked, and not left to the proxy's bypass.
+
+        A service that only watches lets by what it has.
+        """
         self._channel.closing = True
         outcome = self._record_failure("a fault inside katabridge")
-        if self._answer.begun:
-            self._channel.abort()
-            raise Disconnected
-        self._answer.page(self._page(None, outcome, Decision.BLOCK))
+        if self._monitors:
+            await self._give_back(Taken(spool_failed=True), writer)
+        else:
+            self._kept_back.answer(Judged(self._case, None, outcome), Decision.BLOCK)
 
-    def _body_withheld(self) -> bool:
-        """Whether the head announces a body that the proxy did not send (UserGate's default)."""
-        carrying = self._carrying
-        if self._request.method == "RESPMOD":
-            status = carrying.status
-            if status is not None and (status in _NO_BODY_STATUS or status < 200):
-                return False
-            if self._http_request.method in ("HEAD", "CONNECT"):
-                return False
-            # without a length a body ends with its connection: a proxy may have unchunked it
-            if status is not None and not 300 <= status < 400 and carrying.content_length is None:
-                return True
-        return carrying.announces_body
-
-    def _withheld(self) -> Outcome:
+    def _withheld(self) -> Judged:
         outcome = unavailable(
             "the proxy withholds the body: its largest message size for ICAP must not be 0"
         )
         self._services.complain(self._channel.peer, outcome.detail or "")
-        return replace(outcome, rule="withheld")
-
-    def _note_short_body(self, item: Item) -> None:
-        """Squid ends a body in good order even when the origin broke off."""
-        length = self._carrying.content_length
-        if length is not None and item.size < length:
-            note = f"judged on a part: {item.size} of {length} bytes arrived"
-            self._case.context["note"] = note
+        return Judged(self._case, None, replace(outcome, rule="withheld"))
 
 
 def _reason(error: BaseException) -> str:

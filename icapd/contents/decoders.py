@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Protocol
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 
 PIECE = 64 * 1024  # what a decoder is asked for at a time; brotli and zstd give up to twice that
 _FIRST_SLICE = 512

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from multipart import (  # type: ignore[import-untyped]
+from multipart import (
     MultipartError,
     MultipartSegment,
     ParserError,

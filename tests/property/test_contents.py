@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st

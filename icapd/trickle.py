@@ -1,0 +1,36 @@
+"""How much of a body may be given before its verdict, and of which. Pure: no clock, no I/O.
+
+A client that gets a few bytes now and then goes on waiting. What is given was not judged, so it is
+little, and nothing that a client acts on before it has all of it.
+"""
+
+from __future__ import annotations
+
+from bridge.core import format_group
+from icapd.protocol import HttpHead
+
+MIN_SIZE = 256 << 10  # bytes: below this nothing is given
+HEAD_BYTES = 64 << 10  # what `may_trickle` wants to see of a body
+_MOST = 64 << 10
+_SHARE = 10  # at most one byte in so many
+_ACTED_ON = ("script", "web")  # by content
+_WORDS = ("html", "script", "xml", "json", "svg", "css", "wasm", "manifest", "mht")
+
+
+def allowance(received: int) -> int:
+    """Bytes that may be given of so many: a tenth, at most 64 KiB, nothing of a small body."""
+    return min(_MOST, received // _SHARE) if received >= MIN_SIZE else 0
+
+
+def may_trickle(response: HttpHead, head: bytes) -> bool:
+    """Whether such a body may be given in part: never HTML, scripts or text, never encoded ones.
+
+    `head`: its first `HEAD_BYTES`. A text is as good as a script, and what is encoded cannot be
+    told from one.
+    """
+    kind = (response.joined("content-type") or "").partition(";")[0].strip().lower()
+    if kind.startswith("text/") or any(word in kind for word in _WORDS):
+        return False
+    if response.joined("content-encoding") is not None:
+        return False
+    return b"\0" in head and format_group(head) not in _ACTED_ON

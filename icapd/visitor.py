@@ -1,0 +1,71 @@
+"""One client at one address, as its request shows it, and what is remembered of the two."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bridge.core import Case, Core, Item, Outcome, OutcomeKind, Source
+from icapd.message import Message
+from icapd.visits import Visits
+
+_GUARD = "cut before"
+
+
+class Visitor:
+    """What `Visits` has of a response's client; a request that uploads is not remembered."""
+
+    def __init__(self, visits: Visits, case: Case, message: Message) -> None:
+        self._visits = visits
+        self._case = case
+        self._arrived = visits.time()
+        self._who = (case.client, message.http_request.url)
+        self._counts = message.is_response and bool(message.http_request.url)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the client first asked for what it is put off for."""
+        before = self._visits.elapsed(*self._who) if self._counts else None
+        return self._visits.time() - self._arrived if before is None else before
+
+    @property
+    def is_restless(self) -> bool:
+        """Whether it gets other bytes each time it comes."""
+        return self._counts and self._visits.is_restless(*self._who)
+
+    async def awaits_clean_bytes(self, core: Core) -> bool:
+        """Whether what it was last put off for has been judged, and is clean."""
+        visit = self._visits.find(*self._who) if self._counts else None
+        if visit is None or visit.waiting_since is None or not visit.bodies:
+            return False
+        verdict = await core.verdict(visit.bodies[-1])
+        return verdict is not None and verdict.kind is OutcomeKind.NOT_DETECTED
+
+    async def cut_before(self, core: Core) -> Outcome | None:
+        """Why its last answer was cut, if that is still so."""
+        cut = self._visits.take_cut(*self._who) if self._counts else None
+        if cut is None:
+            return None
+        now = await core.verdict(cut.sha256) if cut.sha256 is not None else None
+        if now is not None and now.kind is OutcomeKind.NOT_DETECTED:
+            self._visits.forget_cut(*self._who)  # somebody allowed it
+            return None
+        outcome = now or cut.outcome
+        source = Source.KNOWN if outcome.is_verdict else Source.RULE
+        why = "its download was cut a moment ago"
+        detail = f"{outcome.detail}; {why}" if outcome.detail else why
+        return replace(outcome, source=source, rule=_GUARD, detail=detail, scan_id=None)
+
+    def put_off(self, item: Item | None) -> None:
+        """It is to come again for these bytes."""
+        if self._counts and item is not None:
+            self._visits.put_off(*self._who, item.sha256, self._arrived)
+
+    def served(self) -> None:
+        """It got what it came for."""
+        if self._counts:
+            self._visits.served(*self._who)
+
+    def cut_off(self, item: Item | None, outcome: Outcome) -> None:
+        """It got a part of something only."""
+        if self._counts:
+            self._visits.cut_off(*self._who, item.sha256 if item else None, outcome)
