@@ -14,6 +14,9 @@ HEAD_BYTES = 64 << 10  # what `may_trickle` wants to see of a body
 _MOST = 64 << 10
 _SHARE = 10  # at most one byte in so many
 _ACTED_ON = ("script", "web")  # by content
+_TEXT_BEGINS = (b"<", b"#!", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
+_BLANK = b" \t\r\n\f\0"
+_LOOKED_AT = 512
 _WORDS = ("html", "script", "xml", "json", "svg", "css", "wasm", "manifest", "mht")
 
 
@@ -33,4 +36,13 @@ def may_trickle(response: HttpHead, head: bytes) -> bool:
         return False
     if response.joined("content-encoding") is not None:
         return False
-    return b"\0" in head and format_group(head) not in _ACTED_ON
+    group = format_group(head)
+    return not _is_text(head) if group == "unknown" else group not in _ACTED_ON
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether it may be a script that is not recognised: it begins as text, or looks like it."""
+    start = head.lstrip(_BLANK)[:_LOOKED_AT]
+    if start.startswith(_TEXT_BEGINS) or start[1::2].count(0) > len(start) // 4:  # UTF-16
+        return True
+    return not any(sign < 32 and sign not in b"\t\n\f\r\x1b" for sign in start)

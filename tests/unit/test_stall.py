@@ -5,7 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icapd.stall import MIN_PROGRESS, MIN_RECEIVED, Gift, StallGuard
+from icapd.stall import (
+    MIN_PROGRESS,
+    MIN_RECEIVED,
+    Gift,
+    Stallers,
+    StallGuard,
+    is_large,
+)
 
 
 def give(guard: StallGuard, received: int) -> Gift | None:
@@ -37,3 +44,44 @@ def test_never_more_than_a_byte_in_thirty_thousand(steps: list[int]) -> None:
         received += step
         given_bytes += give(guard, received) is Gift.BYTE
         assert given_bytes <= received / MIN_PROGRESS
+
+
+def test_a_proxy_that_goes_on_at_once_twice_is_one_that_stops() -> None:
+    stallers = Stallers()
+    stallers.freed("10.0.0.1", 0.002, 100.0)
+    assert not stallers.knows("10.0.0.1", 100.0), "an origin that paused may look like that once"
+    stallers.freed("10.0.0.1", 0.002, 101.0)
+    assert stallers.knows("10.0.0.1", 101.0)
+    assert not stallers.knows("10.0.0.2", 101.0)
+
+
+def test_an_origin_that_goes_on_in_its_own_time_makes_no_proxy_one_that_stops() -> None:
+    stallers = Stallers()
+    for turn in range(20):
+        stallers.freed("10.0.0.1", 0.05 + turn / 10, 100.0 + turn)
+    assert not stallers.knows("10.0.0.1", 120.0)
+
+
+def test_a_proxy_that_stopped_long_ago_is_waited_for_again() -> None:
+    stallers = Stallers()
+    for now in (0.0, 1.0):
+        stallers.freed("10.0.0.1", 0.0, now)
+    assert stallers.knows("10.0.0.1", 600.0)
+    assert not stallers.knows("10.0.0.1", 602.0)
+    stallers.freed("10.0.0.1", 0.0, 700.0)
+    assert not stallers.knows("10.0.0.1", 700.0), "one look is no proof, as at the beginning"
+
+
+def test_proxies_without_end_are_not_remembered_without_end() -> None:
+    stallers = Stallers()
+    for number in range(3000):
+        for _ in range(2):
+            stallers.freed(f"p{number}", 0.0, 1.0)
+    assert stallers.knows("p2999", 1.0)
+    assert not stallers.knows("p1", 1.0)
+
+
+def test_which_bodies_squid_stops() -> None:
+    assert not is_large(65_535)
+    assert is_large(65_536)
+    assert is_large(None)
