@@ -43,11 +43,10 @@ class Transaction:
         self._channel = channel
         self._services = services
         self._service = service
-        self._core = core = services.core
+        self._core = services.core
         self._message = message = Message.of(request)
         self._answer = Answer(channel, request, services.fields, services.host)
         self._case = message.new_case(service.path, service.settings.log_mode, channel.peer)
-        message.describe(self._case, core.settings.logs, origin=core.wants_origin)
         self._visitor = Visitor(services.visits, self._case, message)
         self._kept_back = KeptBack(
             services, channel, self._answer, self._case, message, self._visitor
@@ -80,6 +79,8 @@ class Transaction:
         return self._passed
 
     async def _run(self, writer: BodyWriter) -> None:
+        logs, origin = self._core.settings.logs, self._core.wants_origin
+        self._message.describe(self._case, logs, origin=origin)
         if not self._message.has_body:
             if self._message.body_withheld:
                 await self._conclude([self._withheld()], Taken(), writer)

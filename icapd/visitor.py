@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 from bridge.core import Case, Core, Item, Outcome, OutcomeKind, Source
 from icapd.message import Message
@@ -17,9 +18,16 @@ class Visitor:
     def __init__(self, visits: Visits, case: Case, message: Message) -> None:
         self._visits = visits
         self._case = case
+        self._message = message
         self._arrived = visits.time()
-        self._who = (case.client, message.http_request.url)
-        self._counts = message.is_response and bool(message.http_request.url)
+
+    @cached_property
+    def _who(self) -> tuple[str, str]:
+        return self._case.client, self._message.http_request.url
+
+    @cached_property
+    def _counts(self) -> bool:
+        return self._message.is_response and bool(self._message.http_request.url)
 
     @property
     def elapsed(self) -> float:

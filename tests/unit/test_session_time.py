@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.core import Core, Door, LineLog
-from icapd import server, stream, transaction
+from icapd import message, server, stream
 from icapd.server import IcapServer
 from tests.support.katabridge import Site, deep_merge
 
@@ -156,7 +156,7 @@ def test_a_fault_of_our_own_blocks_with_a_page_and_a_record(
     def fail(*_: object) -> str:
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr(transaction, "object_name", fail)
+    monkeypatch.setattr(message, "object_name", fail)
 
     async def talk(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: IcapServer
