@@ -20,6 +20,7 @@ import zstandard
 
 from bridge.core import Body, ContentSettings, Item, Outcome, OutcomeKind, Source, Spool
 from bridge.core.settings import SpoolSettings
+from bridge.emulator import EICAR
 from icapd.contents import Found, needs_unpacking, unpack
 from icapd.protocol import HttpHead
 
@@ -388,7 +389,14 @@ def test_a_response_is_never_a_form(unpacked: Unpacked) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"a=b&c=%20d+e", b"{}", b"a=b\r\n", b"b" * 600_000, b"b" * (256 * 1024 - 1) + b"\r\n"],
+    [
+        b"a=b&c=%20d+e",
+        b"a=",
+        b"a=b\r\n",
+        b"a=" + b"%20" * 200_000,
+        b"it's(1)=~!*.-_",
+        b"a=" + b"b" * (256 * 1024 - 3) + b"\r\n",
+    ],
     ids=ascii_start,
 )
 def test_a_url_encoded_form_needs_no_judging(unpacked: Unpacked, body: bytes) -> None:
@@ -400,6 +408,16 @@ def test_a_url_encoded_form_needs_no_judging(unpacked: Unpacked, body: bytes) ->
     [
         b"MZ\x90\0",
         b"a b",
+        EICAR,
+        b"EICAR=" + EICAR,
+        b"{}",
+        b"=b",
+        b"a",
+        b"a=%2",
+        b"a=%zz",
+        b"a=<b>",
+        b"a=" + b"b" * (1 << 20),
+        b"b" * 600 + b"=c",
         b"a=\xd0",
         b"a=b\n",
         b"a\r\nb",
