@@ -73,6 +73,11 @@ class Early:
         self.begun = Begun.NOTHING
 
     @property
+    def is_lost(self) -> bool:
+        """Whether the client is gone."""
+        return self._channel.lost
+
+    @property
     def _may_answer(self) -> bool:
         """Within a preview nothing is answered: the client would take it for what follows 100."""
         return self._channel.icap.request_state in (RequestState.BODY, RequestState.COMPLETE)

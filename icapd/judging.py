@@ -25,9 +25,12 @@ from icapd.contents import Found, needs_unpacking, unpack
 from icapd.early import Begun, Early
 from icapd.judged import Judged
 from icapd.message import Message
+from icapd.peer import Disconnected
 from icapd.service import Service
 
 _log = logging.getLogger(__name__)
+
+_LOOK = 1.0  # seconds between looks whether anybody is still there
 
 
 class Asker(Protocol):
@@ -133,16 +136,24 @@ class Judging:
 
     async def _wait(self, pairs: list[tuple[Case, Item]]) -> list[Outcome]:
         wait = await self._patience()
-        work = asyncio.gather(*(self._core.judge(case, item, wait=wait) for case, item in pairs))
+        work = asyncio.create_task(self._judge_all(pairs, wait))
         try:
             while not work.done():
                 pause = self._early.until_trickle() if self._gives else None
-                await asyncio.wait({work}, timeout=pause)
-                if not work.done():
+                await asyncio.wait({work}, timeout=_LOOK if pause is None else min(pause, _LOOK))
+                if work.done():
+                    break
+                if self._early.is_lost:
+                    raise Disconnected
+                if self._gives:
                     await self._early.trickle()
             return work.result()
         finally:
             work.cancel()
+
+    async def _judge_all(self, pairs: list[tuple[Case, Item]], wait: float | None) -> list[Outcome]:
+        judge = self._core.judge
+        return await asyncio.gather(*(judge(case, item, wait=wait) for case, item in pairs))
 
     @property
     def _gives(self) -> bool:

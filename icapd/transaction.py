@@ -219,5 +219,5 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, Expired):
         return str(error)
     if isinstance(error, Disconnected):
-        return "the proxy closed the connection before the body was complete"
+        return "the proxy closed the connection before it had its answer"
     return "katabridge was stopped"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -422,6 +423,16 @@ def test_what_was_allowed_by_hand_is_not_kept_back_as_cut_before(serving: Servin
     allow = Program([*command, "--config", serving.site.config], serving.site.directory / "allow")
     assert allow.process.wait(20) == 0, allow.output()
     wait_until(lambda: fetch(serving, "advanced", "allowed", body).status == 204, "the hand's word")
+
+
+def test_who_has_left_is_not_waited_for(serving: Serving) -> None:
+    body = script("not_detected", "left", delay=3600, size=400_000)
+    with Watched(serving, "left", body) as watched:
+        while not watched.body:
+            assert watched.read()
+        watched.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    (record,) = wait_for(serving, "left")
+    assert (record["outcome"], record["decision"]) == ("error", "block")
 
 
 @pytest.mark.parametrize("kind", ["text/html", "application/javascript"])
