@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := squid-openssl c-icap tshark redis-server curl openssl samba smbclient
+BROWSER := chromium chromium-driver
 
-.PHONY: help run test test-long lint bench peers clean
+.PHONY: help run test test-long lint bench peers browser clean
 
 help:
 	@echo "make run        emulated KATA, both doors, four cases; stays up until Ctrl-C"
@@ -47,7 +48,7 @@ lint: $(VENV)/.test
 test: lint peers
 	$(BIN)/pytest -m "not long" -n 4 --dist loadfile
 
-test-long: lint peers $(VENV)/.fuzz
+test-long: lint peers browser $(VENV)/.fuzz
 	$(BIN)/pytest -m long
 
 bench: $(VENV)/.test
@@ -56,6 +57,10 @@ bench: $(VENV)/.test
 # The programs the tests talk to. Without root what is missing is named, and its tests are skipped.
 peers:
 	@sh tests/support/peers.sh $(PEERS)
+
+# Three hundred megabytes, so only for the tests that look at pages.
+browser:
+	@sh tests/support/peers.sh $(BROWSER)
 
 clean:
 	rm -rf $(VENV) var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -25,6 +25,9 @@ Everything runs. In another terminal, from this folder, try:
   a proxy           squid -N -f examples/squid/try.conf &
                     python3 -m http.server 8000 --bind 127.0.0.1 --directory {home} &
                     curl --noproxy '' -x http://127.0.0.1:3128 http://127.0.0.1:8000/eicar.com
+  a wait page       curl --noproxy '' -x http://127.0.0.1:3128 -H 'Accept: text/html' \\
+                        http://127.0.0.1:8000/slow.bin
+                    (KATA takes 40 s for it: after 20 s the page, the next try gets the file)
   the log           tail -f {home}/log/log-history.log
 
 (c-icap-client and squid: apt-get install c-icap squid-openssl)

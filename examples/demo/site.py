@@ -42,6 +42,8 @@ class Site:
             (self.home / "sensor-id").write_text(str(uuid.uuid4()))
         text = f"A harmless text, new in every run: {uuid.uuid4()}\n"
         (self.home / "clean.txt").write_text(text)
+        slow = f"#kata state=not_detected delay=40\nNew in every run: {uuid.uuid4()}\n"
+        (self.home / "slow.bin").write_text(slow)
         (self.home / "eicar.com").write_bytes(EICAR)
         self.records_before = len(self.records())
         self.config.write_text(yaml.safe_dump(self._settings(), sort_keys=False))

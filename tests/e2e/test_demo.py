@@ -34,6 +34,8 @@ def test_four_cases_then_it_stays_up_and_ctrl_c_ends_everything(tmp_path: Path) 
     ]
     assert demo.output().count('"case":"') == 4
     assert (tmp_path / "demo" / "quarantine" / "eicar.com").exists()
+    assert "delay=40" in (tmp_path / "demo" / "slow.bin").read_text()
+    assert "8000/slow.bin" in demo.output()
     programs = children(demo.process.pid)
     assert len(programs) == 3
     demo.process.send_signal(signal.SIGINT)
