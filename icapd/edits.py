@@ -39,6 +39,7 @@ NOT_RESUMABLE = Edit(drop=("ETag", "Last-Modified", "Accept-Ranges"))
 NOT_CACHED = Edit(drop=("Cache-Control", "Expires", "Pragma"), add=(("Cache-Control", "no-store"),))
 
 
+NEITHER = NOT_RESUMABLE | NOT_CACHED
 _WHOLE = Edit(drop=RANGE_FIELDS)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bridge.core import Mode
 from icapd.early import Plan
-from icapd.edits import NOT_CACHED, NOT_RESUMABLE
+from icapd.edits import NEITHER, NOT_RESUMABLE
 from icapd.kept_back import KeptBack
 from icapd.message import Message
 from icapd.service import Service, Services
@@ -20,7 +20,7 @@ async def make_plan(
     if not message.is_response or not message.carrying.raw:
         return Plan()  # an upload is never begun before its verdict
     unjudged_may_pass = services.unjudged_may_pass or mode is Mode.STANDARD
-    edit = NOT_RESUMABLE | NOT_CACHED if unjudged_may_pass else NOT_RESUMABLE
+    edit = NEITHER if unjudged_may_pass else NOT_RESUMABLE
     shows_page = settings.on_stall == "page" and await kept_back.may_open_page()
     return Plan(
         may_stall=True,

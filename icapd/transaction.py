@@ -150,16 +150,18 @@ class Transaction:
             await self._services.finish(each, done)
         if done is Decision.PASS:
             self._visitor.served()
-            await self._give_back(replace(taken, outcome=chief.outcome), writer)
+            await self._give_back(taken, writer, chief.outcome)
         else:
             self._kept_back.answer(chief, decision)
 
-    async def _give_back(self, taken: Taken, writer: BodyWriter) -> None:
+    async def _give_back(
+        self, taken: Taken, writer: BodyWriter, outcome: Outcome | None = None
+    ) -> None:
         """The message as it came, or with an edited head: 204 or 206 where legal, else whole."""
         self._passed = True
         icap = self._channel.icap
         if not self._answer.begun:
-            edit = self._edit(taken)
+            edit = self._edit(taken, outcome)
             if edit is None and icap.may_204:
                 self._answer.empty(204)
                 return
@@ -171,7 +173,7 @@ class Transaction:
         await give_back(self._channel, self._answer, spool, writer, may_spool=may_spool)
         self._answer.end()
 
-    def _edit(self, taken: Taken) -> Edit | None:
+    def _edit(self, taken: Taken, outcome: Outcome | None) -> Edit | None:
         """What passes without a verdict is kept out of caches, where its body can be given back."""
         if self._monitors:
             return None
@@ -180,7 +182,7 @@ class Transaction:
         if lost and icap.request_state is not RequestState.BODY and not icap.may_206:
             return None
         ranges = self._core.settings.icap.ranges
-        return passing_edit(self._message, taken.outcome, strip=ranges == "strip")
+        return passing_edit(self._message, outcome, strip=ranges == "strip")
 
     # -- what goes wrong -----------------------------------------------------------------------
 
