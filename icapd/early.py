@@ -21,6 +21,7 @@ from icapd.trickle import HEAD_BYTES, MIN_SIZE, allowance, may_trickle
 
 _ECHO_AT_ONCE = 64 << 10  # a smaller body is waited for, if it comes without a pause
 _ECHO_SILENCE = 0.05  # seconds
+_HALF_CLOSED = 5.0  # seconds for which a client that sends no more may still wait for its answer
 
 
 class Begun(Enum):
@@ -74,8 +75,8 @@ class Early:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the client is gone."""
-        return self._channel.lost
+        """Whether the client is gone, or has said nothing more for so long that it must be."""
+        return self._channel.has_left(_HALF_CLOSED)
 
     @property
     def _may_answer(self) -> bool:

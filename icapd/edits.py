@@ -36,7 +36,15 @@ class Edit:
 
 # A body that may be cut must not be resumed or taken for the whole later.
 NOT_RESUMABLE = Edit(drop=("ETag", "Last-Modified", "Accept-Ranges"))
-NOT_CACHED = Edit(drop=("Cache-Control", "Expires", "Pragma"), add=(("Cache-Control", "no-store"),))
+# these go before Cache-Control, for some caches
+_FOR_SOME = ("CDN-Cache-Control", "Surrogate-Control", "X-Accel-Expires")
+NOT_CACHED = Edit(
+    drop=(
+        *("Cache-Control", "Expires", "Pragma"),
+        *_FOR_SOME,
+    ),
+    add=(("Cache-Control", "no-store"),),
+)
 
 
 NEITHER = NOT_RESUMABLE | NOT_CACHED
@@ -52,6 +60,8 @@ def passing_edit(message: Message, outcome: Outcome | None, *, strip: bool) -> E
         return _WHOLE if strip and message.asks_for_a_range else None
     if outcome is None or outcome.kind not in UNJUDGED or not message.carrying.raw:
         return None
-    if "no-store" in parse_list(message.carrying.joined("cache-control") or ""):
+    if "no-store" in parse_list(message.carrying.joined("cache-control") or "") and not any(
+        message.carrying.field(name) for name in _FOR_SOME
+    ):
         return None
     return NOT_CACHED

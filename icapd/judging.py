@@ -64,6 +64,7 @@ class Judging:
         self._early = early
         self._asker = asker
         self._found: list[Found] = []
+        self.accepted = False  # whether the case that was there is judged later
 
     def release(self) -> None:
         """Let go of the bodies."""
@@ -99,6 +100,7 @@ class Judging:
         except (SpoolError, JournalError) as error:
             _log.error("%s; case %s passes unjudged", error, case.id)
             return Judged(case, item, unavailable(str(error)))
+        self.accepted |= case is self._case
         return Judged(case, item, PENDING, later=True)
 
     async def _unpack(self, item: Item) -> Outcome | None:
@@ -150,10 +152,21 @@ class Judging:
             return work.result()
         finally:
             work.cancel()
+            await asyncio.wait({work})
 
     async def _judge_all(self, pairs: list[tuple[Case, Item]], wait: float | None) -> list[Outcome]:
-        judge = self._core.judge
-        return await asyncio.gather(*(judge(case, item, wait=wait) for case, item in pairs))
+        """Until all are judged, or one is found for which the whole is blocked."""
+        judging = [asyncio.create_task(self._core.judge(*pair, wait=wait)) for pair in pairs]
+        try:
+            for each in asyncio.as_completed(judging):
+                outcome = await each
+                if self._core.decide(self._case, outcome) is Decision.BLOCK:
+                    break
+            return [task.result() if task.done() else PENDING for task in judging]
+        finally:
+            for task in judging:
+                task.cancel()
+            await asyncio.wait(judging)
 
     @property
     def _gives(self) -> bool:

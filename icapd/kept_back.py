@@ -63,7 +63,7 @@ class KeptBack:
         What the client comes back for is begun itself: a page would be followed by the next one,
         since the body is known by its end only.
         """
-        return self.can_put_off and not await self._visitor.awaits_clean_bytes(self._services.core)
+        return self.can_put_off and not await self._visitor.comes_back_for_more(self._services.core)
 
     def open_page(self) -> OpenPage:
         """The beginning of a page that is held open."""
@@ -107,6 +107,8 @@ class KeptBack:
         else:
             how = Ending.RELOAD if decision is Decision.PASS else Ending.WAIT
             self._visitor.put_off(judged.item)
+            if decision is Decision.PASS:
+                self._visitor.let_by()
         self._answer.page_bytes(self._services.pages.ending(self._reader, self._facts(judged), how))
         self._answer.end()
 

@@ -143,9 +143,11 @@ class Services:
             await self.core.finish(case, judged.item, outcome, decision)
         self._log_verdict(case, outcome, decision)
 
-    def finish_now(self, case: Case, outcome: Outcome, decision: Decision) -> None:
-        """Record a case whose body never came in whole, and log what it is taken for."""
-        self.core.finish_now(case, None, outcome, decision)
+    def finish_now(self, judged: Judged, decision: Decision) -> None:
+        """The same for a case that waits for nothing any more."""
+        case, outcome = judged.case, judged.outcome
+        if not judged.later:
+            self.core.finish_now(case, judged.item, outcome, decision)
         self._log_verdict(case, outcome, decision)
 
     def _log_verdict(self, case: Case, outcome: Outcome, decision: Decision) -> None:

@@ -38,6 +38,7 @@ class Stream(asyncio.Protocol):
         self._untaken: int | None = None  # bytes that the proxy had not taken when last looked
         self._expires_mildly = False  # what is then late is not the proxy
         self._eof = False
+        self._eof_at: float | None = None
         self._expired = False
         self._paused = False
         self._discarding = False
@@ -78,6 +79,7 @@ class Stream(asyncio.Protocol):
     def eof_received(self) -> bool:
         """See asyncio.Protocol; the answer can still be written, but not over TLS."""
         self._eof = True
+        self._eof_at = self._loop.time()
         self._wake()
         return self._transport.can_write_eof()
 
@@ -131,6 +133,14 @@ class Stream(asyncio.Protocol):
     def time(self) -> float:
         """The loop's seconds, by which `until` counts."""
         return self._loop.time()
+
+    def has_left(self, patience: float) -> bool:
+        """Whether the proxy is gone, or sends no more since `patience` seconds.
+
+        A connection that is closed looks like one that is half-closed until it is written to.
+        """
+        closed = self._eof_at is not None and self.time() - self._eof_at >= patience
+        return self.lost or closed
 
     def look(self, now: float) -> None:
         """End what is late at `now`, loop seconds."""

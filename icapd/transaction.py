@@ -52,6 +52,7 @@ class Transaction:
             services, channel, self._answer, self._case, message, self._visitor
         )
         self._recorded = not message.has_body  # without a body there is no case
+        self._due: list[tuple[Judged, Decision]] = []  # what is still to be recorded
         self._passed = False
         if message.has_body:
             channel.case = self._case.id
@@ -132,7 +133,13 @@ class Transaction:
             self._kept_back,
         )
         try:
-            judged = await (judging.accept(item) if self._monitors else judging.judge(item))
+            if self._monitors:
+                try:
+                    judged = await judging.accept(item)
+                finally:
+                    self._recorded = judging.accepted
+            else:
+                judged = await judging.judge(item)
             await self._conclude(judged, taken, writer)
         finally:
             judging.release()
@@ -144,10 +151,10 @@ class Transaction:
         chief, decision = worst(judged, decisions)
         if decision is Decision.SKIP:
             decision = Decision.BLOCK
-        self._recorded = True
         done = self._kept_back.done_for(decision)
-        for each in judged:
-            await self._services.finish(each, done)
+        self._recorded, self._due = True, [(each, done) for each in judged]
+        while self._due:
+            await self._services.finish(*self._due.pop(0))
         if done is Decision.PASS:
             self._visitor.served()
             await self._give_back(taken, writer, chief.outcome)
@@ -188,10 +195,13 @@ class Transaction:
 
     def _record_failure(self, reason: str) -> Outcome:
         outcome = Outcome(OutcomeKind.ERROR, Source.RULE, reason)
+        for each, decision in self._due:  # of several, whose records were being written
+            self._services.finish_now(each, decision)
+        self._due = []
         if not self._recorded:
             self._recorded = True
             decision = Decision.PASS if self._monitors else Decision.BLOCK
-            self._services.finish_now(self._case, outcome, decision)
+            self._services.finish_now(Judged(self._case, None, outcome), decision)
         return outcome
 
     async def _after_own_fault(self, writer: BodyWriter) -> None:

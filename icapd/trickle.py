@@ -6,7 +6,10 @@ little, and nothing that a client acts on before it has all of it.
 
 from __future__ import annotations
 
+import re
+
 from bridge.core import format_group
+from icapd.contents import media_types, unfolded
 from icapd.protocol import HttpHead
 
 MIN_SIZE = 256 << 10  # bytes: below this nothing is given
@@ -14,6 +17,8 @@ HEAD_BYTES = 64 << 10  # what `may_trickle` wants to see of a body
 _MOST = 64 << 10
 _SHARE = 10  # at most one byte in so many
 _ACTED_ON = ("script", "web")  # by content
+_TYPE = re.compile(r"(?!unknown/|application/unknown)[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
+_FAMILIES = ("text/", "multipart/", "message/")
 _TEXT_BEGINS = (b"<", b"#!", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
 _BLANK = b" \t\r\n\f\0"
 _LOOKED_AT = 512
@@ -28,16 +33,21 @@ def allowance(received: int) -> int:
 def may_trickle(response: HttpHead, head: bytes) -> bool:
     """Whether such a body may be given in part: never HTML, scripts or text, never encoded ones.
 
-    `head`: its first `HEAD_BYTES`. A text is as good as a script, and what is encoded cannot be
-    told from one.
+    `head`: its first `HEAD_BYTES`. A text is as good as a script, what is encoded cannot be told
+    from one, and what has not exactly one type may be taken for another by its client.
     """
-    kind = (response.joined("content-type") or "").partition(";")[0].strip().lower()
-    if kind.startswith("text/") or any(word in kind for word in _WORDS):
+    plain = unfolded(response)
+    types = media_types(plain)
+    if len(types) != 1 or _TYPE.fullmatch(types[0]) is None or _is_acted_on(types[0]):
         return False
-    if response.joined("content-encoding") is not None:
+    if plain.joined("content-encoding") is not None:
         return False
     group = format_group(head)
     return not _is_text(head) if group == "unknown" else group not in _ACTED_ON
+
+
+def _is_acted_on(kind: str) -> bool:
+    return kind.startswith(_FAMILIES) or any(word in kind for word in _WORDS)
 
 
 def _is_text(head: bytes) -> bool:

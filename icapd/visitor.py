@@ -23,7 +23,12 @@ class Visitor:
 
     @cached_property
     def _who(self) -> tuple[str, str]:
-        return self._case.client, self._message.http_request.url
+        request, case = self._message.http_request, self._case
+        if case.context.get("client_ip"):
+            return case.client, request.url
+        # its proxy does not say who it is: whoever is told from others by this is not mixed up
+        agent, user = request.joined("user-agent"), case.context.get("user")
+        return f"{case.client} {user} {agent}", request.url
 
     @cached_property
     def _counts(self) -> bool:
@@ -40,10 +45,12 @@ class Visitor:
         """Whether it gets other bytes each time it comes."""
         return self._counts and self._visits.is_restless(*self._who)
 
-    async def awaits_clean_bytes(self, core: Core) -> bool:
-        """Whether what it was last put off for has been judged, and is clean."""
+    async def comes_back_for_more(self, core: Core) -> bool:
+        """Whether what it was last put off for may pass now, as far as one can tell."""
         visit = self._visits.find(*self._who) if self._counts else None
-        if visit is None or visit.waiting_since is None or not visit.bodies:
+        if visit is None or visit.let_by:
+            return visit is not None
+        if visit.waiting_since is None or not visit.bodies:
             return False
         verdict = await core.verdict(visit.bodies[-1])
         return verdict is not None and verdict.kind is OutcomeKind.NOT_DETECTED
@@ -67,6 +74,11 @@ class Visitor:
         """It is to come again for these bytes."""
         if self._counts and item is not None:
             self._visits.put_off(*self._who, item.sha256, self._arrived)
+
+    def let_by(self) -> None:
+        """It is to come again for what may pass."""
+        if self._counts:
+            self._visits.let_by(*self._who)
 
     def served(self) -> None:
         """It got what it came for."""

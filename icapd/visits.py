@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import NamedTuple
 
 from bridge.core import Outcome, VisitSettings
@@ -27,13 +28,14 @@ class Visit:
     """One client at one address. Times are seconds of the clock.
 
     `waiting_since`: when it was first put off; None: it is not put off. `bodies`: sha256 of what it
-    was put off for, in their order.
+    was put off for, in their order. `let_by`: what it came for may pass, but it saw a page.
     """
 
     seen: float
     waiting_since: float | None = None
     bodies: list[str] = field(default_factory=list)
     cut: Cut | None = None
+    let_by: bool = False
 
 
 class Visits:
@@ -42,7 +44,7 @@ class Visits:
     def __init__(self, settings: VisitSettings, clock: Callable[[], float]) -> None:
         self._settings = settings
         self._clock = clock
-        self._visits: OrderedDict[tuple[str, str], Visit] = OrderedDict()
+        self._visits: OrderedDict[bytes, Visit] = OrderedDict()
 
     def time(self) -> float:
         """The clock."""
@@ -54,10 +56,11 @@ class Visits:
 
     def find(self, client: str, url: str) -> Visit | None:
         """What is remembered; None where that is nothing."""
-        visit = self._visits.get((client, url))
+        key = _key(client, url)
+        visit = self._visits.get(key)
         if visit is None or self._clock() - visit.seen < self._settings.keep:
             return visit
-        del self._visits[client, url]
+        del self._visits[key]
         return None
 
     def elapsed(self, client: str, url: str) -> float | None:
@@ -82,9 +85,14 @@ class Visits:
 
     def served(self, client: str, url: str) -> None:
         """The client got what it came for."""
-        visit = self._visits.get((client, url))
+        visit = self._visits.get(_key(client, url))
         if visit is not None:
             visit.waiting_since = visit.cut = None
+            visit.let_by = False
+
+    def let_by(self, client: str, url: str) -> None:
+        """A client is to come again for what may pass: then its answer is begun, not a page."""
+        self._note(client, url).let_by = True
 
     def cut_off(self, client: str, url: str, sha256: str | None, outcome: Outcome) -> None:
         """A client's answer was cut in the middle: its next try is to be told why."""
@@ -102,7 +110,7 @@ class Visits:
 
     def forget_cut(self, client: str, url: str) -> None:
         """What was cut is no longer bad."""
-        visit = self._visits.get((client, url))
+        visit = self._visits.get(_key(client, url))
         if visit is not None:
             visit.cut = None
 
@@ -110,9 +118,14 @@ class Visits:
         now = self._clock()
         visit = self.find(client, url)
         if visit is None:
-            visit = self._visits[client, url] = Visit(now)
+            visit = self._visits[_key(client, url)] = Visit(now)
         visit.seen = now
-        self._visits.move_to_end((client, url))
+        self._visits.move_to_end(_key(client, url))
         while len(self._visits) > self._settings.entries:
             self._visits.popitem(last=False)
         return visit
+
+
+def _key(client: str, url: str) -> bytes:
+    """Of one size, however long the address is."""
+    return blake2b(f"{client}\0{url}".encode("utf-8", "replace"), digest_size=16).digest()

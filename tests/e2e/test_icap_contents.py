@@ -116,6 +116,7 @@ def test_nested_encodings_are_taken_off_one_by_one(serving: Serving) -> None:
         ("truncated-second-member", gzip.compress(b"one") + gzip.compress(b"two")[:-4]),
         ("trailing", gzip.compress(TEXT) + b"MZ"),
     ],
+    ids=["lying", "truncated", "truncated second member", "trailing"],
 )
 def test_what_does_not_decode_wholly_is_an_error(serving: Serving, name: str, body: bytes) -> None:
     assert download(serving, name, body, "Content-Encoding: gzip").http_head.status == 403
@@ -186,6 +187,17 @@ def test_each_file_of_a_form_is_judged_and_the_worst_decides(serving: Serving) -
     assert found["a.bin"]["context"]["note"] == "file 1 of 3 of a form"
     assert b"b.com" in got.body
     assert len({each["case"] for each in found.values()}) == len(found)
+
+
+def test_a_form_with_a_threat_is_blocked_before_the_rest_of_it_is_judged(serving: Serving) -> None:
+    slow = b"#kata state=not_detected delay=3600\nslow form"
+    body, kind = form(("slow.bin", slow), ("b.com", EICAR))
+    assert post(serving, "half-judged", body, kind).http_head.status == 403
+    found = {each["name"]: each for each in records(serving, "half-judged", 2)}
+    assert {name: (each["outcome"], each["decision"]) for name, each in found.items()} == {
+        "slow.bin": ("pending", "block"),
+        "b.com": ("detect", "block"),
+    }
 
 
 def test_a_form_with_200_files_is_judged_file_by_file(serving: Serving) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import struct
@@ -423,6 +424,49 @@ def test_what_was_allowed_by_hand_is_not_kept_back_as_cut_before(serving: Servin
     allow = Program([*command, "--config", serving.site.config], serving.site.directory / "allow")
     assert allow.process.wait(20) == 0, allow.output()
     wait_until(lambda: fetch(serving, "advanced", "allowed", body).status == 204, "the hand's word")
+
+
+def test_who_closes_without_a_reset_is_not_waited_for_either(serving: Serving) -> None:
+    body = script("not_detected", "closed", delay=3600, size=400_000)
+    with Watched(serving, "closed", body) as watched:
+        while not watched.body:
+            assert watched.read()
+        watched.socket.shutdown(socket.SHUT_WR)
+        while watched.read():  # trickled to until the server gives up
+            pass
+    (record,) = wait_for(serving, "closed")
+    assert (record["outcome"], record["decision"]) == ("error", "block")
+
+
+def test_clients_without_an_address_are_told_from_each_other_by_what_they_say(
+    serving: Serving,
+) -> None:
+    """Else one cut download would be everybody's behind that proxy."""
+
+    def ask(agent: bytes) -> int | None:
+        asked = request("shared", f"User-Agent: {agent.decode()}\r\n")
+        with IcapClient("127.0.0.1", serving.site.icap_port, timeout=30) as icap:
+            clean = content(400_000, 6)
+            got = icap.respmod("advanced/respmod", asked, response(len(clean)), clean)
+        return got.http_head.status
+
+    bad = script("detect", "shared", delay=1.5, size=400_000)
+    parts = [("req-hdr", request("shared", "User-Agent: one\r\n")), ("res-hdr", response(None))]
+    with RawIcap(serving.site.icap_port) as icap:
+        head = message("RESPMOD", parts, "res-body").replace(b"/av/", b"/advanced/")
+        icap.send(head, chunk(bad), b"0\r\n\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            icap.rest()
+    assert ask(b"one") == 403
+    assert ask(b"two") is None
+
+
+def test_no_cache_control_of_some_caches_own_goes_before_no_store(serving: Serving) -> None:
+    body = script("not_detected", "cdn")
+    more = b"Cache-Control: no-store\r\nCDN-Cache-Control: max-age=600\r\n"
+    got = fetch(serving, "standard", "cdn", body, head=response(len(body), more))
+    assert got.http_head.all("cache-control") == ["no-store"]
+    assert got.http_head.field("cdn-cache-control") is None
 
 
 def test_who_has_left_is_not_waited_for(serving: Serving) -> None:

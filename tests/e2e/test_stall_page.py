@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 
 import pytest
 
 from tests.e2e.test_modes import BROWSER, fetch, request, response, script
 from tests.support.gateway import Serving
+from tests.support.origin import content
 from tests.support.processes import wait_until
 from tests.support.raw_icap import RawAnswer, RawIcap, chunk, message
 
 FIRST = 70_000
+EXCLUDED = content(100_000, 77)
 
 
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     changes = {
-        "kata": {"poll_interval_waiting": "100ms", "poll_interval": "200ms"},
+        "kata": {
+            "poll_interval_waiting": "100ms",
+            "poll_interval": "200ms",
+            "max_object_size": "1MiB",
+        },
+        "exclusions": [{"sha256": sha256(EXCLUDED).hexdigest()}],
         "icap": {
             "on_stall": "page",
-            "services": {"av/respmod": {"method": "RESPMOD", "mode": "advanced", "hold": "500ms"}},
+            "services": {
+                "av/respmod": {"method": "RESPMOD", "mode": "advanced", "hold": "500ms"},
+                "standard/respmod": {"method": "RESPMOD", "mode": "standard", "hold": "500ms"},
+            },
             "pages": {"reload": "1s"},
             "trickle": {"after": "60s"},
         },
@@ -30,14 +41,19 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 
 
 def stopping(
-    serving: Serving, name: str, body: bytes, *, browser: bool = True, stops: bool = True
+    serving: Serving,
+    name: str,
+    body: bytes,
+    *,
+    browser: bool = True,
+    stops: bool = True,
+    service: bytes = b"av",
 ) -> tuple[bytes, RawAnswer]:
     """What came while the body had stopped, and the whole answer."""
     asked = request(name, BROWSER if browser else "")
     with RawIcap(serving.site.icap_port) as icap:
-        head = message(
-            "RESPMOD", [("req-hdr", asked), ("res-hdr", response(len(body)))], "res-body"
-        )
+        parts = [("req-hdr", asked), ("res-hdr", response(len(body)))]
+        head = message("RESPMOD", parts, "res-body").replace(b"/av/", b"/%b/" % service)
         icap.send(head, chunk(body[:FIRST]))
         icap._data = early = icap.socket.recv(1 << 20) if stops else b""
         icap.send(chunk(body[FIRST:]), b"0\r\n\r\n")
@@ -89,6 +105,32 @@ def test_what_is_clean_at_the_end_of_its_page_is_reloaded_at_once(serving: Servi
     _, got = stopping(serving, "quick", body)
     assert b'content="0' in (got.body or b"")
     assert again(serving, "quick", body).body == body
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "service", "outcome"),
+    [
+        ("oversize", content(1_200_000), b"av", "oversize"),
+        ("excluded", EXCLUDED, b"av", "excluded"),
+        (
+            *("standard", script("not_detected", "loop", delay=3600, size=100_000)),
+            *(b"standard", "pending"),
+        ),
+    ],
+    ids=["oversize", "excluded by content", "standard"],
+)
+def test_what_passes_without_a_verdict_is_not_reloaded_for_ever(
+    serving: Serving, name: str, body: bytes, service: bytes, outcome: str
+) -> None:
+    first = stopping(serving, name, body, service=service)[1]
+    assert first.http_status == 503
+    second = stopping(serving, name, body, service=service)[1]
+    assert (second.http_status, second.body) == (200, body)
+    of_it = [each for each in serving.site.records() if each["name"] == name]
+    assert [(each["outcome"], each["decision"]) for each in of_it] == [
+        (outcome, "hold"),
+        (outcome, "pass"),
+    ]
 
 
 def test_who_shows_no_page_gets_the_head(serving: Serving) -> None:

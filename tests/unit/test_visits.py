@@ -18,8 +18,8 @@ class Clock:
         return self.now
 
 
-def visits(clock: Clock, **settings: float) -> Visits:
-    return Visits(VisitSettings.model_construct(**{"keep": 600, "entries": 100} | settings), clock)
+def visits(clock: Clock) -> Visits:
+    return Visits(VisitSettings.model_validate({"keep": "10m", "entries": 100}), clock)
 
 
 def test_the_elapsed_time_goes_on_over_reloads_and_ends_when_served() -> None:
@@ -81,7 +81,7 @@ def test_everything_is_forgotten_after_a_while() -> None:
 
 
 def test_the_oldest_are_forgotten_first_beyond_the_bound() -> None:
-    memory = visits(Clock(), entries=100)
+    memory = visits(Clock())
     memory.cut_off(*WHO, "aa", BAD)
     for number in range(99):
         memory.put_off("10.0.0.1", f"http://h/{number}", "bb", 0)
@@ -90,3 +90,20 @@ def test_the_oldest_are_forgotten_first_beyond_the_bound() -> None:
     assert len(memory) == 100
     assert memory.take_cut(*WHO) is not None
     assert memory.find("10.0.0.1", "http://h/0") is None
+
+
+def test_what_is_remembered_is_of_one_size() -> None:
+    memory = visits(Clock())
+    memory.let_by("10.0.0.1", "http://h/" + "a" * 60_000)
+    assert all(len(key) == 16 for key in memory._visits)
+    assert memory.find("10.0.0.1", "http://h/" + "a" * 60_000) is not None
+
+
+def test_who_was_let_by_is_let_by_until_served() -> None:
+    memory = visits(Clock())
+    memory.let_by(*WHO)
+    visit = memory.find(*WHO)
+    assert visit is not None
+    assert visit.let_by
+    memory.served(*WHO)
+    assert not visit.let_by
