@@ -49,8 +49,10 @@ class Serving:
 class Gateway(Serving):
     """The same with a Squid in front, as examples/squid sets it."""
 
-    def __init__(self, folder: Path, squid: str) -> None:
-        super().__init__(folder)
+    def __init__(
+        self, folder: Path, squid: str, changes: dict[str, Any] | None = None, *settings: str
+    ) -> None:
+        super().__init__(folder, changes)
         with self._running:
-            self.squid = self._running.enter_context(Squid(squid, self.site.icap_port))
+            self.squid = self._running.enter_context(Squid(squid, self.site.icap_port, *settings))
             self._running = self._running.pop_all()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import socketserver
 import threading
 import time
+from collections.abc import Callable
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -20,11 +24,19 @@ def content(size: int, seed: int = 0) -> bytes:
 class Origin:
     """Serves `/plain/SIZE/SEED`, `/chunked/…`, `/slow/…`, `/slow-chunked/…` and `served` paths.
 
-    `/stuck/…` sends half of its body, and then nothing until the client goes away.
+    `/stuck/…` sends half of its body, and then nothing until the client goes away. `/endless/…`
+    sends that body again and again until then.
+
+    A path of `makers` serves what its function makes, anew at each request. `fields` and `statuses`
+    are more of the answer's head by path. `asked`: path and fields of each GET, in order.
     """
 
     def __init__(self) -> None:
         self.uploads: list[bytes] = []
+        self.makers: dict[str, Callable[[], bytes]] = {}
+        self.fields: dict[str, dict[str, str]] = {}
+        self.statuses: dict[str, int] = {}
+        self.asked: list[tuple[str, Message]] = []
         self.served: dict[str, bytes] = {}
         self.chunked: set[str] = set()
         origin = self
@@ -59,6 +71,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
+        self.origin.asked.append((path, self.headers))
+        if path in self.origin.makers:
+            self._answer(self.origin.makers[path](), "plain")
+            return
         if path in self.origin.served:
             kind = "chunked" if path in self.origin.chunked else "plain"
             self._answer(self.origin.served[path], kind)
@@ -67,9 +83,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(content(int(size), int(seed)), kind)
 
     def _answer(self, body: bytes, kind: str) -> None:
-        self.send_response(200)
+        path = self.path.partition("?")[0]
+        self.send_response(self.origin.statuses.get(path, 200))
+        for name, value in self.origin.fields.get(path, {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Type", "application/octet-stream")
-        chunked = kind.endswith("chunked")
+        chunked = kind.endswith("chunked") or kind == "endless"
         if chunked:
             self.send_header("Transfer-Encoding", "chunked")
         else:
@@ -80,7 +99,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.read(1)
             self.close_connection = True
             return
+        if kind == "endless":
+            self._send_for_ever(body)
+            return
         self._send(body, chunked=chunked, slow=kind.startswith("slow"))
+
+    def _send_for_ever(self, body: bytes) -> None:
+        self.close_connection = True
+        with contextlib.suppress(OSError):  # until its client leaves
+            while True:
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(body), body))
 
     def _send(self, body: bytes, *, chunked: bool, slow: bool) -> None:
         piece = max(len(body) // _SLOW_PIECES, 1) if slow else _PIECE
@@ -103,3 +131,32 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         del format, args
+
+
+class UpgradingOrigin:
+    """Answers each request with 101 Switching Protocols, and then everything with itself."""
+
+    def __init__(self) -> None:
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Upgrade)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self.port = int(self._server.server_address[1])
+
+    def __enter__(self) -> UpgradingOrigin:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Upgrade(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        while self.rfile.readline().strip():
+            pass
+        head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket"
+        self.wfile.write(head + b"\r\n\r\n")
+        while data := self.request.recv(4096):
+            self.wfile.write(data)

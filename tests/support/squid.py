@@ -16,7 +16,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "squid" / "icap.conf"
 _CONFIG = """\
 http_port 127.0.0.1:{port}
 http_access allow localhost
-cache deny all
+{cache}
 pid_filename {directory}/squid.pid
 cache_log {directory}/cache.log
 access_log stdio:{directory}/access.log
@@ -27,6 +27,8 @@ shutdown_lifetime 0 seconds
 {icap}
 {settings}
 """
+_NO_CACHE = "cache deny all"
+_CACHE = "cache allow all\ncache_mem 32 MB\nmaximum_object_size_in_memory 8 MB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,19 @@ class Squid:
 
     `settings`: lines after those of the example, so they count. `tls`: options of its two
     services, which are then `icaps://`; files they name must be readable for the user proxy.
+    `services`: the first part of the paths of both services. `cache`: whether it keeps answers, in
+    memory.
     """
 
-    def __init__(self, squid: str, icap_port: int, *settings: str, tls: str | None = None) -> None:
+    def __init__(
+        self,
+        squid: str,
+        icap_port: int,
+        *settings: str,
+        tls: str | None = None,
+        services: str = "av",
+        cache: bool = False,
+    ) -> None:
         self.port = free_port()
         # not pytest's folder: Squid gives up root and must still get in
         self.directory = Path(tempfile.mkdtemp(prefix="katabridge-squid-"))
@@ -57,7 +69,13 @@ class Squid:
             icap = icap.replace("icap://", "icaps://").replace(
                 "bypass=off\n", f"bypass=off {tls}\n"
             )
-        values = {"port": self.port, "directory": self.directory, "icap": icap}
+        icap = icap.replace("/av/", f"/{services}/")
+        values = {
+            "cache": _CACHE if cache else _NO_CACHE,
+            "port": self.port,
+            "directory": self.directory,
+            "icap": icap,
+        }
         config = self.directory / "squid.conf"
         config.write_text(_CONFIG.format(settings="\n".join(settings), **values))
         if os.geteuid() == 0:
@@ -71,13 +89,28 @@ class Squid:
         path = self.directory / "icap.log"
         return path.read_text().splitlines() if path.exists() else []
 
+    def access_log(self) -> list[str]:
+        """The lines of its access.log, in Squid's own format: the fourth field is its result."""
+        path = self.directory / "access.log"
+        return path.read_text().splitlines() if path.exists() else []
+
+    @property
+    def url(self) -> str:
+        """The proxy's address, as clients want it."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start_curl(self, url: str, body: Path, *options: object) -> Program:
+        """A client at work: `body` grows as it gets bytes. Its messages go beside it."""
+        command = ["curl", "-sS", "--no-buffer", "-o", body, "--proxy", self.url, "--noproxy", ""]
+        return Program([*command, *options, url], body.with_suffix(".curl"))
+
     def curl(self, url: str, *options: object, seconds: int = 60) -> Fetched:
         """What a user's client gets through this proxy."""
         descriptor, name = tempfile.mkstemp(prefix="katabridge-curl-")
         os.close(descriptor)
         body = Path(name)
         command: list[object] = ["curl", "-sS", "-o", body, "-w", "%{http_code}"]
-        command += ["--proxy", f"http://127.0.0.1:{self.port}", "--noproxy", ""]
+        command += ["--proxy", self.url, "--noproxy", ""]
         command += ["--max-time", seconds, *options, url]
         try:
             done = subprocess.run(
