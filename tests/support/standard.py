@@ -37,7 +37,8 @@ def fetch_twice(serving: Serving, squid: Squid, path: str, body: bytes) -> Fetch
 
     second = squid.curl(url)
     wait_until(lambda: len(_results(squid, path)) == 2, "both lines in access.log")
-    assert not [result for result in _results(squid, path) if "HIT" in result]
+    results = _results(squid, path)
+    assert not [each for each in results if "HIT" in each], results
     assert [each for each, _ in origin.asked].count(path) == 2
     assert len([scan for scan in serving.kata.memory.submitted if scan.size == len(body)]) == 1
     return second
