@@ -102,6 +102,7 @@ def see_clean_download(gateway: Gateway, folder: Path, name: str, size: int) -> 
         browser.screenshot(folder / "later.png")
         assert "If your download has begun" in browser.text()
         assert "You need not do anything" not in browser.text()
+        assert "Status" not in browser.text()
     assert submissions(gateway, body) == 1
     assert looks(gateway, name) > 1
 
