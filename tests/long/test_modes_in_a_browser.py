@@ -36,7 +36,7 @@ def started(folder: Path, on_stall: str) -> Gateway:
     }
     changes = {
         "icap": {"on_stall": on_stall, "services": services},
-        "exclusions": [{"host": "127.0.0.1", "path": "/excluded/**"}],
+        "exclusions": [{"name": "excluded.bin"}],
     }
     return Gateway(folder, need("squid"), changes)
 
@@ -181,7 +181,7 @@ def test_a_proxy_that_stops_bodies_costs_them_little(
     with_head: Gateway, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What is known already costs as long as its transfer, so a stop shows."""
-    for place in ("/known", "/excluded/it"):
+    for place in ("/known", "/excluded.bin"):
         with_head.origin.served[place] = content(LARGE, 7)
     assert with_head.squid.curl(with_head.origin.url("/known")).status == 200
     heads = tmp_path / "heads"
@@ -192,13 +192,15 @@ def test_a_proxy_that_stops_bodies_costs_them_little(
 
     took: dict[str, list[float]] = {}
     begun = 0
-    for place in ("/excluded/it", "/known"):
+    for place in ("/excluded.bin", "/known"):
         took[place] = [timed(lambda place=place: fetch(place)) for _ in range(TURNS)]  # type: ignore[misc]
     for _ in range(TURNS):
         got = fetch("/known")
         assert (got.exit_code, got.body) == (0, content(LARGE, 7))
         begun += "(katabridge)" in heads.read_text()  # its head was edited: it may be cut
-    known, excluded = sum(took["/known"]), sum(took["/excluded/it"])
+    outcomes = [each["outcome"] for each in with_head.site.records()]
+    assert outcomes.count("excluded") == TURNS
+    known, excluded = sum(took["/known"]), sum(took["/excluded.bin"])
     with capsys.disabled():
         print(f"\n{TURNS} known downloads: {known:.2f} s; excluded ones: {excluded:.2f} s; ")
         print(f"slowest known: {max(took['/known']):.2f} s; begun before their end: {begun}")
