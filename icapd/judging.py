@@ -92,7 +92,8 @@ class Judging:
         return [await self._accept(case, each) for case, each in self._pairs()]
 
     async def _accept(self, case: Case, item: Item) -> Judged:
-        known = self._core.known(case, item)
+        # a threat that was known is not found late, and what is known need not be kept
+        known = await self._core.known_before(case, item)
         if known is not None:
             return Judged(case, item, known)
         try:

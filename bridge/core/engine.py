@@ -203,6 +203,11 @@ class Core:
             return excluded
         return self._submitter.known(item)
 
+    async def known_before(self, case: Case, item: Item) -> Outcome | None:
+        """What can be said of these bytes without KATA: by a rule, or a verdict in the store."""
+        by_rule = await self._by_rule(case, item)
+        return by_rule or await self._verdicts.get(item.sha256)
+
     async def verdict(self, sha256: str) -> Outcome | None:
         """The verdict that the store has of some bytes."""
         return await self._verdicts.get(sha256)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from bridge.emulator import Emulator
+from tests.support.judging import judge, with_core
 from tests.support.katabridge import Site
 from tests.support.outage import USERS, Question, User, documented, metrics, service, services
 from tests.support.processes import Program, free_port, wait_until
@@ -55,8 +56,13 @@ def test_what_users_see_is_what_is_documented(kata: Emulator, site: Site, starte
         "spool": {"memory": "16KiB", "max_bytes": "64KiB"},
         "status": {"icapd": f"127.0.0.1:{port}"},
     }
-    kata.memory.accept = "manual"
+    known_bad = BAD + os.urandom(100)
+    with_core(site, lambda core: judge(core, known_bad))
+    accept(kata, accepted=False)
     icapd = started(site.start_icapd())
+    assert Question("monitor", "RESPMOD", known_bad).ask(site.icap_port) == "pass"
+    record = site.records()[-1]
+    assert (record["outcome"], record["decision"], record["late"]) == ("detect", "pass", False)
     ward = Ward(site.icap_port)
     clean, bad, large = os.urandom(100), BAD + os.urandom(100), new(size=150_000)
 
