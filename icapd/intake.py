@@ -35,12 +35,13 @@ _TOO_OLD = Outcome(
 class Taken:
     """How the body came in: whole as `item`, or with the `outcome` that stopped it.
 
-    `spool_failed`: no more bytes can be kept.
+    `spool_failed`: no more bytes can be kept. `complete`: all of them can be read all the same.
     """
 
     item: Item | None = None
     outcome: Outcome | None = None
     spool_failed: bool = False
+    complete: bool = False
 
 
 class Intake:
@@ -122,6 +123,7 @@ class Intake:
                 return Taken(item)
             except SpoolError as error:
                 self._spool_fails(error)
+                return Taken(None, self._stopped, spool_failed=True, complete=True)
         return Taken(None, self._stopped, self._spool_failed)
 
     def _spool_fails(self, error: SpoolError) -> None:

@@ -185,7 +185,7 @@ class Transaction:
         if self._monitors:
             return None
         icap = self._channel.icap
-        lost = self._message.has_body and taken.item is None
+        lost = self._message.has_body and taken.item is None and not taken.complete
         if lost and icap.request_state is not RequestState.BODY and not icap.may_206:
             return None
         ranges = self._core.settings.icap.ranges
