@@ -90,7 +90,8 @@ class Early:
         if self._channel.icap.request_state is not RequestState.BODY:
             return None
         if self._plan.echo:
-            return _ECHO_SILENCE if self.begun is Begun.NOTHING else None
+            begins = self.begun is Begun.NOTHING and not self._is_whole
+            return _ECHO_SILENCE if begins else None
         waits = [self.until_trickle()]
         if self._plan.may_stall and self._guard.due(self._writer.size):
             waits.append(stall.SILENCE)
@@ -161,11 +162,19 @@ class Early:
         """Some more bytes of the body."""
         self._answer.data(await self._writer.read_at(self._answer.sent_bytes, count))
 
+    @property
+    def _is_whole(self) -> bool:
+        """Whether all is here that the head announces."""
+        return self._writer.size == self._carrying.content_length
+
     async def _echo(self, data: bytes = b"") -> None:
         """Everything that is here, while the client takes it: the rest is given at the end.
 
-        `data`: the last bytes that came.
+        `data`: the last bytes that came. Those that make a body whole wait, too: who has all of it
+        must not be without a record if we are killed.
         """
+        if self._is_whole:
+            return
         if self.begun is Begun.NOTHING:
             self._begin_head()
         size = self._writer.size
