@@ -116,7 +116,7 @@ class Transaction:
             return excluded
         if self._message.is_part and self._core.settings.icap.ranges != "pass":
             return PART
-        return None if self._monitors else await self._visitor.cut_before(self._core)
+        return None if self._monitors else await self._visitor.bad_before(self._core)
 
     async def _judge(self, taken: Taken, early: Early, writer: BodyWriter) -> None:
         item = taken.item
@@ -156,7 +156,7 @@ class Transaction:
         while self._due:
             await self._services.finish(*self._due.pop(0))
         if done is Decision.PASS:
-            self._visitor.served()
+            self._visitor.served(chief.item, chief.outcome)
             await self._give_back(taken, writer, chief.outcome)
         else:
             self._kept_back.answer(chief, decision)

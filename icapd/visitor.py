@@ -7,9 +7,10 @@ from functools import cached_property
 
 from bridge.core import Case, Core, Item, Outcome, OutcomeKind, Source
 from icapd.message import Message
+from icapd.stall import is_large
 from icapd.visits import Visits
 
-_GUARD = "cut before"
+_CUT, _LATE = "cut before", "found late"  # rules
 
 
 class Visitor:
@@ -55,20 +56,28 @@ class Visitor:
         verdict = await core.verdict(visit.bodies[-1])
         return verdict is not None and verdict.kind is OutcomeKind.NOT_DETECTED
 
-    async def cut_before(self, core: Core) -> Outcome | None:
-        """Why its last answer was cut, if that is still so."""
+    async def bad_before(self, core: Core) -> Outcome | None:
+        """Why its last answer was cut, if that is still so, or what it was given is bad."""
         cut = self._visits.take_cut(*self._who) if self._counts else None
         if cut is None:
-            return None
+            return await self._found_late(core)
         now = await core.verdict(cut.sha256) if cut.sha256 is not None else None
         if now is not None and now.kind is OutcomeKind.NOT_DETECTED:
             self._visits.forget_cut(*self._who)  # somebody allowed it
             return None
-        outcome = now or cut.outcome
-        source = Source.KNOWN if outcome.is_verdict else Source.RULE
-        why = "its download was cut a moment ago"
-        detail = f"{outcome.detail}; {why}" if outcome.detail else why
-        return replace(outcome, source=source, rule=_GUARD, detail=detail, scan_id=None)
+        return _again(now or cut.outcome, _CUT, "its download was cut a moment ago")
+
+    async def _found_late(self, core: Core) -> Outcome | None:
+        # a smaller body is judged by itself: its answer does not begin before
+        if not self._counts or not is_large(self._message.carrying.content_length):
+            return None
+        visit = self._visits.find(*self._who)
+        if visit is None or visit.unjudged is None:
+            return None
+        verdict = await core.verdict(visit.unjudged)
+        if verdict is None or verdict.kind is not OutcomeKind.DETECT:
+            return None
+        return _again(verdict, _LATE, "what was given from there a moment ago was found to be bad")
 
     def put_off(self, item: Item | None) -> None:
         """It is to come again for these bytes."""
@@ -80,12 +89,21 @@ class Visitor:
         if self._counts:
             self._visits.let_by(*self._who)
 
-    def served(self) -> None:
-        """It got what it came for."""
-        if self._counts:
-            self._visits.served(*self._who)
+    def served(self, item: Item | None, outcome: Outcome) -> None:
+        """It got what it came for, with this outcome."""
+        if not self._counts:
+            return
+        self._visits.served(*self._who)
+        if item is not None and outcome.kind is OutcomeKind.PENDING:
+            self._visits.given_unjudged(*self._who, item.sha256)
 
     def cut_off(self, item: Item | None, outcome: Outcome) -> None:
         """It got a part of something only."""
         if self._counts:
             self._visits.cut_off(*self._who, item.sha256 if item else None, outcome)
+
+
+def _again(outcome: Outcome, rule: str, why: str) -> Outcome:
+    source = Source.KNOWN if outcome.is_verdict else Source.RULE
+    detail = f"{outcome.detail}; {why}" if outcome.detail else why
+    return replace(outcome, source=source, rule=rule, detail=detail, scan_id=None)

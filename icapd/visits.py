@@ -29,6 +29,7 @@ class Visit:
 
     `waiting_since`: when it was first put off; None: it is not put off. `bodies`: sha256 of what it
     was put off for, in their order. `let_by`: what it came for may pass, but it saw a page.
+    `unjudged`: sha256 of what it was given before the verdict.
     """
 
     seen: float
@@ -36,6 +37,7 @@ class Visit:
     bodies: list[str] = field(default_factory=list)
     cut: Cut | None = None
     let_by: bool = False
+    unjudged: str | None = None
 
 
 class Visits:
@@ -89,6 +91,10 @@ class Visits:
         if visit is not None:
             visit.waiting_since = visit.cut = None
             visit.let_by = False
+
+    def given_unjudged(self, client: str, url: str, sha256: str) -> None:
+        """The client was given these bytes before their verdict."""
+        self._note(client, url).unjudged = sha256
 
     def let_by(self, client: str, url: str) -> None:
         """A client is to come again for what may pass: then its answer is begun, not a page."""

@@ -114,10 +114,7 @@ def test_nor_is_a_large_one_whose_answer_begins_before_its_verdict(
 ) -> None:
     path, body = "/cacheable-large.bin", slow_verdict("detect", 1.0, content(200_000, 2))
     second = fetch_twice(gateway, caching, path, body)
-    assert second.exit_code != 0 or second.status == 403, second
-    assert len(second.body) < len(body) // 10 or second.status == 403
-    third = caching.curl(gateway.origin.url(path))
-    assert (third.exit_code, third.status) == (0, 403)
+    assert (second.exit_code, second.status) == (0, 403)
 
 
 def test_what_was_judged_clean_stays_in_squids_cache(gateway: Gateway, caching: Squid) -> None:

@@ -84,6 +84,4 @@ def test_what_passed_after_two_seconds_and_is_bad_after_six_is_in_no_cache(
 def test_nor_is_a_large_one_whose_answer_had_begun(gateway: Gateway, caching: Squid) -> None:
     path, body = "/cacheable-large.bin", slow_verdict("detect", 6, content(200_000, 3))
     second = fetch_twice(gateway, caching, path, body)
-    assert second.status == 403 or (second.exit_code != 0 and len(second.body) < len(body) // 10)
-    third = caching.curl(gateway.origin.url(path))
-    assert (third.exit_code, third.status) == (0, 403)
+    assert (second.exit_code, second.status) == (0, 403)
