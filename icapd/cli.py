@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bridge.core import Core, Door, Settings, read_settings, run_daemon, start_log
 from icapd import descriptors
+from icapd.pages import Pages
 from icapd.server import IcapServer
 from icapd.service import VERDICT_LOG
 
@@ -26,7 +27,11 @@ def main(arguments: list[str] | None = None) -> int:
         "--check-config", action="store_true", help="check the configuration, and end"
     )
     options = parser.parse_args(arguments)
-    settings = read_settings(options.config, check_only=options.check_config)
+    settings = read_settings(
+        options.config,
+        check_only=options.check_config,
+        try_out=lambda settings: Pages(settings.icap.pages),
+    )
     if isinstance(settings, int):
         return settings
     return run_daemon("icapd", lambda stop: _serve(settings, stop))

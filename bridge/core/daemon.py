@@ -48,10 +48,16 @@ class _LineHandler(logging.Handler):
         self._log.write(self.format(record).encode("utf-8", "backslashreplace"))
 
 
-def read_settings(argument: Path | None, *, check_only: bool) -> Settings | int:
+def read_settings(
+    argument: Path | None,
+    *,
+    check_only: bool,
+    try_out: Callable[[Settings], object] | None = None,
+) -> Settings | int:
     """The settings of a daemon, or the exit code where it ends here.
 
-    A fault is said on stderr, and with `check_only` that there is none on stdout.
+    A fault is said on stderr, and with `check_only` that there is none on stdout. `try_out`: what
+    the daemon makes of them at its start; its StartError counts with `check_only`, too.
     """
     path = find_config(argument)
     try:
@@ -60,6 +66,12 @@ def read_settings(argument: Path | None, *, check_only: bool) -> Settings | int:
         sys.stderr.write(f"{error}\n")
         return EXIT_CONFIG
     if check_only:
+        try:
+            if try_out is not None:
+                try_out(settings)
+        except StartError as error:
+            sys.stderr.write(f"{error}\n")
+            return EXIT_CONFIG
         sys.stdout.write(f"{path}: the configuration is good\n")
         return 0
     return settings

@@ -274,6 +274,17 @@ def test_check_config_says_that_a_good_file_is_good(folder: Path, command: list[
     assert done.stdout == f"{path}: the configuration is good\n"
 
 
+def test_check_config_tries_own_templates(folder: Path) -> None:
+    (folder / "pages").mkdir()
+    (folder / "pages" / "block.html").write_text("<p>{{ nane }}</p>")
+    path = write(folder, GOOD + "icap: {pages: {dir: pages}}\n")
+    done = run([*module("icapd.cli"), "--config", path, "--check-config"])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{folder}/pages/block.html" in done.stderr
+    assert "nane" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_missing_file_says_how_to_name_another(tmp_path: Path) -> None:
     done = run([*module("icapd.cli"), "--config", tmp_path / "none.yaml"])
     assert done.returncode == 2
