@@ -226,3 +226,11 @@ def test_a_batch_of_a_file_that_was_set_aside_removes_nothing_of_the_next(
     assert drain(queue) == numbered(10, 15)
     queue.close()
     assert caplog.records[0].levelno == logging.ERROR
+
+
+def test_a_burst_far_beyond_the_bound_leaves_the_queue_mostly_full(tmp_path: Path) -> None:
+    queue = DiskQueue(tmp_path / "q", SIZE)
+    queue.put([b"%05d" % number + bytes(2000) for number in range(1000)])
+    left = drain(queue)
+    assert sum(map(len, left)) > SIZE * 0.85
+    assert left[-1].startswith(b"00999")

@@ -154,7 +154,8 @@ class DiskQueue:
             done = self._delete_to(db, self._delivered)
             dropped = 0
             while (excess := _used_pages(db) - self._max_pages) > 0:
-                oldest = _oldest(db, excess * _PAGE)
+                # by halves: a page is not all of lines, and what went too far is lost
+                oldest = _oldest(db, excess * _PAGE // 2)
                 if oldest is None:
                     break
                 dropped += self._delete_to(db, oldest)
