@@ -77,7 +77,7 @@ class Question:
                 else:
                     answer = client.respmod(
                         path,
-                        b"GET http://h/down HTTP/1.1\r\n\r\n",
+                        f"GET http://h/{hash(self.body)} HTTP/1.1\r\n\r\n".encode(),
                         self.head,
                         self.body,
                         preview=preview,
