@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from functools import cached_property
 
-from bridge.core import Case, Decision, OutcomeKind
+from bridge.core import PENDING, Case, Decision, OutcomeKind
 from icapd.answer import Answer
 from icapd.channel import Channel
 from icapd.early import Begun, Early
@@ -13,6 +13,7 @@ from icapd.judged import Judged
 from icapd.message import Message
 from icapd.pages import Ending, Facts, OpenPage, Reader, Stage
 from icapd.peer import Disconnected
+from icapd.protocol import AnswerState
 from icapd.service import Services
 from icapd.visitor import Visitor
 
@@ -111,6 +112,13 @@ class KeptBack:
                 self._visitor.let_by()
         self._answer.page_bytes(self._services.pages.ending(self._reader, self._facts(judged), how))
         self._answer.end()
+
+    def end_open_page(self) -> None:
+        """End a page that is held open, if one is, so that it reloads: nothing is known yet."""
+        if self._begun is Begun.PAGE and self._channel.icap.answer_state is AnswerState.BODY:
+            facts = self._facts(Judged(self._case, None, PENDING))
+            self._answer.page_bytes(self._services.pages.ending(self._reader, facts, Ending.WAIT))
+            self._answer.end()
 
     def _cut(self, judged: Judged) -> None:
         self._visitor.cut_off(judged.item, judged.outcome)

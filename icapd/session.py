@@ -97,6 +97,8 @@ def _error(channel: Channel, services: Services, status: int, why: str = "") -> 
 
     `why`: one sentence for whoever looks at the wire.
     """
+    if channel.icap.answer_state is AnswerState.COMPLETE:
+        return  # it has all of it, and the connection ends
     if channel.icap.answer_state is not AnswerState.IDLE:
         channel.abort()
         return

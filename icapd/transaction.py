@@ -71,6 +71,8 @@ class Transaction:
             await self._run(writer)
         except (Disconnected, Expired, ProtocolError, asyncio.CancelledError) as error:
             self._record_failure(_reason(error))
+            if not isinstance(error, Disconnected):
+                self._kept_back.end_open_page()
             raise
         except Exception:
             _log.exception("a fault of katabridge itself in case %s", self._case.id)
@@ -116,7 +118,14 @@ class Transaction:
             return excluded
         if self._message.is_part and self._core.settings.icap.ranges != "pass":
             return PART
-        return None if self._monitors else await self._visitor.bad_before(self._core)
+        return None if self._monitors else await self._bad_before()
+
+    async def _bad_before(self) -> Outcome | None:
+        """What is known from this client's last try, where it blocks: else these bytes count."""
+        outcome = await self._visitor.bad_before(self._core)
+        if outcome is None or self._core.decide(self._case, outcome) is not Decision.BLOCK:
+            return None
+        return outcome
 
     async def _judge(self, taken: Taken, early: Early, writer: BodyWriter) -> None:
         item = taken.item

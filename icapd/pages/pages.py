@@ -23,9 +23,9 @@ _log = logging.getLogger(__name__)
 OURS = Path(__file__).parent.parent / "templates"
 RETRY_AFTER_SECONDS = 10
 _BLOCKED = 403
+_LATER = 503  # whatever a wait page has: a program must not take an upload for done
 _HTML = "text/html; charset=utf-8"
 _RENDERED_AT_ONCE = 1024  # bytes: some browsers show nothing of a page before that many
-_WITHOUT_BODY = (204, 205, 304)  # RFC 9110 15.3.5, 15.3.6, 15.4.5
 _TEMPLATES = ("block.html", "later.html", "wait.html", "ending.html")
 
 Context = dict[str, Any]
@@ -39,10 +39,6 @@ class Pages:
 
     def __init__(self, settings: PageSettings) -> None:
         own = settings.dir
-        if settings.wait_status in _WITHOUT_BODY:
-            raise StartError(
-                f"icap.pages.wait_status: an answer {settings.wait_status} has no page; use 503"
-            )
         self._settings = settings
         self._reload = max(1, round(settings.reload))
         self._languages = load_texts(OURS / "texts", None if own is None else own / "texts")
@@ -63,12 +59,13 @@ class Pages:
     def later(self, reader: Reader, facts: Facts) -> Page:
         """There is no verdict yet, and whoever asked has to ask again."""
         retry = max(self._reload, RETRY_AFTER_SECONDS)
-        return self._page("later.html", reader, facts, retry)
+        return self._page("later.html", reader, facts, (_LATER, retry))
 
     def wait(self, reader: Reader, facts: Facts, *, elapsed: float, stage: Stage) -> Page:
         """There is no verdict yet: a page that reloads itself. `elapsed` in seconds."""
         more = self._waiting(elapsed, stage)
-        return self._page("wait.html", reader, facts, self._reload, more)
+        asked_again = (self._settings.wait_status, self._reload)
+        return self._page("wait.html", reader, facts, asked_again, more)
 
     def open(self, reader: Reader, facts: Facts, *, elapsed: float) -> OpenPage:
         """The beginning of a page for an object that still arrives; `ending` gives its end."""
@@ -91,11 +88,11 @@ class Pages:
         template: str,
         reader: Reader,
         facts: Facts,
-        retry: int | None = None,
+        held: tuple[int, int] | None = None,
         more: Context | None = None,
     ) -> Page:
-        """`retry`: seconds after which to ask again, None where the object is blocked."""
-        status = _BLOCKED if retry is None else self._settings.wait_status
+        """`held`: the status, and seconds after which to ask again; None: it is blocked."""
+        status, retry = held or (_BLOCKED, None)
         language = self._language(reader)
         if reader.wants is Wants.HTML:
             kind, body = _HTML, self._render(template, self._context(language, facts, more or {}))

@@ -34,6 +34,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
             },
             "pages": {"reload": "1s"},
             "trickle": {"after": "60s"},
+            "times": {"body": "2s"},
         },
     }
     with Serving(tmp_path_factory.mktemp("stall"), changes) as running:
@@ -131,6 +132,17 @@ def test_what_passes_without_a_verdict_is_not_reloaded_for_ever(
         (outcome, "hold"),
         (outcome, "pass"),
     ]
+
+
+def test_a_page_whose_body_never_comes_ends_in_a_reload(serving: Serving) -> None:
+    """It says that it reloads: cut in the middle it would be looked at for ever."""
+    asked = [("req-hdr", request("half", BROWSER)), ("res-hdr", response(200_000))]
+    with RawIcap(serving.site.icap_port) as icap:
+        icap.send(message("RESPMOD", asked, "res-body"), chunk(bytes(FIRST)))
+        got = icap.answer()  # once icap.times.body is over
+        assert icap.rest() == b""
+    assert got.http_status == 503
+    assert b'http-equiv="refresh"' in (got.body or b"")
 
 
 def test_who_shows_no_page_gets_the_head(serving: Serving) -> None:

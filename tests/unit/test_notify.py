@@ -137,7 +137,9 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
         (record(decision=Decision.PASS), True, None),  # monitor, and known before
         (record(decision=Decision.PASS, late=True), False, "late_detection"),
         (record(decision=Decision.PASS, late=True), True, "late_detection"),
-        (record(late=True), True, "late_detection"),
+        (record(late=True), True, "block"),
+        (record(late=True), False, None),  # its block was told, or it was held: nobody has it
+        (record(decision=Decision.HOLD, late=True), False, None),
         (record(kind=K.ERROR, late=True), True, "block"),
         (record(kind=K.ERROR, decision=Decision.PASS, late=True), True, None),
         (record(), False, None),  # its record was told before
@@ -169,8 +171,9 @@ def test_records_tell_each_line_once(
     records = Records(LogSettings(dir=str(tmp_path / "log")), tmp_path / "syslog", webhook)
     records.write(record("block"), detection=True)
     records.write(record("clean", K.NOT_DETECTED, decision=Decision.PASS), detection=False)
-    records.write(record("late", late=True), history=False, detection=True)
-    records.write(record("monitored", late=True), detection=True)
+    late = record("late", decision=Decision.PASS, late=True)
+    records.write(late, history=False, detection=True)
+    records.write(record("monitored", decision=Decision.PASS, late=True), detection=True)
     # what a start finds in the journal
     records.write(record("in both logs"), history=False, detection=False)
     records.write(record("late, in both logs", late=True), history=False, detection=False)
@@ -213,7 +216,10 @@ def test_addresses(url: str, shown: str, line: str) -> None:
         (b"", None),
         (b"HTTP/1.1 200 OK\r\nContent-Len", None),
         (b"HTTP/1.1 200 OK\r\n\r\n", Answer(200)),
-        (b"HTTP/1.0 204\n\nbody", Answer(204)),
+        (b"HTTP/1.0 204\n\nbody", Answer(204, left=0)),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab", Answer(200, left=3)),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", Answer(200, left=0)),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: some\r\n\r\n", Answer(200)),
         (b"HTTP/1.1 100 Continue\r\n\r\n", None),
         (
             b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 503 x\r\nretry-AFTER:  7 \r\n\r\n",

@@ -16,14 +16,19 @@ MAX_RETRY_AFTER = 300.0
 _HEAD = re.compile(rb"(.*?)\r?\n\r?\n", re.DOTALL)
 _STATUS = re.compile(rb"HTTP/1\.[0-9] ([1-9][0-9]{2})(?![^ \r\n])")
 _RETRY_AFTER = re.compile(rb"\nretry-after:[ \t]*([^\r\n]{1,64}?)[ \t]*(?=\r?\n|\Z)", re.IGNORECASE)
+_LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*(?=\r?\n|\Z)", re.IGNORECASE)
 _LATER = (408, 425, 429)  # of 4xx those that say nothing against the request itself
 
 
 class Answer(NamedTuple):
-    """A status, and how many seconds the receiver wants to be left alone."""
+    """A status, how many seconds the receiver wants to be left alone, and what is still to come.
+
+    `left`: bytes of the body; None: until the receiver closes.
+    """
 
     status: int
     retry_after: float = 0.0
+    left: int | None = None
 
     @property
     def is_delivered(self) -> bool:
@@ -54,9 +59,18 @@ def read_answer(data: bytes, now: datetime) -> Answer | None:
         if status is None:
             raise ValueError("what it answers is no HTTP/1")
         if not status[1].startswith(b"1"):
-            return Answer(int(status[1]), _retry_after(match[1], now))
+            left = _left(match[1], int(status[1]), len(data) - match.end())
+            return Answer(int(status[1]), _retry_after(match[1], now), left)
         data = data[match.end() :]
     return None
+
+
+def _left(head: bytes, status: int, here: int) -> int | None:
+    """Bytes of a body that are still to come, `here` of it having come (RFC 9112 6.3)."""
+    length = _LENGTH.search(head)
+    if status in (204, 304):
+        return 0
+    return max(int(length[1]) - here, 0) if length is not None else None
 
 
 def _retry_after(head: bytes, now: datetime) -> float:

@@ -153,15 +153,15 @@ class Channel:
             if not received:
                 raise ConnectionResetError("it closed the connection without an answer")
             data += received
-        self._read_on(sock)
+        self._read_on(sock, answer.left)
         return answer
 
     @staticmethod
-    def _read_on(sock: socket.socket) -> None:
+    def _read_on(sock: socket.socket, left: int | None) -> None:
         """Read some of the body: a receiver that is cut off while it answers logs a fault."""
         closing, size = _Deadline(_CLOSING_SECONDS), 0
         with contextlib.suppress(OSError):
-            while size < _BODY_BYTES:
+            while size < (_BODY_BYTES if left is None else min(left, _BODY_BYTES)):
                 sock.settimeout(closing.left())
                 received = sock.recv(_CHUNK)
                 if not received:

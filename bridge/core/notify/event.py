@@ -28,7 +28,8 @@ def event_of(line: bytes, *, history: bool) -> str | None:
     record = json.loads(line)
     if _is_by_hand(record):
         return None
-    if record["late"] and record["outcome"] == OutcomeKind.DETECT:
+    passed = record["decision"] == Decision.PASS  # what was held or blocked reached nobody
+    if record["late"] and record["outcome"] == OutcomeKind.DETECT and passed:
         return LATE_DETECTION
     if history and record["decision"] == Decision.BLOCK:
         return BLOCK

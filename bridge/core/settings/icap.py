@@ -133,12 +133,18 @@ class TrickleSettings(Section):
     chunk: Annotated[Size, AfterValidator(between(1, 64 << 10, "1B to 64KiB"))] = 4 << 10
 
 
+def _page_status(status: int) -> int:
+    if status not in (200, 202) and (not 400 <= status <= 599 or status in (401, 407)):
+        raise ValueError("must be 200, 202 or 400 to 599, but 401 and 407: a browser shows no page")
+    return status
+
+
 class PageSettings(Section):
     """The pages that users see; `dir` holds templates and texts that go before ours."""
 
     dir: DirectorySetting | None = None
     language: Annotated[str, Field(pattern=_LANGUAGE)] = "en"
-    wait_status: Annotated[int, Field(strict=True, ge=200, le=599)] = 503
+    wait_status: Annotated[int, Field(strict=True), AfterValidator(_page_status)] = 503
     reload: Annotated[Duration, AfterValidator(between(1, 300, "1s to 5m"))] = 5
 
 
