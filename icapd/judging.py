@@ -44,6 +44,9 @@ class Asker(Protocol):
     def is_restless(self) -> bool:
         """Whether it gets another body each time it comes, so that no page helps."""
 
+    def waits_since(self, sha256: str) -> float | None:
+        """When it was first put off for these bytes (loop seconds); None: it was not."""
+
 
 class Judging:
     """Judges one body; `release` lets go of what was unpacked."""
@@ -114,6 +117,8 @@ class Judging:
         limits, most = settings.icap.contents, settings.kata.max_object_size
         found = await unpack(self._core.spool, item, carrying, limits=limits, max_size=most)
         if isinstance(found, Outcome):
+            if found.kind is OutcomeKind.UNAVAILABLE:
+                _log.error("%s; case %s is unavailable", found.detail, self._case.id)
             return self._core.excluded(self._case) or found
         self._found = found
         return None
@@ -157,7 +162,12 @@ class Judging:
 
     async def _judge_all(self, pairs: list[tuple[Case, Item]], wait: float | None) -> list[Outcome]:
         """Until all are judged, or one is found for which the whole is blocked."""
-        judging = [asyncio.create_task(self._core.judge(*pair, wait=wait)) for pair in pairs]
+        judging = [
+            asyncio.create_task(
+                self._core.judge(case, item, wait=wait, since=self._asker.waits_since(item.sha256))
+            )
+            for case, item in pairs
+        ]
         try:
             for each in asyncio.as_completed(judging):
                 outcome = await each

@@ -58,6 +58,10 @@ class KeptBack:
         """See `icapd.judging.Asker`."""
         return self._visitor.is_restless
 
+    def waits_since(self, sha256: str) -> float | None:
+        """See `icapd.judging.Asker`."""
+        return self._visitor.waits_since(sha256)
+
     async def may_open_page(self) -> bool:
         """Whether a page may be begun while the body arrives.
 
@@ -128,13 +132,17 @@ class KeptBack:
 
     def _page(self, judged: Judged, decision: Decision) -> None:
         pages, facts = self._services.pages, self._facts(judged)
+        waits = judged.outcome.kind is OutcomeKind.PENDING and judged.item is not None
         if decision is Decision.BLOCK:
+            self._visitor.told()
             page = pages.block(self._reader, facts)
-        elif judged.outcome.kind is OutcomeKind.PENDING and self.can_put_off and judged.item:
+        elif waits and self.can_put_off and judged.item is not None:
             self._visitor.put_off(judged.item)
             stage = Stage(self._services.core.stage(judged.item.sha256).value)
             page = pages.wait(self._reader, facts, elapsed=self._visitor.elapsed, stage=stage)
         else:
+            if waits:
+                self._visitor.put_off(judged.item)
             page = pages.later(self._reader, facts)
         self._answer.page(page)
 

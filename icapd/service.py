@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,7 +78,7 @@ class Services:
                 ignored,
             )
         self.pages = Pages(self._settings.pages)
-        self.visits = Visits(self._settings.visits, time.monotonic)
+        self.visits = Visits(self._settings.visits, asyncio.get_running_loop().time)
         self.stallers = Stallers()
         if self._settings.ranges == "pass":
             _log.warning(

@@ -7,6 +7,7 @@ import logging
 from dataclasses import replace
 
 from bridge.core import (
+    CUT_OFF,
     BodyWriter,
     Decision,
     Mode,
@@ -70,7 +71,7 @@ class Transaction:
         try:
             await self._run(writer)
         except (Disconnected, Expired, ProtocolError, asyncio.CancelledError) as error:
-            self._record_failure(_reason(error))
+            self._record_failure(_reason(error), CUT_OFF)
             if not isinstance(error, Disconnected):
                 self._kept_back.end_open_page()
             raise
@@ -202,8 +203,8 @@ class Transaction:
 
     # -- what goes wrong -----------------------------------------------------------------------
 
-    def _record_failure(self, reason: str) -> Outcome:
-        outcome = Outcome(OutcomeKind.ERROR, Source.RULE, reason)
+    def _record_failure(self, reason: str, rule: str | None = None) -> Outcome:
+        outcome = Outcome(OutcomeKind.ERROR, Source.RULE, reason, rule=rule)
         for each, decision in self._due:  # of several, whose records were being written
             self._services.finish_now(each, decision)
         self._due = []

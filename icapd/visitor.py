@@ -14,7 +14,7 @@ _CUT, _LATE = "cut before", "found late"  # rules
 
 
 class Visitor:
-    """What `Visits` has of a response's client; a request that uploads is not remembered."""
+    """What `Visits` has of a message's client. Of uploads only what they wait for is remembered."""
 
     def __init__(self, visits: Visits, case: Case, message: Message) -> None:
         self._visits = visits
@@ -25,11 +25,12 @@ class Visitor:
     @cached_property
     def _who(self) -> tuple[str, str]:
         request, case = self._message.http_request, self._case
+        url = request.url if self._message.is_response else f"{request.method} {request.url}"
         if case.context.get("client_ip"):
-            return case.client, request.url
+            return case.client, url
         # its proxy does not say who it is: whoever is told from others by this is not mixed up
         agent, user = request.joined("user-agent"), case.context.get("user")
-        return f"{case.client} {user} {agent}", request.url
+        return f"{case.client} {user} {agent}", url
 
     @cached_property
     def _counts(self) -> bool:
@@ -79,10 +80,19 @@ class Visitor:
             return None
         return _again(verdict, _LATE, "what was given from there a moment ago was found to be bad")
 
+    def waits_since(self, sha256: str) -> float | None:
+        """When it was first put off for these bytes; None: it was not, or has its answer."""
+        visit = self._visits.find(*self._who)
+        return visit.waiting_since if visit is not None and sha256 in visit.bodies else None
+
     def put_off(self, item: Item | None) -> None:
         """It is to come again for these bytes."""
-        if self._counts and item is not None:
+        if item is not None:
             self._visits.put_off(*self._who, item.sha256, self._arrived)
+
+    def told(self) -> None:
+        """It was told what it waited for."""
+        self._visits.told(*self._who)
 
     def let_by(self) -> None:
         """It is to come again for what may pass."""
@@ -91,6 +101,7 @@ class Visitor:
 
     def served(self, item: Item | None, outcome: Outcome) -> None:
         """It got what it came for, with this outcome."""
+        self._visits.told(*self._who)
         if not self._counts:
             return
         self._visits.served(*self._who)

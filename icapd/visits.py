@@ -89,8 +89,14 @@ class Visits:
         """The client got what it came for."""
         visit = self._visits.get(_key(client, url))
         if visit is not None:
-            visit.waiting_since = visit.cut = None
+            visit.cut = None
             visit.let_by = False
+
+    def told(self, client: str, url: str) -> None:
+        """The client has an answer to what it was put off for."""
+        visit = self._visits.get(_key(client, url))
+        if visit is not None:
+            visit.waiting_since = None
 
     def given_unjudged(self, client: str, url: str, sha256: str) -> None:
         """The client was given these bytes before their verdict."""

@@ -25,6 +25,7 @@ from bridge.core.kata.wire import Answer, CallResult
 from bridge.core.linelog import LineLog
 from bridge.core.metrics import Metrics
 from bridge.core.model import (
+    CUT_OFF,
     DELETED_BY_HAND,
     RELEASED_BY_HAND,
     Case,
@@ -71,6 +72,7 @@ from bridge.core.verdicts.admin import forget as forget_hash
 from bridge.core.verdicts.admin import show as show_hash
 
 __all__ = [
+    "CUT_OFF",
     "DEFAULT_PATH",
     "DELETED_BY_HAND",
     "PENDING",

@@ -216,10 +216,15 @@ class Core:
         """How far some bytes are that are judged now."""
         return self._submitter.stage(sha256)
 
-    async def judge(self, case: Case, item: Item, *, wait: float | None = None) -> Outcome:
-        """The outcome of an item; `pending` where `wait` seconds pass without one."""
+    async def judge(
+        self, case: Case, item: Item, *, wait: float | None = None, since: float | None = None
+    ) -> Outcome:
+        """The outcome of an item; `pending` where `wait` seconds pass without one.
+
+        `since`: when whoever asks was first put off for these bytes (loop seconds).
+        """
         by_rule = await self._by_rule(case, item)
-        return by_rule or await self._submitter.submit(case, item, wait=wait)
+        return by_rule or await self._submitter.submit(case, item, wait=wait, since=since)
 
     async def _judge_in_background(self, case: Case, item: Item) -> Outcome:
         by_rule = await self._by_rule(case, item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import defaultdict
@@ -154,17 +155,35 @@ class LaterCases:
             except Exception:
                 _log.exception("a fault of katabridge itself; case %s counts as `error`", case.id)
                 outcome = Outcome(OutcomeKind.ERROR, Source.RULE, "a fault inside katabridge")
-            decision = self._decide(case, outcome)
-            case.decision = decision
-            entry = Entry(case, item, outcome, decision, late=True)
-            self._count.count_case(entry)
-            await self._ledger.write_named(entry)
-            if outcome.kind is OutcomeKind.DETECT and decision is Decision.PASS:
-                self._say_late_detection(case, item, outcome)
-            self._submitter.recorded(case, outcome)
-            await self.drop(case.id)
+            record = self._record(case, KnownBytes(item.sha256, item.size), outcome)
+            # once begun it is done to the end, also by a stop
+            await asyncio.shield(self._spawn(self._tells, record))
         finally:
             item.body.release()
+
+    async def _record(self, case: Case, content: Identity, outcome: Outcome) -> None:
+        decision = self._decide(case, outcome)
+        case.decision = decision
+        entry = Entry(case, content, outcome, decision, late=True)
+        self._count.count_case(entry)
+        await self._ledger.write_named(entry)
+        if outcome.kind is OutcomeKind.DETECT and decision is Decision.PASS:
+            self._say_late_detection(case, content, outcome)
+        if self._submitter.recorded(case, outcome):
+            await self._look_after(case, content)
+        else:
+            await self.drop(case.id)
+
+    async def _look_after(self, case: Case, content: Identity) -> None:
+        """It has its record, and a detection must still be told: after a restart, too."""
+        until = self._kept.get(case.id)
+        if until is not None:
+            text, kind = case_to_text(case), CaseKind.PASSED
+            kept = KeptCase(case.id, kind, text, content.sha256, content.size, until)
+            with contextlib.suppress(JournalError):
+                await self._journal.keep_case(kept)
+        if case.id not in self._kept:  # it was told meanwhile
+            await self._journal.drop_case(case.id)
 
     async def _judged(self, case: Case, item: Item, until: float) -> Outcome:
         """Nobody waits, so a KATA that is away is asked again until it is back."""
@@ -217,7 +236,10 @@ class LaterCases:
     def _resume_later(self, case: Case, kept: KeptCase) -> None:
         body = self._bodies.load(case.id, kept.size, kept.sha256)
         if body is None:
-            self._spawn(self._tells, self._body_gone(case.id))
+            _log.error("the body of case %s is gone from the spool: it is not judged", case.id)
+            gone = Outcome(OutcomeKind.ERROR, Source.RULE, "its body is gone from the spool")
+            content = KnownBytes(kept.sha256, kept.size)
+            self._spawn(self._tells, self._record(case, content, gone))
             return
         self._spawn(self._runs, self._run(case, Item(case.name, body), kept.until))
 

@@ -59,6 +59,9 @@ RELEASED_BY_HAND = "released by hand"
 DELETED_BY_HAND = "deleted by hand"
 
 
+CUT_OFF = "cut off"  # rule: the body, or whoever asked for it, was gone before the end
+
+
 class Decision(StrEnum):
     """What a door does with an item."""
 

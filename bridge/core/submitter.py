@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
+from bridge.core.failures import Failures
 from bridge.core.flight import Flight, oversize, unavailable
 from bridge.core.journal import KeptScan, ScanPhase
 from bridge.core.kata.poller import Scan
@@ -61,6 +62,7 @@ class Submitter:
         self._verdicts = verdicts
         self._scanner = scanner
         self._aftermath = aftermath
+        self._failures = Failures()
         self._flights: dict[str, Flight] = {}
         self._by_case: dict[str, Flight] = {}
         self._unfinished: set[Flight] = set()  # judged or not: KATA may still hold their scans
@@ -92,21 +94,29 @@ class Submitter:
         return oversize(self.max_object_size if ours else None)
 
     async def submit(
-        self, case: Case, item: Item, *, wait: float | None = None, background: bool = False
+        self,
+        case: Case,
+        item: Item,
+        *,
+        wait: float | None = None,
+        background: bool = False,
+        since: float | None = None,
     ) -> Outcome:
         """The outcome of these bytes; `pending` where `wait` seconds pass without one.
 
         The scan goes on then, and its verdict is known to the next who asks. Who asks in the
-        `background` has others go first.
+        `background` has others go first. `since`: when whoever asks was first put off for these
+        bytes (loop seconds): what became of that scan is his answer, a failure too.
         """
         # what is known counts whatever its size: a limit that was lowered must not let it by
         outcome = self.known(item) or await self._verdicts.get(item.sha256)
-        outcome = outcome or self._too_large(item)
+        outcome = outcome or self._too_large(item) or self._failures.of(item.sha256, since)
         if outcome is not None:
             return outcome
-        arrived = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
+        arrived = now if since is None else since
         limit = arrived + self._settings.verdict_timeout
-        hold = limit if wait is None else min(arrived + wait, limit)
+        hold = limit if wait is None else min(now + wait, limit)
         while not self._closing:
             flight = self._flights.get(item.sha256) or self._start(item, case.client, limit)
             outcome = await self._wait(flight, case, hold, limit, background=background)
@@ -269,6 +279,7 @@ class Submitter:
 
     def _land(self, flight: Flight, outcome: Outcome) -> None:
         del self._flights[flight.content.sha256]
+        self._failures.note(flight.content.sha256, outcome, asyncio.get_running_loop().time())
         flight.end(outcome)
         if flight.item is not None:
             flight.item.body.release()

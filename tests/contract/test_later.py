@@ -107,6 +107,55 @@ def test_a_restart_loses_no_late_detection_and_asks_nothing_twice(
     assert kata.memory.calls["submit"] == 1
 
 
+def test_who_comes_again_and_again_is_told_that_the_time_is_over(
+    kata: Emulator, site: Site
+) -> None:
+    site.changes = {"kata": {"poll_interval": "300ms", "verdict_timeout": "1s"}}
+
+    async def work(core: Core) -> None:
+        item = await make_item(core, b"#kata state=detect delay=3600\n", "a.bin")
+        since, kinds = asyncio.get_running_loop().time(), []
+        for turn in range(20):
+            each = case(Mode.ADVANCED)
+            outcome = await core.judge(each, item, wait=0.2, since=since if turn else None)
+            await core.finish(each, item, outcome, core.decide(each, outcome))
+            kinds.append(outcome.kind)
+            if outcome.kind is not K.PENDING:
+                break
+        item.body.release()
+        assert kinds[-1] is K.TIMEOUT
+        assert len(kinds) > 2
+
+    with_core(site, work)
+    assert kata.memory.calls["submit"] == 1
+
+
+def test_what_monitor_gave_up_waiting_for_is_looked_after_over_a_restart(
+    kata: Emulator, site: Site
+) -> None:
+    site.changes = {"kata": {"poll_interval": "300ms", "verdict_timeout": "1s"}}
+    each = case(Mode.MONITOR)
+
+    async def before(core: Core) -> None:
+        await accept(core, each, b"#kata state=detect delay=4\n")
+        await until(site.records)
+        await until(lambda: kata.memory.scans)
+
+    async def after(core: Core) -> None:
+        del core
+        await until(lambda: site.records("log-detects.log"))
+        await until(lambda: not kata.memory.scans)
+        await until(lambda: not kept_bodies(site))
+
+    with_core(site, before)
+    (record,) = site.records()
+    assert (record["outcome"], record["decision"]) == ("timeout", "pass")
+    with_core(site, after)
+    (late,) = site.records("log-detects.log")
+    assert (late["case"], late["late"], late["decision"]) == (each.id, True, "pass")
+    assert len(site.records()) == 1
+
+
 def test_what_was_not_brought_to_kata_is_brought_there_after_the_restart(
     kata: Emulator, site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -148,12 +197,15 @@ def test_a_body_that_is_gone_is_said(
 
     async def after(core: Core) -> None:
         await until(lambda: each.id in caplog.text)
-        assert core._journal.load().cases == []
+        await until(site.records)
+        await until(lambda: core._journal.load().cases == [])
 
     with_core(site, before)
     (site.directory / "spool" / "test.icap.0.kept" / each.id).unlink()
     with_core(site, after)
     assert f"the body of case {each.id} is gone" in caplog.text
+    (record,) = site.records()
+    assert (record["case"], record["outcome"], record["decision"]) == (each.id, "error", "pass")
 
 
 def test_monitor_work_waits_until_kata_is_back(kata: Emulator, site: Site) -> None:

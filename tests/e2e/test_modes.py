@@ -279,6 +279,34 @@ def test_a_navigation_waits_on_a_page_and_the_reload_gets_its_answer(
     assert posts(serving) == before + 1, "the same bytes are scanned once"
 
 
+@pytest.mark.parametrize("state", ["error", "timeout"])
+def test_who_waits_is_told_when_the_scan_fails_and_nothing_is_scanned_again(
+    serving: Serving, state: str
+) -> None:
+    name, before = f"fails-{state}", posts(serving)
+    body = script(state, name, delay=1.5)
+    seen = [fetch(serving, "advanced", name, body, browser=True).http_head.status]
+    while seen[-1] == 503:
+        assert len(seen) < 20
+        seen.append(fetch(serving, "advanced", name, body, browser=True).http_head.status)
+    assert seen[-1] == 403
+    assert posts(serving) == before + 1
+    assert [each["outcome"] for each in records(serving, name)][-1] == state
+    fetch(serving, "advanced", name, body, client="10.0.0.3")
+    assert posts(serving) == before + 2, "a failure is nobody else's"
+
+
+def test_an_upload_that_is_tried_again_is_told_when_the_scan_failed(serving: Serving) -> None:
+    before = posts(serving)
+    body = script("error", "up-fails", delay=1.2)
+    seen = [upload(serving, "advanced", "up-fails", body).http_head.status]
+    while seen[-1] == 503:
+        assert len(seen) < 20
+        seen.append(upload(serving, "advanced", "up-fails", body).http_head.status)
+    assert seen[-1] == 403
+    assert posts(serving) == before + 1
+
+
 def elapsed(page: Answer) -> int:
     match = re.search("(?:(\\d+)\u00a0min )?(\\d+)\u00a0s<", page.body.decode())
     assert match is not None

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from bridge.core import (
+    CUT_OFF,
     DELETED_BY_HAND,
     RELEASED_BY_HAND,
     Case,
@@ -138,6 +139,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
         (record(decision=Decision.PASS, late=True), False, "late_detection"),
         (record(decision=Decision.PASS, late=True), True, "late_detection"),
         (record(late=True), True, "block"),
+        (record(kind=K.ERROR, source=Source.RULE, rule=CUT_OFF), True, None),
         (record(late=True), False, None),  # its block was told, or it was held: nobody has it
         (record(decision=Decision.HOLD, late=True), False, None),
         (record(kind=K.ERROR, late=True), True, "block"),

@@ -30,7 +30,7 @@ def test_the_elapsed_time_goes_on_over_reloads_and_ends_when_served() -> None:
     clock.now = 1010.0
     memory.put_off(*WHO, "aa", 1009.0)
     assert memory.elapsed(*WHO) == 12
-    memory.served(*WHO)
+    memory.told(*WHO)
     assert memory.elapsed(*WHO) is None
 
 

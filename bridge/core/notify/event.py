@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from bridge.core.model import (
+    CUT_OFF,
     DELETED_BY_HAND,
     RELEASED_BY_HAND,
     Decision,
@@ -31,7 +32,8 @@ def event_of(line: bytes, *, history: bool) -> str | None:
     passed = record["decision"] == Decision.PASS  # what was held or blocked reached nobody
     if record["late"] and record["outcome"] == OutcomeKind.DETECT and passed:
         return LATE_DETECTION
-    if history and record["decision"] == Decision.BLOCK:
+    cut_off = record["source"] == Source.RULE and record["rule"] == CUT_OFF  # every closed tab
+    if history and record["decision"] == Decision.BLOCK and not cut_off:
         return BLOCK
     return None
 
