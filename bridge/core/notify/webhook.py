@@ -6,7 +6,6 @@ import logging
 import random
 import ssl
 import threading
-import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from bridge.core.notify.event import event_of, format_event
 from bridge.core.notify.target import parse_webhook_url
 from bridge.core.settings import NotifySettings
 from bridge.core.siem.buffer import LineBuffer
+from bridge.core.siem.ending import end_delivery
 from bridge.core.siem.queue import Batch, DiskQueue
 
 _log = logging.getLogger(__name__)
@@ -23,7 +23,6 @@ _log = logging.getLogger(__name__)
 _IDLE_SECONDS = 10.0
 _FIRST_BACKOFF = 2.0
 _MAX_BACKOFF = 60.0
-_END_SECONDS = 0.5
 
 
 class Webhook:
@@ -75,26 +74,9 @@ class Webhook:
 
     def close(self, seconds: float = 2.0) -> None:
         """Deliver for at most `seconds` what waits; the rest stays on disk. Blocks."""
-        end = time.monotonic() + seconds
         self._closing.set()
-        self._buffer.stop()
-        for thread in self._threads:
-            thread.join(max(0.0, end - time.monotonic()))
-        self._channel.abort()
-        for thread in self._threads:
-            thread.join(_END_SECONDS)
-        self._queue.close()
-        self._say_what_is_left()
-
-    def _say_what_is_left(self) -> None:
-        if self._queue.count:
-            _log.warning(
-                "%d records for the webhook %s wait in %s for the next start",
-                *(self._queue.count, self._target, self._queue.directory),
-            )
-        lost = self._buffer.waiting - self._queue.count
-        if lost:
-            _log.error("%d records for the webhook %s are lost", lost, self._target)
+        what = f"records for the webhook {self._target}"
+        end_delivery(what, self._buffer, self._queue, self._threads, self._channel.abort, seconds)
 
     # -- in the thread that delivers ---------------------------------------------------------------
 

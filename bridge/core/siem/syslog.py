@@ -8,12 +8,12 @@ import random
 import socket
 import ssl
 import threading
-import time
 from datetime import datetime
 from pathlib import Path
 
 from bridge.core.siem.buffer import LineBuffer
 from bridge.core.siem.connection import Connection, connect
+from bridge.core.siem.ending import end_delivery
 from bridge.core.siem.message import INFORMATIONAL, Origin, SyslogTarget, format_message
 from bridge.core.siem.queue import Batch, DiskQueue
 
@@ -23,7 +23,6 @@ _QUEUE_BYTES = 64 << 20
 _IDLE_SECONDS = 10.0
 _FIRST_BACKOFF = 0.5
 _MAX_BACKOFF = 30.0
-_END_SECONDS = 0.5
 
 
 class SyslogSender:
@@ -87,28 +86,14 @@ class SyslogSender:
 
     def close(self, seconds: float = 2.0) -> None:
         """Deliver for at most `seconds` what waits; the rest stays on disk. Blocks."""
-        end = time.monotonic() + seconds
         self._closing.set()
-        self._buffer.stop()
-        for thread in self._threads:
-            thread.join(max(0.0, end - time.monotonic()))
+        what = f"lines for the syslog collector {self._target}"
+        end_delivery(what, self._buffer, self._queue, self._threads, self._abort, seconds)
+
+    def _abort(self) -> None:
         connection = self._connection
         if connection is not None:
             connection.abort()
-        for thread in self._threads:
-            thread.join(_END_SECONDS)
-        self._queue.close()
-        self._say_what_is_left()
-
-    def _say_what_is_left(self) -> None:
-        if self._queue.count:
-            _log.warning(
-                "%d lines for the syslog collector %s wait in %s for the next start",
-                *(self._queue.count, self._target, self._queue.directory),
-            )
-        lost = self._buffer.waiting - self._queue.count
-        if lost:
-            _log.error("%d lines for the syslog collector %s are lost", lost, self._target)
 
     # -- in the thread that delivers ---------------------------------------------------------------
 
