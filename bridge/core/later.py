@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
-from bridge.core.body import SpoolError
+from bridge.core.body import Body, SpoolError
 from bridge.core.caseform import case_from_text, case_to_text
 from bridge.core.journal import CaseKind, Journal, JournalError, Kept, KeptCase, ScanPhase
 from bridge.core.kept import KeptBodies
@@ -101,9 +101,8 @@ class LaterCases:
         await self._bodies.keep(item.body, case.id)
         until = time.time() + self._window
         self._kept[case.id] = until
-        kept = KeptCase(case.id, kind, case_to_text(case), item.sha256, item.size, until)
         try:
-            await self._journal.keep_case(kept)
+            await self._journal.keep_case(_kept(case, item, kind, until))
         except JournalError:
             await self._bodies.drop(case.id)
             raise
@@ -126,17 +125,19 @@ class LaterCases:
         """KATA could not be asked about what its user has already: it is asked until it can be."""
         self._pauses[case.id] = min(max(pause * 2, _FIRST_PAUSE), _MAX_PAUSE)
         await asyncio.sleep(pause)
-        body = self._bodies.load(case.id, content.size, content.sha256)
+        body = self._load(case.id, content)
         if body is None:
-            await self._body_gone(case.id)
+            await self.drop(case.id)
             return
         flight = self._submitter.restart(Item(case.name, body), case.client)
         self._submitter.look_after(flight, case, until)
         body.release()
 
-    async def _body_gone(self, case_id: str) -> None:
-        _log.error("the body of case %s is gone from the spool: it is not judged", case_id)
-        await self.drop(case_id)
+    def _load(self, case_id: str, content: Identity) -> Body | None:
+        body = self._bodies.load(case_id, content.size, content.sha256)
+        if body is None:
+            _log.error("the body of case %s is gone from the spool: it is not judged", case_id)
+        return body
 
     async def _tell_detection(self, case: Case, content: Identity, outcome: Outcome) -> None:
         if case.decision is Decision.PASS:
@@ -178,10 +179,8 @@ class LaterCases:
         """It has its record, and a detection must still be told: after a restart, too."""
         until = self._kept.get(case.id)
         if until is not None:
-            text, kind = case_to_text(case), CaseKind.PASSED
-            kept = KeptCase(case.id, kind, text, content.sha256, content.size, until)
             with contextlib.suppress(JournalError):
-                await self._journal.keep_case(kept)
+                await self._journal.keep_case(_kept(case, content, CaseKind.PASSED, until))
         if case.id not in self._kept:  # it was told meanwhile
             await self._journal.drop_case(case.id)
 
@@ -234,9 +233,8 @@ class LaterCases:
         self._bodies.clear({each.case_id for each in kept.cases})
 
     def _resume_later(self, case: Case, kept: KeptCase) -> None:
-        body = self._bodies.load(case.id, kept.size, kept.sha256)
+        body = self._load(case.id, kept)
         if body is None:
-            _log.error("the body of case %s is gone from the spool: it is not judged", case.id)
             gone = Outcome(OutcomeKind.ERROR, Source.RULE, "its body is gone from the spool")
             content = KnownBytes(kept.sha256, kept.size)
             self._spawn(self._tells, self._record(case, content, gone))
@@ -252,6 +250,10 @@ class LaterCases:
     async def finish_telling(self) -> None:
         """Wait until every late detection that is known is written."""
         await asyncio.gather(*self._tells, return_exceptions=True)
+
+
+def _kept(case: Case, content: Identity, kind: CaseKind, until: float) -> KeptCase:
+    return KeptCase(case.id, kind, case_to_text(case), content.sha256, content.size, until)
 
 
 def _who_got_what(case: Case, content: Identity, outcome: Outcome) -> str:
