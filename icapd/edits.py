@@ -39,10 +39,7 @@ NOT_RESUMABLE = Edit(drop=("ETag", "Last-Modified", "Accept-Ranges"))
 # these go before Cache-Control, for some caches
 _FOR_SOME = ("CDN-Cache-Control", "Surrogate-Control", "X-Accel-Expires")
 NOT_CACHED = Edit(
-    drop=(
-        *("Cache-Control", "Expires", "Pragma"),
-        *_FOR_SOME,
-    ),
+    drop=("Cache-Control", "Expires", "Pragma", *_FOR_SOME),
     add=(("Cache-Control", "no-store"),),
 )
 
