@@ -51,7 +51,9 @@ class Access:
     def __init__(
         self, settings: IcapSettings, complaints: Complaints, count: Callable[[Reason], None]
     ) -> None:
-        self._settings = settings
+        self._allow_from = settings.allow_from
+        self._most = settings.max_connections_of_worker
+        self._most_per_client = settings.max_connections_per_client_of_worker
         self._complaints = complaints
         self.count = count
         self._served: Counter[str] = Counter()
@@ -87,16 +89,15 @@ class Access:
             del self._served[entry.peer]
 
     def _refusal(self, peer: str) -> NoEntry | None:
-        settings = self._settings
         try:
             address = ip_address(peer)
         except ValueError:
             return NoEntry(403, "the peer's address is unknown", Reason.ADDRESS)
-        if not any(address in network for network in settings.allow_from):
+        if not any(address in network for network in self._allow_from):
             return NoEntry(403, "its address is not in icap.allow_from", Reason.ADDRESS)
-        if self.served >= settings.max_connections:
+        if self.served >= self._most:
             return NoEntry(503, "icap.max_connections is reached", Reason.CONNECTIONS)
-        most = settings.max_connections_per_client
+        most = self._most_per_client
         if most is not None and self._served[peer] >= most:
             sentence = "icap.max_connections_per_client is reached"
             return NoEntry(503, sentence, Reason.CLIENT_CONNECTIONS)

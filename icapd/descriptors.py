@@ -13,8 +13,12 @@ _OWN = 300  # logs, stores, threads' files, and connections that are only told w
 
 
 def needed(settings: Settings) -> int:
-    """Descriptors at most: a connection and its body's file, uploads and their files."""
-    return _OWN + 2 * settings.icap.max_connections + 2 * settings.kata.connections
+    """Descriptors at most: a connection and its body's file, uploads and their files.
+
+    `settings`: a worker's own.
+    """
+    connections = settings.icap.max_connections_of_worker
+    return _OWN + 2 * connections + 2 * settings.kata.connections
 
 
 def allow(settings: Settings) -> None:

@@ -55,6 +55,7 @@ from bridge.core.settings import (
     Settings,
     TrickleSettings,
     VisitSettings,
+    share,
 )
 from bridge.core.spool import Spool
 from bridge.core.submitter import PENDING
@@ -146,6 +147,7 @@ __all__ = [
     "server_certificate",
     "set_bypass",
     "set_value",
+    "share",
     "show_hash",
     "start_log",
     "unavailable",

@@ -44,18 +44,6 @@ def _network(value: object) -> IPv4Network | IPv6Network:
         raise ValueError(f"not a network: {error}") from None
 
 
-def only(*supported: object) -> Callable[[Any], Any]:
-    """Takes these values; any other belongs to katabridge but nothing would act on it yet."""
-
-    def check(value: Any) -> Any:
-        if value not in supported:
-            words = " or ".join(str(word).lower() for word in supported)
-            raise ValueError(f"{value!r} is not built yet; this version takes {words} only")
-        return value
-
-    return check
-
-
 def at_least(minimum: float, words: str) -> Callable[[float], float]:
     """Takes numbers from `minimum` on; `words` is that minimum for people."""
 

@@ -92,8 +92,11 @@ WRONG = {
         "icap: {pages: {dir: nowhere}}\n",
         ":7: icap.pages.dir: cannot read the folder {folder}/nowhere: No such file or directory.",
     ),
-    "not built yet, a value": (
-        "icap: {workers: 4}\n", ":7: icap.workers: 4 is not built yet; this version takes 1 only"
+    "no worker": ("icap: {workers: 0}\n", ":7: icap.workers: must be 1 to 64."),
+    "too many workers": ("icap: {workers: 65}\n", ":7: icap.workers: must be 1 to 64."),
+    "workers without a port": (
+        "icap: {workers: 2, listen: ['127.0.0.1:0']}\n",
+        ":7: icap: workers share a port: name one instead of 0.",
     ),
     "a mode that is none": (
         "icap:\n  services:\n    a: {method: REQMOD, mode: lenient}\n",

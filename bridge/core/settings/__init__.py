@@ -1,9 +1,5 @@
 """The settings, typed. Names are the keys of the configuration file; times are in seconds,
-sizes in bytes.
-
-A value that belongs to katabridge but that this version does not act on yet is refused
-(`fields.only`), because a protection that is configured and does not happen is worse than none.
-"""
+sizes in bytes."""
 
 from bridge.core.settings.folders import FolderSettings
 from bridge.core.settings.icap import (
@@ -19,6 +15,7 @@ from bridge.core.settings.icap import (
 )
 from bridge.core.settings.kata import KataSettings, SubmitSettings
 from bridge.core.settings.logs import LogSettings, NotifySettings, StatusSettings, SyslogSettings
+from bridge.core.settings.sharing import share
 from bridge.core.settings.stores import SpoolSettings, VerdictSettings
 from bridge.core.settings.whole import Settings
 
@@ -42,4 +39,5 @@ __all__ = [
     "TrickleSettings",
     "VerdictSettings",
     "VisitSettings",
+    "share",
 ]

@@ -30,9 +30,9 @@ from bridge.core.fields import (
     at_least,
     between,
     fits_certificate,
-    only,
 )
 from bridge.core.model import Mode
+from bridge.core.settings.parts import uneven_part
 from bridge.core.settings.policy import no_skip
 from bridge.core.settings.section import Section
 from bridge.core.units import Address
@@ -168,7 +168,7 @@ class IcapSettings(Section):
     listen: list[ListenAddress] = [Address("0.0.0.0", 1344)]  # noqa: S104 - the design's default; allow_from guards it
     tls: IcapTlsSettings | None = None
     allow_from: list[Network] = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
-    workers: Annotated[Literal[1], BeforeValidator(only(1))] = 1
+    workers: Annotated[int, Field(strict=True), AfterValidator(between(1, 64, "1 to 64"))] = 1
     max_connections: Count = 2000
     max_connections_per_client: Count | None = None
     limits: IcapLimits = IcapLimits()
@@ -195,4 +195,17 @@ class IcapSettings(Section):
             raise ValueError("listen is empty, which it may be only where tls is given")
         for address in set(self.listen) & set(secure):
             raise ValueError(f"{address} stands under listen and under tls.listen")
+        if self.workers > 1 and any(not address.port for address in (*self.listen, *secure)):
+            raise ValueError("workers share a port: name one instead of 0")
         return self
+
+    @property
+    def max_connections_of_worker(self) -> int:
+        """What each worker may serve of `max_connections`."""
+        return uneven_part(self.max_connections, self.workers)
+
+    @property
+    def max_connections_per_client_of_worker(self) -> int | None:
+        """What each worker may serve of `max_connections_per_client`."""
+        most = self.max_connections_per_client
+        return None if most is None else uneven_part(most, self.workers)
