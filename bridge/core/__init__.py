@@ -7,7 +7,14 @@ from bridge.core.body import Body, BodyWriter, SpoolError
 from bridge.core.bypass import BypassError, local_time, read_bypass, set_bypass
 from bridge.core.config import DEFAULT_PATH, ConfigError, find_config, load_config
 from bridge.core.configedit import EditError, set_value, write_atomically
-from bridge.core.daemon import read_settings, run_daemon, start_log
+from bridge.core.daemon import (
+    EXIT_START,
+    HANGUP,
+    read_settings,
+    run_daemon,
+    run_until_stopped,
+    start_log,
+)
 from bridge.core.engine import Core
 from bridge.core.flight import oversize, unavailable
 from bridge.core.formats import format_group
@@ -23,6 +30,7 @@ from bridge.core.kata.enrolment import (
 from bridge.core.kata.trust import ServerCertificate, TrustError, server_certificate
 from bridge.core.kata.wire import Answer, CallResult
 from bridge.core.linelog import LineLog
+from bridge.core.merging import Gathered, to_plain
 from bridge.core.metrics import Metrics
 from bridge.core.model import (
     CUT_OFF,
@@ -42,7 +50,9 @@ from bridge.core.model import (
     new_case_id,
 )
 from bridge.core.opening import InstanceTakenError, StartError, open_verdicts
+from bridge.core.orphans import orphans, remove_instance
 from bridge.core.printable import printable
+from bridge.core.saying import OF_ALL_WORKERS
 from bridge.core.settings import (
     ContentSettings,
     FolderSettings,
@@ -76,6 +86,9 @@ __all__ = [
     "CUT_OFF",
     "DEFAULT_PATH",
     "DELETED_BY_HAND",
+    "EXIT_START",
+    "HANGUP",
+    "OF_ALL_WORKERS",
     "PENDING",
     "RELEASED_BY_HAND",
     "Address",
@@ -92,6 +105,7 @@ __all__ = [
     "Door",
     "EditError",
     "FolderSettings",
+    "Gathered",
     "IcapSettings",
     "IcapTimes",
     "IcapTlsSettings",
@@ -134,6 +148,7 @@ __all__ = [
     "make_certificate",
     "new_case_id",
     "open_verdicts",
+    "orphans",
     "oversize",
     "parse_address",
     "parse_central_node",
@@ -142,14 +157,17 @@ __all__ = [
     "printable",
     "read_bypass",
     "read_settings",
+    "remove_instance",
     "renew_certificate",
     "run_daemon",
+    "run_until_stopped",
     "server_certificate",
     "set_bypass",
     "set_value",
     "share",
     "show_hash",
     "start_log",
+    "to_plain",
     "unavailable",
     "write_atomically",
 ]

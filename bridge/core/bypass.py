@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bridge.core.model import Door
+from bridge.core.saying import OF_ALL_WORKERS
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +48,11 @@ class Bypass:
         if self.active(door):
             self._announce(door)
         elif self._announced.pop(door, None) is not None:
-            _log.warning("the bypass of the %s door has ended: objects are judged again", door)
+            _log.warning(
+                "the bypass of the %s door has ended: objects are judged again",
+                door,
+                extra=OF_ALL_WORKERS,
+            )
 
     def _announce(self, door: Door) -> None:
         now = time.monotonic()
@@ -57,6 +62,7 @@ class Bypass:
                 "(kata-bridge bypass --off ends it)",
                 door,
                 local_time(self._until[door]),
+                extra=OF_ALL_WORKERS,
             )
             self._announced[door] = now + _REMIND_SECONDS
 
@@ -65,7 +71,7 @@ class Bypass:
             until = read_bypass(self._path.parent)
         except BypassError as error:
             if not self._faulty:
-                _log.error("%s It opens nothing.", error)
+                _log.error("%s It opens nothing.", error, extra=OF_ALL_WORKERS)
             self._faulty = True
             return {}
         self._faulty = False

@@ -18,6 +18,7 @@ from bridge.core.linelog import LineLog
 from bridge.core.logfiles import open_log
 from bridge.core.opening import StartError
 from bridge.core.printable import printable
+from bridge.core.saying import is_own_word
 from bridge.core.settings import Settings
 
 Serve = Callable[[asyncio.Event], Coroutine[Any, Any, int | None]]
@@ -26,14 +27,19 @@ _log = logging.getLogger(__name__)
 
 EXIT_START = 1
 EXIT_CONFIG = 2
-_HANGUP = "SIGHUP: the configuration is read at the start only; restart to apply a change"
+HANGUP = "SIGHUP: the configuration is read at the start only; restart to apply a change"
 
 
 class _Formatter(logging.Formatter):
+    def __init__(self, speaker: str) -> None:
+        super().__init__()
+        self._speaker = f"{speaker}: " if speaker else ""
+
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created).astimezone()
         stamp = time.isoformat(timespec="milliseconds")
-        text = f"{stamp} {record.levelname.lower()} {printable(record.getMessage())}"
+        words = f"{self._speaker}{printable(record.getMessage())}"
+        text = f"{stamp} {record.levelname.lower()} {words}"
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
         return text
@@ -77,8 +83,11 @@ def read_settings(
     return settings
 
 
-def start_log(settings: Settings, name: str) -> LineLog:
-    """Send the service log to stderr and to `name` in `logs.dir`; StartError where it cannot be."""
+def start_log(settings: Settings, name: str, speaker: str = "", *, echo: bool = False) -> LineLog:
+    """Send the service log to stderr and to `name` in `logs.dir`; StartError where it cannot be.
+
+    `speaker`: which of several processes speaks; `echo`: another one says what all would say.
+    """
     path = settings.logs.dir / name
     try:
         log = open_log(settings.logs, name)
@@ -86,7 +95,9 @@ def start_log(settings: Settings, name: str) -> LineLog:
         raise StartError(f"{path}: {error.strerror} (logs.dir).") from None
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr), _LineHandler(log)]
     for handler in handlers:
-        handler.setFormatter(_Formatter())
+        handler.setFormatter(_Formatter(speaker))
+        if echo:
+            handler.addFilter(is_own_word)
     logging.basicConfig(level=settings.logs.level.upper(), handlers=handlers, force=True)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # the client says what matters itself
     logging.getLogger("watchfiles").setLevel(logging.WARNING)  # a line for each change else
@@ -94,8 +105,17 @@ def start_log(settings: Settings, name: str) -> LineLog:
 
 
 def run_daemon(program: str, serve: Serve) -> int:
+    """`run_until_stopped` for a program: a StartError is said on stderr; returns the exit code."""
+    try:
+        return run_until_stopped(serve)
+    except StartError as error:
+        sys.stderr.write(f"{program}: {error}\n")
+        return EXIT_START
+
+
+def run_until_stopped(serve: Serve) -> int:
     """Run `serve` until SIGTERM or SIGINT sets the event it is given; returns the exit code:
-    1 where it cannot start, or gives a number that is not 0.
+    1 where it gives a number that is not 0. StartError where it cannot start.
 
     SIGHUP, by which others are told to reload, ends nothing.
     """
@@ -108,12 +128,8 @@ def run_daemon(program: str, serve: Serve) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, _log.warning, _HANGUP)
+        loop.add_signal_handler(signal.SIGHUP, _log.warning, HANGUP)
         return await serve(stop)
 
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return EXIT_START if runner.run(main()) else 0
-    except StartError as error:
-        sys.stderr.write(f"{program}: {error}\n")
-        return EXIT_START
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return EXIT_START if runner.run(main()) else 0

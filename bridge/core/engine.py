@@ -42,6 +42,7 @@ from bridge.core.opening import lock_instance, open_verdicts, said
 from bridge.core.policy import Policy, decide, door_policy, lenient
 from bridge.core.posting import Poster
 from bridge.core.records import Records
+from bridge.core.saying import OF_ALL_WORKERS
 from bridge.core.scanner import Scanner
 from bridge.core.settings import Settings
 from bridge.core.sieve import Sieve
@@ -93,9 +94,11 @@ class Core:
         with said(journal):
             self._sieve = Sieve(settings, door)
             for doubt in self._sieve.doubts(settings):
-                _log.warning("%s", doubt)
+                _log.warning("%s", doubt, extra=OF_ALL_WORKERS)
             for kind in lenient(door, self.policy):
-                _log.warning("the policy of this door passes %s objects", kind)
+                _log.warning(
+                    "the policy of this door passes %s objects", kind, extra=OF_ALL_WORKERS
+                )
             self.spool = Spool(settings.spool, self.instance)
             bodies = KeptBodies(self.spool)
             queues, notify = settings.spool.dir / self.instance, settings.notify
@@ -150,6 +153,11 @@ class Core:
         """Answer /metrics there, if anywhere; call what is returned at the end. StartError."""
         if address is None:
             return lambda: None
+        self.add_gauges()
+        return self.metrics.serve(address)
+
+    def add_gauges(self) -> None:
+        """Have `metrics` hold what this core knows of itself, too. Once."""
         parts = (self.gate, self.health, self.spool, self._records)
         add_gauges(self.metrics, *parts)
         self.metrics.gauge(
@@ -157,7 +165,14 @@ class Core:
             "1: the door passes everything unjudged.",
             lambda: self._bypass.active(self.door),
         )
-        return self.metrics.serve(address)
+
+    async def is_drained(self) -> bool:
+        """Whether nothing of this instance is under way any more, here or at KATA."""
+        records = self._records
+        if records.waiting or records.syslog_waiting or records.notify_waiting:
+            return False
+        kept = await self.spool.in_thread(self._journal.load)
+        return not (kept.scans or kept.cases or kept.records)
 
     async def _off_loop(self, work: Callable[..., None], *arguments: object) -> None:
         await self.spool.in_thread(work, *arguments)
@@ -167,11 +182,11 @@ class Core:
         try:
             expires = await self.spool.in_thread(certificate_expiry, path)
         except (OSError, ValueError) as error:
-            _log.error("%s cannot be read any longer: %s", path, error)
+            _log.error("%s cannot be read any longer: %s", path, error, extra=OF_ALL_WORKERS)
             return
         warning = expiry_warning(path, expires, datetime.now(UTC))
         if warning is not None:
-            _log.error("%s", warning)
+            _log.error("%s", warning, extra=OF_ALL_WORKERS)
 
     async def greet(self) -> None:
         """Ask KATA once, so that the log says at the start whether it accepts us."""
