@@ -8,11 +8,22 @@ import logging
 import sys
 from pathlib import Path
 
-from bridge.core import Core, Door, Settings, read_settings, run_daemon, start_log
+from bridge.core import (
+    Core,
+    Door,
+    Settings,
+    orphans,
+    read_settings,
+    run_daemon,
+    say_start_errors,
+    start_log,
+)
 from icapd import descriptors
+from icapd.door import places, serve_until
 from icapd.pages import Pages
 from icapd.server import IcapServer
 from icapd.service import VERDICT_LOG
+from icapd.workers.supervisor import supervise
 
 _log = logging.getLogger(__name__)
 
@@ -34,33 +45,23 @@ def main(arguments: list[str] | None = None) -> int:
     )
     if isinstance(settings, int):
         return settings
+    left = orphans(settings, Door.ICAP, settings.icap.workers)
+    if settings.icap.workers > 1 or left:
+        return say_start_errors("icapd", lambda: supervise(settings, left))
     return run_daemon("icapd", lambda stop: _serve(settings, stop))
-
-
-def _places(server: IcapServer) -> str:
-    kinds = {"on": server.addresses, "with TLS on": server.tls_addresses}
-    return ", ".join(
-        f"{words} {', '.join(map(str, addresses))}"
-        for words, addresses in kinds.items()
-        if addresses
-    )
 
 
 async def _serve(settings: Settings, stop: asyncio.Event) -> None:
     log = start_log(settings, VERDICT_LOG)
     descriptors.allow(settings)
+
+    async def listens(server: IcapServer) -> None:
+        where = places(server.addresses, server.tls_addresses)
+        _log.warning("icapd listens %s; services: %s", where, ", ".join(settings.icap.services))
+
     async with Core(settings, Door.ICAP) as core:
-        server = IcapServer(core, log)
         stop_metrics = core.serve_metrics(settings.status.icapd)
-        await server.start()
-        greeting = asyncio.create_task(core.greet())
-        places = _places(server)
-        services = ", ".join(settings.icap.services)
-        _log.warning("icapd listens %s; services: %s", places, services)
-        await stop.wait()
-        _log.warning("icapd stops")
-        greeting.cancel()
-        await server.stop()
+        await serve_until(stop, core, log, listens)
         stop_metrics()
     _log.warning("icapd has stopped")
     log.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import resource
 
-from bridge.core import Settings
+from bridge.core import OF_ALL_WORKERS, Settings
 
 _log = logging.getLogger(__name__)
 
@@ -39,4 +39,5 @@ def allow(settings: Settings) -> None:
             settings.icap.max_connections,
             wanted,
             hard,
+            extra=OF_ALL_WORKERS,
         )

@@ -58,10 +58,15 @@ class TlsPorts:
         """Where it listens."""
         return [Address(*sock.getsockname()[:2]) for sock in self._listeners]
 
-    def listen(self, address: Address) -> None:
-        """Take connections there; OSError where it cannot be had."""
+    def listen(self, address: Address, *, shares_port: bool = False) -> None:
+        """Take connections there; OSError where it cannot be had.
+
+        `shares_port`: with other processes that say so, too.
+        """
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-        sock = socket.create_server(address, family=family, backlog=_BACKLOG)
+        sock = socket.create_server(
+            address, family=family, backlog=_BACKLOG, reuse_port=shares_port
+        )
         sock.setblocking(False)
         self._listeners[sock] = asyncio.create_task(self._accept(sock), name="icap-tls-accept")
 

@@ -67,28 +67,35 @@ class IcapServer:
         """How many proxies' connections are open."""
         return len(self._open)
 
-    async def start(self) -> None:
-        """Listen; StartError where an address cannot be had."""
+    async def start(self, *, shares_ports: bool = False) -> None:
+        """Listen; StartError where an address cannot be had.
+
+        `shares_ports`: with other processes that say so, too; the kernel deals out connections.
+        """
         try:
             if self._settings.tls is not None:
-                self._start_tls(self._settings.tls)
+                self._start_tls(self._settings.tls, shares_ports)
             for address in self._settings.listen:
-                self._servers.append(await self._listen(address))
+                self._servers.append(await self._listen(address, shares_ports))
         except StartError:
             await self.stop()
             raise
         self._look = asyncio.create_task(self._look_for_expired(), name="icap-expiry")
 
-    async def _listen(self, address: Address) -> asyncio.Server:
+    async def _listen(self, address: Address, shares_port: bool) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         try:
             return await loop.create_server(
-                lambda: _PlainChannel(self), address.host, address.port, backlog=_BACKLOG
+                lambda: _PlainChannel(self),
+                address.host,
+                address.port,
+                backlog=_BACKLOG,
+                reuse_port=shares_port,
             )
         except OSError as error:
-            raise _cannot_listen(address, "icap.listen", error) from None
+            raise cannot_listen(address, "icap.listen", error) from None
 
-    def _start_tls(self, settings: IcapTlsSettings) -> None:
+    def _start_tls(self, settings: IcapTlsSettings, shares_ports: bool) -> None:
         def new_channel() -> Channel:
             return Channel(self.limits, self.times, self.figures.answered)
 
@@ -98,9 +105,9 @@ class IcapServer:
             raise StartError(f"{settings.cert}: {error.strerror} (icap.tls).") from None
         for address in settings.listen:
             try:
-                self._tls.listen(address)
+                self._tls.listen(address, shares_port=shares_ports)
             except OSError as error:
-                raise _cannot_listen(address, "icap.tls.listen", error) from None
+                raise cannot_listen(address, "icap.tls.listen", error) from None
 
     def begin(self, channel: Channel) -> None:
         """Serve a new connection, or say why not."""
@@ -165,6 +172,7 @@ class IcapServer:
             await asyncio.wait(self._open.values(), timeout=seconds)
 
 
-def _cannot_listen(address: Address, key: str, error: OSError) -> StartError:
+def cannot_listen(address: Address, key: str, error: OSError) -> StartError:
+    """The sentence for an address that cannot be had; `key`: of the configuration."""
     reason = "is taken by another program" if error.errno == 98 else error.strerror
     return StartError(f"cannot listen on {address} ({key}): it {reason}.")

@@ -13,6 +13,7 @@ from bridge.core.daemon import (
     read_settings,
     run_daemon,
     run_until_stopped,
+    say_start_errors,
     start_log,
 )
 from bridge.core.engine import Core
@@ -161,6 +162,7 @@ __all__ = [
     "renew_certificate",
     "run_daemon",
     "run_until_stopped",
+    "say_start_errors",
     "server_certificate",
     "set_bypass",
     "set_value",

@@ -105,9 +105,14 @@ def start_log(settings: Settings, name: str, speaker: str = "", *, echo: bool = 
 
 
 def run_daemon(program: str, serve: Serve) -> int:
-    """`run_until_stopped` for a program: a StartError is said on stderr; returns the exit code."""
+    """`run_until_stopped` for a program; the exit code is 1 where it cannot start, too."""
+    return say_start_errors(program, lambda: run_until_stopped(serve))
+
+
+def say_start_errors(program: str, run: Callable[[], int]) -> int:
+    """Call `run`; a StartError of its is said on stderr and becomes the exit code 1."""
     try:
-        return run_until_stopped(serve)
+        return run()
     except StartError as error:
         sys.stderr.write(f"{program}: {error}\n")
         return EXIT_START

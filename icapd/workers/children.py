@@ -1,0 +1,100 @@
+"""The processes of a supervisor: started, heard, told to stop, killed."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from icapd.workers.forking import Signals, fork
+from icapd.workers.link import Listener
+from icapd.workers.supervision import End, Member
+
+Run = Callable[[Member, socket.socket], int]
+Tell = Callable[["Child", str, Any], None]
+
+
+@dataclass(slots=True, eq=False)
+class Child:
+    """A process of a member, with what it said of its failure."""
+
+    member: Member
+    pid: int
+    link: Listener
+    sentence: str | None = None
+
+
+class Children:
+    """All processes. What a child says is told as (child, kind, what); see `link`."""
+
+    def __init__(
+        self,
+        signals: Signals,
+        selector: selectors.BaseSelector,
+        *,
+        run: Run,
+        forget: Callable[[], None],
+        tell: Tell,
+    ) -> None:
+        """`run` is what a child does, after `forget` has closed what is the parent's."""
+        self._signals = signals
+        self._selector = selector
+        self._run = run
+        self._forget = forget
+        self._tell = tell
+        self._children: dict[int, Child] = {}
+
+    def __len__(self) -> int:
+        return len(self._children)
+
+    def start(self, member: Member) -> None:
+        """Start a process for it; OSError where that cannot be."""
+        ours, theirs = socket.socketpair()
+
+        def forget() -> None:
+            ours.close()
+            for child in self._children.values():
+                child.link.socket.close()
+            self._forget()
+
+        try:
+            pid = fork(self._signals, forget, lambda: self._run(member, theirs))
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        child = Child(member, pid, Listener(ours))
+        self._children[pid] = child
+        self._selector.register(ours, selectors.EVENT_READ, lambda: self._listen(child))
+
+    def _listen(self, child: Child) -> None:
+        for message in child.link.messages():
+            for kind, what in message.items():
+                self._tell(child, kind, what)
+        if child.link.ended:
+            self._selector.unregister(child.link.socket)
+
+    def reap(self) -> Iterator[tuple[Child, End]]:
+        """Those that have ended; what they said last has been told."""
+        for pid in list(self._children):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if not ended:
+                continue
+            child = self._children.pop(pid)
+            if not child.link.ended:
+                self._listen(child)
+            if not child.link.ended:  # a child of its own has the other end
+                self._selector.unregister(child.link.socket)
+            child.link.socket.close()
+            yield child, End(os.waitstatus_to_exitcode(status), child.sentence)
+
+    def signal(self, number: signal.Signals) -> list[Member]:
+        """Send all of them a signal; to whom."""
+        for pid in self._children:
+            os.kill(pid, number)
+        return [child.member for child in self._children.values()]

@@ -1,0 +1,118 @@
+"""What a worker tells its supervisor, over a socket whose end means that the other is gone.
+
+One JSON object a line: `{"listens": true}`, `{"fails": sentence}`, `{"figures": [families]}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+from collections.abc import Iterator
+from typing import Any, Self
+
+from bridge.core import Core, to_plain
+
+_log = logging.getLogger(__name__)
+
+_TELL_SECONDS = 1.0
+_LAST_WORD_SECONDS = 1.0
+_RECEIVE = 1 << 18
+
+Message = dict[str, Any]
+
+
+class Link:
+    """The worker's end: `async with Link(sock, stop) as link`. `stop` is set when it is alone."""
+
+    def __init__(self, sock: socket.socket, stop: asyncio.Event) -> None:
+        self._sock = sock
+        self._stop = stop
+        self._tasks: list[asyncio.Task[None]] = []
+        self._writer: asyncio.StreamWriter
+
+    async def __aenter__(self) -> Self:
+        reader, self._writer = await asyncio.open_connection(sock=self._sock)
+        self._writer.transport.set_write_buffer_limits(high=0)  # `drain` waits for all of it
+        self._tasks.append(asyncio.create_task(self._watch(reader), name="supervisor"))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._writer.close()
+
+    async def _watch(self, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(OSError):
+            await reader.read()
+        if not self._stop.is_set():
+            _log.error("the supervising process is gone: this one stops")
+            self._stop.set()
+
+    async def listens(self) -> None:
+        """It serves."""
+        await self._say({"listens": True})
+
+    async def fails(self, sentence: str) -> None:
+        """It cannot start, or go on."""
+        await self._say({"fails": sentence})
+
+    def tell_figures_of(self, core: Core) -> None:
+        """Tell its figures every second from now on."""
+        self._tasks.append(asyncio.create_task(self._tell(core), name="figures"))
+
+    async def _tell(self, core: Core) -> None:
+        while True:
+            # a supervisor that does not read must stop nobody
+            if not self._writer.transport.get_write_buffer_size():
+                self._write(_figures(core))
+            await asyncio.sleep(_TELL_SECONDS)
+
+    async def last_figures(self, core: Core) -> None:
+        """Tell them once more, at the end."""
+        await self._say(_figures(core))
+
+    async def _say(self, message: Message) -> None:
+        self._write(message)
+        with contextlib.suppress(OSError, TimeoutError):
+            await asyncio.wait_for(self._writer.drain(), _LAST_WORD_SECONDS)
+
+    def _write(self, message: Message) -> None:
+        self._writer.write(json.dumps(message).encode() + b"\n")
+
+
+def _figures(core: Core) -> Message:
+    return {"figures": to_plain(core.metrics.registry.collect())}
+
+
+class Listener:
+    """The supervisor's end of a worker's link."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self.socket = sock
+        self.ended = False
+        self._data = bytearray()
+
+    def messages(self) -> Iterator[Message]:
+        """What has come by now. Never waits."""
+        while self._receive():
+            pass
+        *lines, rest = self._data.split(b"\n")
+        self._data = rest
+        for line in lines:
+            yield json.loads(line)
+
+    def _receive(self) -> bool:
+        try:
+            data = self.socket.recv(_RECEIVE)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        self._data += data
+        self.ended = not data
+        return bool(data)

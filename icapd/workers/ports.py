@@ -1,0 +1,58 @@
+"""Keeps the service's ports from other programs while its workers listen there."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Iterator
+
+from bridge.core import Address, IcapSettings, StartError
+from icapd.server import cannot_listen
+
+
+def reserve(settings: IcapSettings) -> list[socket.socket]:
+    """A socket for each address, bound and not listening; StartError where one cannot be had.
+
+    While it is open only our workers can listen there: SO_REUSEPORT alone would let another
+    service of the same user take a part of the connections.
+    """
+    kept: list[socket.socket] = []
+    try:
+        for address, key in _addresses(settings):
+            try:
+                kept.append(_bind(address))
+            except OSError as error:
+                raise cannot_listen(address, key, error) from None
+    except StartError:
+        close_all(kept)
+        raise
+    return kept
+
+
+def close_all(sockets: Iterable[socket.socket]) -> None:
+    """Close them."""
+    for sock in sockets:
+        sock.close()
+
+
+def _addresses(settings: IcapSettings) -> Iterator[tuple[Address, str]]:
+    yield from ((address, "icap.listen") for address in settings.listen)
+    if settings.tls is not None:
+        yield from ((address, "icap.tls.listen") for address in settings.tls.listen)
+
+
+def _bind(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        # for what a service that has just ended left in TIME_WAIT
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        # Linux looks at both at each later bind: others are refused, our workers are not
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    except OSError:
+        sock.close()
+        raise
+    return sock

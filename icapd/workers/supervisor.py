@@ -1,0 +1,181 @@
+"""The process that starts the workers, replaces those that die, and stops them."""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from bridge.core import HANGUP, Gathered, Metrics, Settings, StartError, start_log
+from icapd.door import places
+from icapd.service import VERDICT_LOG
+from icapd.workers import worker
+from icapd.workers.children import Child, Children
+from icapd.workers.forking import Signals
+from icapd.workers.ports import close_all, reserve
+from icapd.workers.status import StatusPort
+from icapd.workers.supervision import End, Member, Next, Supervision
+
+_log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1.0
+_STOP_SECONDS = 20.0  # a worker needs 14 at most
+_EXIT_KILLED = 1
+
+
+def supervise(settings: Settings, orphans: Sequence[int]) -> int:
+    """Run `settings.icap.workers` workers until SIGTERM or SIGINT; the exit code.
+
+    `orphans`: numbers of workers that there are no longer, whose work is ended. StartError where
+    the service cannot start. The caller has one thread, and no loop that runs.
+    """
+    service = _Service(settings, orphans)
+    try:
+        return service.run()
+    finally:
+        service.close()
+
+
+class _Service:
+    def __init__(self, settings: Settings, orphans: Sequence[int]) -> None:
+        self._settings = settings
+        self._supervision = Supervision(settings.icap.workers, orphans)
+        self._failure: str | None = None
+        self._kill_at: float | None = None  # set: it stops
+        self._code = 0
+        self._log = start_log(settings, VERDICT_LOG)
+        self._selector = selectors.DefaultSelector()
+        self._ports: list[socket.socket] = []
+        self._status: StatusPort | None = None
+        metrics = Metrics()
+        metrics.gauge("workers", "Workers that listen.", lambda: self._supervision.serving)
+        self._restarts = metrics.counter("worker_restarts", "Workers that were replaced.", ())
+        self._gathered = Gathered(metrics.registry)
+        self._signals = Signals()
+        self._children = Children(
+            self._signals,
+            self._selector,
+            run=lambda member, sock: worker.run(settings, member, sock),
+            forget=self._close_files,
+            tell=self._hear,
+        )
+
+    def run(self) -> int:
+        self._ports = reserve(self._settings.icap)
+        address = self._settings.status.icapd
+        if address is not None:
+            self._status = StatusPort(address, self._selector, self._gathered.text)
+        self._selector.register(self._signals.readable, selectors.EVENT_READ, self._signalled)
+        self._start_due()
+        while self._children or self._kill_at is None:
+            for key, _ in self._selector.select(self._patience()):
+                key.data()
+            self._end_those_who_died()
+            self._start_due()
+            self._kill_the_late()
+            if self._status is not None:
+                self._status.look()
+        if self._failure is not None:
+            raise StartError(self._failure)
+        _log.warning("icapd has stopped")
+        return self._code
+
+    def _patience(self) -> float:
+        due = self._supervision.next_at()
+        if due is None:
+            return _LOOK_SECONDS
+        return min(_LOOK_SECONDS, max(0.0, due - time.monotonic()))
+
+    # -- members -------------------------------------------------------------------------------
+
+    def _start_due(self) -> None:
+        if self._kill_at is not None:
+            return
+        for member in self._supervision.due(time.monotonic()):
+            before = self._supervision.replacements
+            self._supervision.started(member, time.monotonic())
+            self._restarts.inc(self._supervision.replacements - before)
+            try:
+                self._children.start(member)
+            except OSError as error:
+                self._ended(member, End(1, f"no process can be started: {error.strerror}."))
+
+    def _hear(self, child: Child, kind: str, what: Any) -> None:
+        if kind == "figures":
+            self._gathered.tell(child.pid, what)
+        elif kind == "fails":
+            child.sentence = what
+        elif kind == "listens":
+            self._listens(child.member)
+
+    def _listens(self, member: Member) -> None:
+        icap = self._settings.icap
+        if self._supervision.listens(member):
+            where = places(icap.listen, icap.tls.listen if icap.tls is not None else [])
+            words = "icapd listens %s; services: %s; workers: %d"
+            _log.warning(words, where, ", ".join(icap.services), icap.workers)
+        elif member.starts > 1:
+            _log.warning("%s works again", member.name)
+
+    def _end_those_who_died(self) -> None:
+        for child, end in list(self._children.reap()):
+            self._gathered.retire(child.pid)
+            self._ended(child.member, end)
+
+    def _ended(self, member: Member, end: End) -> None:
+        following = self._supervision.ended(member, end, time.monotonic())
+        if self._kill_at is not None:
+            return
+        if following is Next.SERVICE_FAILS:
+            self._failure = end.sentence or f"{member.name} {_how(end)} before it listened."
+            self._stop()
+        elif following is Next.REPLACED:
+            pause = max(0.0, member.at - time.monotonic())
+            when = f"in {pause:.0f} s" if pause else "now"
+            why = f": {end.sentence}" if end.sentence else "."
+            _log.error("%s %s%s It is replaced %s", member.name, _how(end), why, when)
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def _signalled(self) -> None:
+        numbers = self._signals.read()
+        if signal.SIGHUP in numbers:
+            _log.warning(HANGUP)
+        if self._kill_at is None and numbers & {signal.SIGTERM, signal.SIGINT}:
+            _log.warning("icapd stops")
+            self._stop()
+
+    def _stop(self) -> None:
+        self._kill_at = time.monotonic() + _STOP_SECONDS
+        self._children.signal(signal.SIGTERM)
+
+    def _kill_the_late(self) -> None:
+        if self._kill_at is None or time.monotonic() < self._kill_at:
+            return
+        for member in self._children.signal(signal.SIGKILL):
+            _log.error("%s does not stop within %.0f s: it is killed", member.name, _STOP_SECONDS)
+            self._code = _EXIT_KILLED
+        self._kill_at += _STOP_SECONDS
+
+    def _close_files(self) -> None:
+        """What is not a child's."""
+        close_all(self._ports)
+        if self._status is not None:
+            self._status.close()
+        self._selector.close()
+        self._log.close()
+
+    def close(self) -> None:
+        """Close everything."""
+        self._close_files()
+        self._signals.close()
+
+
+def _how(end: End) -> str:
+    if end.code < 0:
+        return f"was ended by {signal.Signals(-end.code).name}"
+    return f"ended with exit code {end.code}"
