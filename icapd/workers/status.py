@@ -104,9 +104,8 @@ class StatusPort:
         conversation.socket.close()
         self._open.discard(conversation)
 
-    def look(self) -> None:
-        """End conversations that take too long."""
-        now = time.monotonic()
+    def look(self, now: float) -> None:
+        """End conversations that take too long; `now`: of `time.monotonic`."""
         for conversation in [each for each in self._open if each.until < now]:
             self._end(conversation)
 

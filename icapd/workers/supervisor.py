@@ -78,7 +78,7 @@ class _Service:
             self._start_due()
             self._kill_the_late()
             if self._status is not None:
-                self._status.look()
+                self._status.look(time.monotonic())
         if self._failure is not None:
             raise StartError(self._failure)
         _log.warning("icapd has stopped")
