@@ -10,6 +10,7 @@ from bridge.core.configedit import EditError, set_value, write_atomically
 from bridge.core.daemon import (
     EXIT_START,
     HANGUP,
+    leave_alone_what_is_there,
     read_settings,
     run_daemon,
     run_until_stopped,
@@ -144,6 +145,7 @@ __all__ = [
     "fingerprint",
     "forget_hash",
     "format_group",
+    "leave_alone_what_is_there",
     "load_config",
     "local_time",
     "make_certificate",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -118,6 +119,16 @@ def say_start_errors(program: str, run: Callable[[], int]) -> int:
         return EXIT_START
 
 
+def leave_alone_what_is_there() -> None:
+    """Have the garbage collector never look again at what was loaded for the program's whole life.
+
+    These are some 60,000 objects: a full collection of them stops the event loop for 30 ms, and in
+    a forked process it writes to 18 MB that were shared.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def run_until_stopped(serve: Serve) -> int:
     """Run `serve` until SIGTERM or SIGINT sets the event it is given; returns the exit code:
     1 where it gives a number that is not 0. StartError where it cannot start.
@@ -125,6 +136,7 @@ def run_until_stopped(serve: Serve) -> int:
     SIGHUP, by which others are told to reload, ends nothing.
     """
 
+    leave_alone_what_is_there()
     # a lease on a file that somebody opens sends SIGIO, which would end us
     signal.signal(signal.SIGIO, signal.SIG_IGN)
 

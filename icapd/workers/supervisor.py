@@ -10,7 +10,15 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from bridge.core import HANGUP, Gathered, Metrics, Settings, StartError, start_log
+from bridge.core import (
+    HANGUP,
+    Gathered,
+    Metrics,
+    Settings,
+    StartError,
+    leave_alone_what_is_there,
+    start_log,
+)
 from icapd.door import places
 from icapd.service import VERDICT_LOG
 from icapd.workers import worker
@@ -70,6 +78,7 @@ class _Service:
         if address is not None:
             self._status = StatusPort(address, self._selector, self._gathered.text)
         self._selector.register(self._signals.readable, selectors.EVENT_READ, self._signalled)
+        leave_alone_what_is_there()  # or each worker's first full collection copies all of it
         self._start_due()
         while self._children or self._kill_at is None:
             for key, _ in self._selector.select(self._patience()):
