@@ -66,10 +66,15 @@ async def _work(
 
         async def listens(_: IcapServer) -> None:
             await link.listens()
-            link.tell_figures_of(core)
+            _tell_figures(settings, link, core)
 
         await serve_until(stop, core, log, listens, shares_ports=True)
     await link.last_figures(core)
+
+
+def _tell_figures(settings: Settings, link: Link, core: Core) -> None:
+    if settings.status.icapd is not None:
+        link.tell_figures_of(core)
 
 
 async def _drain(
@@ -80,7 +85,7 @@ async def _drain(
     async with Core(settings, Door.ICAP, member.number) as core:
         core.add_gauges()
         await link.listens()
-        link.tell_figures_of(core)
+        _tell_figures(settings, link, core)
         _log.warning("goes on with what worker %d left, which there is no longer", member.number)
         greeting = asyncio.create_task(core.greet())
         drained = await _drained(core, stop)

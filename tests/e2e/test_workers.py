@@ -161,7 +161,11 @@ def test_workers_end_with_their_supervisor(kata: Emulator, site: Site, status: i
     assert len(pids) == 2
     workers.program.process.kill()
     workers.program.process.wait()
-    wait_until(lambda: not any(map(is_alive, pids)), "both end", 15)
+    try:
+        wait_until(lambda: not any(map(is_alive, pids)), "both end", 15)
+    finally:
+        for pid in filter(is_alive, pids):
+            os.kill(pid, signal.SIGKILL)
     assert not accepts(site.icap_port)
     assert workers.program.output().count("the supervising process is gone") == 2
 
@@ -188,8 +192,11 @@ def test_sighup_ends_nothing_and_a_worker_that_is_stopped_by_hand_is_replaced(
 def icapd_fails(site: Site) -> str:
     """What icapd says when it does not start."""
     program = Program([*module("icapd.cli"), "--config", site.config], site.directory / "out.txt")
-    assert program.process.wait(20) == 1
-    return program.output()
+    try:
+        assert program.process.wait(20) == 1
+        return program.output()
+    finally:
+        program.process.kill()
 
 
 def test_a_taken_port_is_one_sentence(site: Site, status: int) -> None:
