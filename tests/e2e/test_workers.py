@@ -170,7 +170,7 @@ def test_workers_end_with_their_supervisor(kata: Emulator, site: Site, status: i
     assert workers.program.output().count("the supervising process is gone") == 2
 
 
-def test_sighup_ends_nothing_and_a_worker_that_is_stopped_by_hand_is_replaced(
+def test_what_ends_a_worker_is_said_and_mended(
     kata: Emulator, site: Site, started: Keep, status: int
 ) -> None:
     site.changes = deep_merge(site.changes, {"icap": {"policy": {"timeout": "pass"}}})
@@ -185,8 +185,20 @@ def test_sighup_ends_nothing_and_a_worker_that_is_stopped_by_hand_is_replaced(
     wait_until(lambda: figures(status)["katabridge_worker_restarts_total"] == 1, "and counted")
     with workers.connections() as found:
         assert len(found) == 2
+    # one that cannot start is told of, and tried again
+    journal = site.directory / "spool" / "test.icap.0.journal"
+    victim = workers.pid_of("test.icap.0")
+    journal.rename(journal.with_suffix(".aside"))
+    journal.mkdir()
+    os.kill(victim, signal.SIGKILL)
+    sentence = f"worker 0 ended with exit code 1: the journal {journal} cannot be used: "
+    wait_until(lambda: sentence in workers.program.output(), "why it cannot start")
+    assert "It is replaced in 1 s" in workers.program.output()
+    journal.rmdir()
+    wait_until(lambda: "worker 0 works again" in workers.program.output(), "it starts")
     # what all would say one of them says
-    assert workers.program.output().count("passes timeout objects") == 1
+    assert "worker 1: the policy" not in workers.program.output()
+    assert workers.program.output().count("passes timeout objects") == 3  # starts of worker 0
 
 
 def icapd_fails(site: Site) -> str:
