@@ -23,6 +23,7 @@ from icapd.door import places
 from icapd.service import VERDICT_LOG
 from icapd.workers import worker
 from icapd.workers.children import Child, Children
+from icapd.workers.figures import SupervisionFigures
 from icapd.workers.forking import Signals
 from icapd.workers.ports import close_all, reserve
 from icapd.workers.status import StatusPort
@@ -60,8 +61,7 @@ class _Service:
         self._ports: list[socket.socket] = []
         self._status: StatusPort | None = None
         metrics = Metrics()
-        metrics.gauge("workers", "Workers that listen.", lambda: self._supervision.serving)
-        self._restarts = metrics.counter("worker_restarts", "Workers that were replaced.", ())
+        metrics.registry.register(SupervisionFigures(self._supervision))
         self._gathered = Gathered(metrics.registry)
         self._signals = Signals()
         self._children = Children(
@@ -105,9 +105,7 @@ class _Service:
         if self._kill_at is not None:
             return
         for member in self._supervision.due(time.monotonic()):
-            before = self._supervision.replacements
             self._supervision.started(member, time.monotonic())
-            self._restarts.inc(self._supervision.replacements - before)
             try:
                 self._children.start(member)
             except OSError as error:
