@@ -12,7 +12,7 @@ help:
 	@echo "make test       linters and tests, with the real peers (at most 10 minutes)"
 	@echo "make test-long  the tests that take longer"
 	@echo "make lint       ruff and mypy alone"
-	@echo "make bench      icapd and pyicap side by side"
+	@echo "make bench      icapd, c-icap and pyicap side by side (about 5 minutes)"
 	@echo "make clean      remove .venv, caches and var"
 
 $(BIN)/python:

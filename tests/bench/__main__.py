@@ -1,62 +1,80 @@
-"""Prints one table of ratios; pyicap = 1. Nothing here asserts a time."""
+"""`make bench`: icapd beside c-icap's echo and pyicap, in one table. Asserts no time."""
 
 from __future__ import annotations
 
-import contextlib
+import argparse
 import os
-import statistics
 import sys
-import tempfile
-from pathlib import Path
 
-from tests.bench import load, servers
+from tests.bench import compare, cores, table
+from tests.bench.results import CEILING, Comparison
+from tests.bench.work import QUICK, WORKS, Work
 
-ROUNDS = 5
-SECONDS = 2.0
-WORKS = [
-    load.respmod("500 B, ieof", b"x" * 500, 4096),
-    load.respmod("10 kB, preview, 100", b"x" * 10_000, 1024),
-    load.respmod("10 kB, no preview", b"x" * 10_000, None),
-]
+_FOOT = f"""\
+c-icap = 1: answers of icapd's for one of c-icap's echo; by CPU: the same by processor time of the
+servers, which holds on a busy machine, too. {table.BOUND}: the load was near its own limit, so the
+server can do more."""
 
 
-def main() -> int:
-    """Run the benchmark and print its table."""
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmark and print its tables."""
+    options = _parser().parse_args(arguments)
     if (os.cpu_count() or 1) < 2:
         sys.stderr.write("make bench: needs two cores, one for the load.\n")
         return 1
-    os.sched_setaffinity(0, {1})
-    print(f"{ROUNDS} interleaved rounds of {SECONDS:.0f} s, medians, pyicap = 1", flush=True)
-    print(f"{'work (204)':24}{'icapd':>8}{'c-icap echo':>14}{'pyicap':>8}   icapd answers/s")
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as running:
-        directory = Path(folder)
-        ports = {
-            "icapd": running.enter_context(servers.icapd(directory)),
-            "c-icap": running.enter_context(servers.c_icap(directory)),
-            "pyicap": running.enter_context(servers.pyicap(directory)),
-        }
-        for work in WORKS:
-            _row(work, ports)
+    os.sched_setaffinity(0, {cores.LOAD})
+    found = compare.compare(_plan(options))
+    _print(found)
+    if options.write:
+        raise NotImplementedError
     return 0
 
 
-def _row(work: load.Work, ports: dict[str, int | None]) -> None:
-    present = {name: port for name, port in ports.items() if port is not None}
-    rates: dict[str, list[float]] = {name: [] for name in present}
-    for number in range(ROUNDS + 1):
-        for name, port in present.items():
-            rate = load.run(port, work, SECONDS)
-            if number:  # the first round warms up
-                rates[name].append(rate)
-    median = {name: statistics.median(values) for name, values in rates.items()}
-    cells = [
-        f"{median[name] / median['pyicap']:.1f}" if name in median else "-"
-        for name in ("icapd", "c-icap", "pyicap")
-    ]
-    print(
-        f"{work.name:24}{cells[0]:>8}{cells[1]:>14}{cells[2]:>8}   {median['icapd']:.0f}",
-        flush=True,
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="five works, two short rounds, no pyicap"
     )
+    parser.add_argument("--only", action="append", metavar="TEXT", help="works with this name")
+    parser.add_argument("--servers", nargs="+", choices=compare.NAMES, metavar="NAME")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--seconds", type=float, help="of a round")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md, too")
+    return parser
+
+
+def _plan(options: argparse.Namespace) -> compare.Plan:
+    wanted = [each for each in WORKS if _is_wanted(each, options)]
+    names = [name for name in compare.NAMES if not options.quick or name != "pyicap"]
+    rounds, seconds = (2, 0.7) if options.quick else (5, 1.5)
+    return compare.Plan(
+        wanted, options.servers or names, options.rounds or rounds, options.seconds or seconds
+    )
+
+
+def _is_wanted(work: Work, options: argparse.Namespace) -> bool:
+    if options.only:
+        return any(text in work.name for text in options.only)
+    return not options.quick or work in QUICK
+
+
+def _print(found: Comparison) -> None:
+    settings = found.settings
+    print(
+        f"{settings['rounds']:.0f} interleaved rounds of {settings['seconds']:g} s, medians, "
+        f"{settings['connections']:.0f} connections"
+    )
+    print(", ".join(f"{name} {value}" for name, value in found.machine.items()), end="\n\n")
+    print(table.plain(table.ratios(found)), end="\n\n")
+    print(_FOOT)
+    for work in found.works:
+        ceiling = found.get(work, CEILING)
+        if ceiling is not None:
+            print(
+                f"the load alone, {work}: {ceiling.rate:,.0f} answers/s, of a server without work"
+            )
+    print()
+    print(table.plain(table.details(found)))
 
 
 if __name__ == "__main__":

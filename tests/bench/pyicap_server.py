@@ -24,15 +24,30 @@ class Handler(pyicap.BaseICAPRequestHandler):  # type: ignore[misc]
         self.send_headers(False)
 
     def bench_RESPMOD(self) -> None:
-        """Read the preview, and the rest where there is one, and answer 204."""
-        if self.has_body:
-            while self.read_chunk():
-                pass
-            if self.preview and not self.ieof:
-                self.cont()
-                while self.read_chunk():
-                    pass
-        self.no_adaptation_required()
+        """Read the preview, and the rest where there is one; 204, or the message where it must."""
+        body = self._read_body() if self.has_body else []
+        if b"204" in self.allow or (self.preview is not None and self.ieof):
+            self.set_icap_response(204)
+            self.send_headers()
+            return
+        self.set_icap_response(200)
+        self.set_enc_status(b" ".join(self.enc_res_status))
+        for name, values in self.enc_res_headers.items():
+            for value in values:
+                self.set_enc_header(name, value)
+        self.send_headers(self.has_body)
+        for chunk in [*body, b""] if self.has_body else []:
+            self.write_chunk(chunk)
+
+    def _read_body(self) -> list[bytes]:
+        chunks = self._read_chunks()
+        if self.preview is not None and not self.ieof:
+            self.cont()
+            chunks += self._read_chunks()
+        return chunks
+
+    def _read_chunks(self) -> list[bytes]:
+        return list(iter(self.read_chunk, b""))
 
     def log_request(self, *_: Any) -> None:
         """No access log: it would cost pyicap time."""
@@ -42,6 +57,7 @@ class Server(socketserver.ThreadingMixIn, pyicap.ICAPServer):  # type: ignore[mi
     """A thread a connection, as pyicap's own examples have it."""
 
     daemon_threads = True
+    request_queue_size = 512  # the library's 5 would measure refused connections
 
 
 def main() -> None:

@@ -1,23 +1,24 @@
-"""The servers that are compared, each pinned to one core."""
+"""The servers that are compared, each on the same core."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.emulator import Emulator, Memory
+from tests.bench import cores
+from tests.bench.work import WORKS, Work
+from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site
 from tests.support.processes import Program, accepts, free_port, module
-
-SERVER_CORE = 0
 
 _C_ICAP = """\
 PidFile {directory}/c-icap.pid
 CommandsSocket {directory}/c-icap.ctl
 Port 127.0.0.1:{port}
+TlsPort 127.0.0.1:{tls_port} cert={directory}/tls.pem key={directory}/tls.key
 StartServers 1
 MaxServers 1
 ThreadsPerChild 16
@@ -31,45 +32,108 @@ Service bench srv_echo.so
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One that runs: `ports` by work, without those that it cannot do."""
+
+    name: str
+    program: Program
+    ports: dict[Work, int]
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of processor time that it has used, all its processes."""
+        return cores.cpu_seconds(self.program.process.pid)
+
+
 @contextlib.contextmanager
-def icapd(directory: Path) -> Iterator[int]:
-    """Our ICAP door, advanced, with records, and an emulated KATA beside it."""
-    with Emulator(Memory(directory / "kata")) as kata:
-        site = Site(directory / "site", kata.url, kata.certificate)
+def stub(directory: Path) -> Iterator[Server]:
+    """Only answers, and so shows what the load can do."""
+    certificate, key = _certificate(directory)
+    ports = {work: free_port() for work in WORKS}
+    command = [*module("tests.bench.stub"), certificate, key, *ports.values()]
+    yield from _running("stub", command, directory, ports)
+
+
+@contextlib.contextmanager
+def icapd(directory: Path, **icap: object) -> Iterator[Server]:
+    """Our ICAP door, advanced, with records and metrics, and an emulated KATA on the load's core.
+
+    `icap`: more of its configuration.
+    """
+    certificate, key = _certificate(directory)
+    with kata(directory / "kata", 0) as (url, pin):
+        site = Site(directory / "site", url, pin)
+        plain, tls_port = site.icap_port, free_port()
+        tls = {"listen": [f"127.0.0.1:{tls_port}"], "cert": str(certificate), "key": str(key)}
         service = {"method": "RESPMOD", "mode": "advanced"}
-        site.changes = {"icap": {"services": {"bench": service}}}
-        yield from _running(site.start_icapd(), site.icap_port)
+        site.changes = {
+            "icap": {"services": {"bench": service}, "tls": tls, **icap},
+            "status": {"icapd": f"127.0.0.1:{free_port()}"},
+        }
+        command = [*module("icapd.cli"), "--config", site.config]
+        yield from _running("icapd", command, directory, _by_work(plain, tls_port))
 
 
 @contextlib.contextmanager
-def c_icap(directory: Path) -> Iterator[int | None]:
+def c_icap(directory: Path) -> Iterator[Server | None]:
     """c-icap's echo service with its access log on; None where it is not installed."""
     program = shutil.which("c-icap", path="/usr/sbin:/usr/bin")
     libraries = next(Path("/usr/lib").glob("*/c_icap"), None)
     if program is None or libraries is None:
         yield None
         return
-    port = free_port()
+    _certificate(directory)
+    port, tls_port = free_port(), free_port()
     config = directory / "c-icap.conf"
-    text = _C_ICAP.format(directory=directory, port=port, libraries=libraries)
-    config.write_text(text)
+    config.write_text(
+        _C_ICAP.format(directory=directory, port=port, tls_port=tls_port, libraries=libraries)
+    )
     command = [program, "-N", "-f", config]
-    yield from _running(Program(command, directory / "c-icap.out"), port)
+    yield from _running("c-icap", command, directory, _by_work(port, tls_port))
 
 
 @contextlib.contextmanager
-def pyicap(directory: Path) -> Iterator[int]:
-    """pyicap with a service that answers 204."""
+def pyicap(directory: Path) -> Iterator[Server]:
+    """pyicap with a service that lets everything by; it has no TLS."""
     port = free_port()
     command = [*module("tests.bench.pyicap_server"), port]
-    yield from _running(Program(command, directory / "pyicap.out"), port)
+    yield from _running("pyicap", command, directory, _by_work(port, None))
 
 
-def _running(program: Program, port: int) -> Iterator[int]:
+@contextlib.contextmanager
+def kata(directory: Path, delay: float) -> Iterator[tuple[str, Path]]:
+    """An emulated KATA that takes `delay` seconds for each object: its address and certificate."""
+    port = free_port()
+    command = [*module("bridge.cli"), "emulate", "--state", directory]
+    command += ["--listen", f"127.0.0.1:{port}", "--delay", str(delay)]
+    with cores.on(cores.LOAD):
+        program = Program(command, directory.with_suffix(".out"))
     try:
-        program.wait_for(lambda: accepts(port), "a server of the benchmark")
-        for thread in Path(f"/proc/{program.process.pid}/task").iterdir():
-            os.sched_setaffinity(int(thread.name), {SERVER_CORE})
-        yield port
+        program.wait_for(lambda: accepts(port), "the emulated KATA")
+        yield f"https://127.0.0.1:{port}", directory / "server.pem"
+    finally:
+        program.stop()
+
+
+def _certificate(directory: Path) -> tuple[Path, Path]:
+    certificate, key = directory / "tls.pem", directory / "tls.key"
+    put_certificate(certificate, key, "bench")
+    return certificate, key
+
+
+def _by_work(plain: int, tls: int | None) -> dict[Work, int]:
+    ports = {work: tls if work.tls else plain for work in WORKS}
+    return {work: port for work, port in ports.items() if port is not None}
+
+
+def _running(
+    name: str, command: list[object], directory: Path, ports: dict[Work, int]
+) -> Iterator[Server]:
+    with cores.on(cores.SERVER):
+        program = Program(command, directory / f"{name}.out")
+    try:
+        program.wait_for(lambda: all(map(accepts, set(ports.values()))), name)
+        yield Server(name, program, ports)
     finally:
         program.stop()
