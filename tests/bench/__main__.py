@@ -6,14 +6,14 @@ import argparse
 import os
 import sys
 
-from tests.bench import compare, cores, table
-from tests.bench.results import CEILING, Comparison
+from tests.bench import compare, cores, page, results, table
+from tests.bench.results import Comparison
 from tests.bench.work import QUICK, WORKS, Work
 
-_FOOT = f"""\
-c-icap = 1: answers of icapd's for one of c-icap's echo; by CPU: the same by processor time of the
-servers, which holds on a busy machine, too. {table.BOUND}: the load was near its own limit, so the
-server can do more."""
+_FOOT = """\
+c-icap = 1: answers of icapd's for one of c-icap's echo. By CPU: the same by processor time of the
+servers for each answer, which holds on a busy machine, too. Load alone: what it reaches with a
+server that only answers. ≥, ≤, ≈: the load was near its own limit (icapd, the other, both)."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,7 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     found = compare.compare(_plan(options))
     _print(found)
     if options.write:
-        raise NotImplementedError
+        results.save(page.DATA, comparison=results.to_plain(found))
+        page.write()
     return 0
 
 
@@ -67,12 +68,6 @@ def _print(found: Comparison) -> None:
     print(", ".join(f"{name} {value}" for name, value in found.machine.items()), end="\n\n")
     print(table.plain(table.ratios(found)), end="\n\n")
     print(_FOOT)
-    for work in found.works:
-        ceiling = found.get(work, CEILING)
-        if ceiling is not None:
-            print(
-                f"the load alone, {work}: {ceiling.rate:,.0f} answers/s, of a server without work"
-            )
     print()
     print(table.plain(table.details(found)))
 

@@ -78,7 +78,7 @@ def _round(
     server: Server, work: Work, seconds: float, connections: int = load.CONNECTIONS
 ) -> Round:
     try:
-        return load.run(server.ports[work], work, seconds, connections)
+        return load.run(server.ports[work], work, seconds, connections=connections)
     except (WrongAnswerError, TimeoutError, OSError) as error:
         raise RuntimeError(
             f"{server.name}, {work.name}: {error}\n{server.program.output()[-2000:]}"

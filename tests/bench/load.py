@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from tests.bench.answers import CONTINUE, AnswerReader, WrongAnswerError
-from tests.bench.work import CONTENTS, Requests, Work
+from tests.bench.work import Requests, Work
 
 CONNECTIONS = 8
 _AT_ONCE = 64 << 10  # bytes of a read
@@ -31,8 +31,9 @@ _numbers = itertools.count()  # of all requests of this process: no URL is asked
 class Round:
     """What one round gave.
 
-    `latencies` in seconds, one for each answer; `cpu`: seconds of processor time of the load
-    itself; `statuses` of the last answers; `continued`: how many were asked for the rest.
+    `latencies` in seconds, one for each answer, as they came; `cpu`: seconds of processor time of
+    the load itself; `statuses` of the last answers; `continued`: how many were asked for the rest;
+    `served`: answers in all, those that came too late for `latencies` among them.
     """
 
     seconds: float = 0.0
@@ -40,6 +41,7 @@ class Round:
     latencies: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     continued: int = 0
+    served: int = 0
 
     @property
     def answers(self) -> int:
@@ -52,13 +54,22 @@ class Round:
         return self.answers / self.seconds
 
 
-def run(port: int, work: Work, seconds: float, connections: int = CONNECTIONS) -> Round:
+def run(
+    port: int,
+    work: Work,
+    seconds: float,
+    *,
+    connections: int = CONNECTIONS,
+    requests: Requests | None = None,
+    limit: int | None = None,
+) -> Round:
     """Load a server for so long; what was under way then is awaited, and not counted.
 
+    `limit`: requests at most; with it all that were sent are awaited, and counted.
     WrongAnswerError for an answer that is not what the work allows, TimeoutError for none.
     """
     with select.epoll() as poll, _no_collection():
-        load = _Load(port, work, poll)
+        load = _Load(port, work, requests or Requests(work), poll, limit)
         try:
             for _ in range(connections):
                 load.open()
@@ -79,11 +90,16 @@ def _no_collection() -> Iterator[None]:
 
 
 class _Load:
-    def __init__(self, port: int, work: Work, poll: select.epoll) -> None:
+    def __init__(
+        self, port: int, work: Work, requests: Requests, poll: select.epoll, limit: int | None
+    ) -> None:
         self._port = port
         self._work = work
-        self._requests = Requests(work)
+        self._requests = requests
         self._poll = poll
+        self._limited = limit is not None
+        self._numbers = itertools.islice(_numbers, limit)
+        self._exhausted = False
         self._by_descriptor: dict[int, _Connection] = {}
         self._round = Round()
         self._kind = _TlsConnection if work.tls else _Connection
@@ -105,17 +121,30 @@ class _Load:
         found = self._round
         begin, cpu = time.perf_counter(), time.process_time()
         for connection in self._by_descriptor.values():
-            connection.begin(next(_numbers), time.perf_counter())
+            self._ask(connection)
         self._ask_until(begin + seconds)
+        if self._limited:
+            self._take_what_is_due()
         found.seconds, found.cpu = time.perf_counter() - begin, time.process_time() - cpu
-        counted = found.answers
+        counted, statuses = found.answers, found.statuses.copy()
         self._take_what_is_due()
+        found.served, found.statuses = found.answers, statuses
         del found.latencies[counted:]
         return found
 
+    def _ask(self, connection: _Connection) -> None:
+        begun = time.perf_counter()
+        number = next(self._numbers, None)
+        if number is None:
+            self._exhausted = True
+            return
+        if connection.closed:  # connecting is part of its time
+            connection = self.open()
+        connection.begin(number, begun)
+
     def _ask_until(self, end: float) -> None:
         poll, clock, serve = self._poll.poll, time.perf_counter, self._serve
-        while clock() < end:
+        while clock() < end and not self._exhausted:
             events = poll(_PATIENCE)
             if not events:
                 raise TimeoutError(f"no answer within {_PATIENCE:.0f} s")
@@ -148,10 +177,7 @@ class _Load:
             del self._by_descriptor[descriptor]
             connection.close()
         if again:
-            begun = time.perf_counter()
-            if self._work.fresh:  # connecting is part of its time
-                connection = self.open()
-            connection.begin(next(_numbers), begun)
+            self._ask(connection)
 
 
 class _Connection:
@@ -164,10 +190,9 @@ class _Connection:
         self._reader = AnswerReader()
         self._unsent: list[memoryview] = []
         self._content = 0
-        self._may_continue = False
         self._first_statuses, self._statuses = work.first_statuses, work.statuses
         self.begun = 0.0
-        self.waits = False
+        self.waits = self.closed = False
         self._sock = self._connect(port)
         self._sock.setblocking(False)
         self.descriptor = self._sock.fileno()
@@ -182,11 +207,12 @@ class _Connection:
 
     def close(self) -> None:
         """End it."""
+        self.closed = True
         self._sock.close()
 
     def begin(self, number: int, begun: float) -> None:
         """Send a request, whose time counts from `begun`."""
-        content = self._content = number % CONTENTS
+        content = self._content = number % len(self._requests.bodies)
         compared = None if number % _COMPARED else self._requests.bodies[content]
         self._reader.expect(self._first_statuses, self._work.size, compared)
         self.waits = True

@@ -51,7 +51,7 @@ class Result:
             [each.rate for each in rounds],
             percentile(latencies, 50) * 1e3,
             percentile(latencies, 99) * 1e3,
-            statistics.median(each / one.answers for each, one in zip(cpu, rounds, strict=True))
+            statistics.median(each / one.served for each, one in zip(cpu, rounds, strict=True))
             * 1e6,
             statistics.median(each.cpu / each.answers for each in rounds) * 1e6,
             {str(status): count for status, count in sorted(statuses.items())},

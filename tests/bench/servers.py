@@ -7,11 +7,12 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.bench import cores
 from tests.bench.work import WORKS, Work
 from tests.support.certificates import put_certificate
-from tests.support.katabridge import Site
+from tests.support.katabridge import Site, deep_merge
 from tests.support.processes import Program, accepts, free_port, module
 
 _C_ICAP = """\
@@ -46,6 +47,20 @@ class Server:
         return cores.cpu_seconds(self.program.process.pid)
 
 
+@dataclass(frozen=True, slots=True)
+class Kata:
+    """An emulated KATA in a process of its own, on the load's core."""
+
+    program: Program
+    url: str
+    certificate: Path
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of processor time that it has used."""
+        return cores.cpu_seconds(self.program.process.pid)
+
+
 @contextlib.contextmanager
 def stub(directory: Path) -> Iterator[Server]:
     """Only answers, and so shows what the load can do."""
@@ -56,23 +71,36 @@ def stub(directory: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def icapd(directory: Path, **icap: object) -> Iterator[Server]:
-    """Our ICAP door, advanced, with records and metrics, and an emulated KATA on the load's core.
+def icapd(directory: Path) -> Iterator[Server]:
+    """Our ICAP door, advanced, with records and metrics, and an emulated KATA that is quick."""
+    with (
+        kata(directory / "kata") as central,
+        configured(make_site(directory, central)) as server,
+    ):
+        yield server
 
-    `icap`: more of its configuration.
-    """
+
+def make_site(directory: Path, central: Kata, **changes: Any) -> Site:
+    """A configuration as shipped, but for addresses and folders; `changes` more of it."""
     certificate, key = _certificate(directory)
-    with kata(directory / "kata", 0) as (url, pin):
-        site = Site(directory / "site", url, pin)
-        plain, tls_port = site.icap_port, free_port()
-        tls = {"listen": [f"127.0.0.1:{tls_port}"], "cert": str(certificate), "key": str(key)}
-        service = {"method": "RESPMOD", "mode": "advanced"}
-        site.changes = {
-            "icap": {"services": {"bench": service}, "tls": tls, **icap},
-            "status": {"icapd": f"127.0.0.1:{free_port()}"},
-        }
-        command = [*module("icapd.cli"), "--config", site.config]
-        yield from _running("icapd", command, directory, _by_work(plain, tls_port))
+    site = Site(directory / "site", central.url, central.certificate)
+    tls = {"listen": [f"127.0.0.1:{free_port()}"], "cert": str(certificate), "key": str(key)}
+    service = {"method": "RESPMOD", "mode": "advanced"}
+    base = {
+        "kata": {"poll_interval_waiting": "2s"},
+        "icap": {"services": {"bench": service}, "tls": tls},
+        "status": {"icapd": f"127.0.0.1:{free_port()}"},
+    }
+    site.changes = deep_merge(base, changes)
+    return site
+
+
+@contextlib.contextmanager
+def configured(site: Site) -> Iterator[Server]:
+    """Our ICAP door with that configuration. AssertionError, with what it said, where it ends."""
+    tls_port = int(site.changes["icap"]["tls"]["listen"][0].rpartition(":")[2])
+    command = [*module("icapd.cli"), "--config", site.config]
+    yield from _running("icapd", command, site.directory, _by_work(site.icap_port, tls_port))
 
 
 @contextlib.contextmanager
@@ -102,8 +130,8 @@ def pyicap(directory: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def kata(directory: Path, delay: float) -> Iterator[tuple[str, Path]]:
-    """An emulated KATA that takes `delay` seconds for each object: its address and certificate."""
+def kata(directory: Path, delay: float = 0) -> Iterator[Kata]:
+    """An emulated KATA that takes `delay` seconds for each object."""
     port = free_port()
     command = [*module("bridge.cli"), "emulate", "--state", directory]
     command += ["--listen", f"127.0.0.1:{port}", "--delay", str(delay)]
@@ -111,7 +139,7 @@ def kata(directory: Path, delay: float) -> Iterator[tuple[str, Path]]:
         program = Program(command, directory.with_suffix(".out"))
     try:
         program.wait_for(lambda: accepts(port), "the emulated KATA")
-        yield f"https://127.0.0.1:{port}", directory / "server.pem"
+        yield Kata(program, f"https://127.0.0.1:{port}", directory / "server.pem")
     finally:
         program.stop()
 

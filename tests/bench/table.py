@@ -26,24 +26,31 @@ _DETAIL = (
 def ratios(comparison: Comparison) -> Table:
     """The main table: how many answers of icapd's come to one of another server's."""
     head = ["work", "c-icap = 1", "by CPU", "pyicap = 1", "icapd/s", "c-icap/s", "pyicap/s"]
-    head += ["p99 icapd", "p99 c-icap"]
+    head += ["load alone/s", "p99 icapd", "p99 c-icap"]
     return [head] + [_ratio_row(comparison, work) for work in comparison.works]
 
 
 def _ratio_row(comparison: Comparison, work: str) -> list[str]:
-    ours, echo, pyicap = (comparison.get(work, name) for name in ("icapd", "c-icap", "pyicap"))
+    ours, echo, pyicap, ceiling = (
+        comparison.get(work, name) for name in ("icapd", "c-icap", "pyicap", CEILING)
+    )
     return [
         work,
-        _ratio(ours, echo),
+        _ratio(comparison, ours, echo),
         _cpu_ratio(ours, echo),
-        _ratio(ours, pyicap),
+        _ratio(comparison, ours, pyicap),
         *(_rate(comparison, each) for each in (ours, echo, pyicap)),
+        f"{ceiling.rate:,.0f}" if ceiling else _NONE,
         *(f"{each.p99:.2f} ms" if each else _NONE for each in (ours, echo)),
     ]
 
 
-def _ratio(one: Result | None, two: Result | None) -> str:
-    return f"{one.rate / two.rate:.2f}" if one and two else _NONE
+def _ratio(comparison: Comparison, one: Result | None, two: Result | None) -> str:
+    if one is None or two is None:
+        return _NONE
+    marks = {(True, False): BOUND, (False, True): "≤", (True, True): "≈", (False, False): ""}
+    mark = marks[comparison.is_load_bound(one), comparison.is_load_bound(two)]
+    return f"{mark}{one.rate / two.rate:.2f}"
 
 
 def _cpu_ratio(one: Result | None, two: Result | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 CONTENTS = 16  # different bodies of each work
@@ -67,12 +68,13 @@ class Work:
 class Requests:
     """The bytes of a work's requests.
 
-    `head(number)`, which ends with the heads of the message, then `first[number % CONTENTS]`, and,
-    once the server has answered 100, `rest[number % CONTENTS]`.
+    `head(number)`, which ends with the heads of the message, then `first[number % n]` of n bodies,
+    and, once the server has answered 100, `rest[number % n]`.
     """
 
-    def __init__(self, work: Work) -> None:
-        self.bodies = bodies(work.size)
+    def __init__(self, work: Work, contents: Sequence[bytes] = ()) -> None:
+        """`contents`: other bodies than the usual ones, `work.size` bytes each."""
+        self.bodies = contents or bodies(work.size)
         # the client's address and the URL's number are filled in for each request
         self._template = _icap_head(work) + _GET + _OK % work.size
         cut = work.size if work.preview is None else min(work.preview, work.size)
