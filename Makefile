@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PEERS := squid-openssl c-icap tshark redis-server curl openssl samba smbclient
 BROWSER := chromium chromium-driver
 
-.PHONY: help run test test-long lint bench peers browser clean
+.PHONY: help run test test-long lint bench bench-write peers browser clean
 
 help:
 	@echo "make run        emulated KATA, both doors, four cases; stays up until Ctrl-C"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-long  the tests that take longer"
 	@echo "make lint       ruff and mypy alone"
 	@echo "make bench      icapd, c-icap and pyicap side by side (about 5 minutes)"
+	@echo "make bench-write  that and the other costs, into docs/benchmarks.md (about 15 minutes)"
 	@echo "make clean      remove .venv, caches and var"
 
 $(BIN)/python:
@@ -53,6 +54,10 @@ test-long: lint peers browser $(VENV)/.fuzz
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench
+
+bench-write: $(VENV)/.test
+	$(BIN)/python -m tests.bench --write
+	$(BIN)/python -m tests.bench.costs --write
 
 # The programs the tests talk to. Without root what is missing is named, and its tests are skipped.
 peers:

@@ -1,0 +1,1 @@
+"""What else katabridge costs: `python -m tests.bench.costs [--only NAME] [--write]`."""
