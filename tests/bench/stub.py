@@ -51,7 +51,7 @@ class Answering(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
-        self._transport = cast(asyncio.Transport, transport)
+        self.transport = cast(asyncio.Transport, transport)
 
     def get_buffer(self, sizehint: int) -> bytearray:
         """See asyncio.BufferedProtocol."""
@@ -70,11 +70,11 @@ class Answering(asyncio.BufferedProtocol):
             return
         if self._in_first and script.rest:
             self._in_first, self._wanted = False, script.rest
-            self._transport.write(_CONTINUE)
+            self.transport.write(_CONTINUE)
             return
         self._in_first = self._begins = True
         self._wanted = script.first
-        self._transport.write(script.answers[self._content])
+        self.transport.write(script.answers[self._content])
 
     _in_first = True
 

@@ -24,20 +24,27 @@ ASKED = 40
 
 @contextlib.contextmanager
 def serving(
-    protocol: Callable[[], asyncio.BaseProtocol], context: ssl.SSLContext | None = None
+    protocol: Callable[[], Answering | Saying], context: ssl.SSLContext | None = None
 ) -> Iterator[int]:
     """A server in a thread of this process; its port."""
-    loop = asyncio.new_event_loop()
+    loop, made = asyncio.new_event_loop(), list[Answering | Saying]()
+
+    def make() -> Answering | Saying:
+        made.append(protocol())
+        return made[-1]
+
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
 
     async def start() -> asyncio.Server:
-        return await loop.create_server(protocol, "127.0.0.1", 0, ssl=context)
+        return await loop.create_server(make, "127.0.0.1", 0, ssl=context)
 
     async def stop() -> None:
         server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
+        for each in made:
+            each.transport.abort()
+        for _ in range(3):  # turns of the loop, in which it closes their sockets
+            await asyncio.sleep(0)
 
     server = asyncio.run_coroutine_threadsafe(start(), loop).result()
     try:
@@ -56,12 +63,22 @@ class Saying(asyncio.Protocol):
         self._answer = answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        self._transport.write(self._answer)
+        self.transport.write(self._answer)
         if not self._answer:
-            self._transport.close()
+            self.transport.close()
+
+
+class Silent(Saying):
+    """Says nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(b"")
+
+    def data_received(self, data: bytes) -> None:
+        del data
 
 
 @pytest.mark.parametrize("work", [pytest.param(work, id=work.name) for work in WORKS])
@@ -120,7 +137,21 @@ def test_a_wrong_answer_ends_it(answer: bytes) -> None:
         load.run(port, SMALL, 60)
 
 
+def test_an_answer_before_the_request_is_whole_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hasty(Saying):
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self.transport.pause_reading()
+
+    monkeypatch.setattr(load, "_PATIENCE", 1.0)
+    work = Work("more than the kernel holds", 20_000_000, None)
+    requests = Requests(work, [bytes(work.size)])
+    answer = b"ICAP/1.0 204 No Content\r\n\r\n"
+    with serving(lambda: Hasty(answer)) as port, pytest.raises(WrongAnswerError, match="whole"):
+        load.run(port, work, 60, connections=1, requests=requests)
+
+
 def test_an_answer_that_never_comes_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "_PATIENCE", 0.2)
-    with serving(asyncio.Protocol) as port, pytest.raises(TimeoutError):
+    with serving(Silent) as port, pytest.raises(TimeoutError):
         load.run(port, SMALL, 60)
