@@ -13,10 +13,10 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager
-def on(core: int) -> Iterator[None]:
-    """What is started meanwhile stays on that core, with all its threads and children."""
+def on(*which: int) -> Iterator[None]:
+    """What is started meanwhile stays on those cores, with all its threads and children."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, which)
     try:
         yield
     finally:

@@ -96,11 +96,14 @@ def make_site(directory: Path, central: Kata, **changes: Any) -> Site:
 
 
 @contextlib.contextmanager
-def configured(site: Site) -> Iterator[Server]:
-    """Our ICAP door with that configuration. AssertionError, with what it said, where it ends."""
+def configured(site: Site, *on: int) -> Iterator[Server]:
+    """Our ICAP door with that configuration, `on` these cores rather than on the servers'.
+
+    AssertionError, with what it said, where it does not start.
+    """
     tls_port = int(site.changes["icap"]["tls"]["listen"][0].rpartition(":")[2])
     command = [*module("icapd.cli"), "--config", site.config]
-    yield from _running("icapd", command, site.directory, _by_work(site.icap_port, tls_port))
+    yield from _running("icapd", command, site.directory, _by_work(site.icap_port, tls_port), *on)
 
 
 @contextlib.contextmanager
@@ -156,9 +159,9 @@ def _by_work(plain: int, tls: int | None) -> dict[Work, int]:
 
 
 def _running(
-    name: str, command: list[object], directory: Path, ports: dict[Work, int]
+    name: str, command: list[object], directory: Path, ports: dict[Work, int], *on: int
 ) -> Iterator[Server]:
-    with cores.on(cores.SERVER):
+    with cores.on(*(on or (cores.SERVER,))):
         program = Program(command, directory / f"{name}.out")
     try:
         program.wait_for(lambda: all(map(accepts, set(ports.values()))), name)

@@ -6,7 +6,7 @@ import contextlib
 import statistics
 from pathlib import Path
 
-from tests.bench import load, servers
+from tests.bench import cores, load, servers
 from tests.bench.costs.cost import Cost, NotHereError
 from tests.bench.costs.idle import warm_up
 from tests.bench.table import Table
@@ -27,7 +27,8 @@ def measure(directory: Path) -> Table:
             folder.mkdir()
             site = servers.make_site(folder, kata, icap={"workers": count})
             try:
-                doors[count] = running.enter_context(servers.configured(site))
+                on = (cores.SERVER, cores.LOAD)[:count]
+                doors[count] = running.enter_context(servers.configured(site, *on))
             except AssertionError as error:
                 raise NotHereError(f"icap.workers: {count} is not built: {error}") from None
         rows = [["work", "one worker", "two workers", "ratio", "CPU each, one", "CPU each, two"]]
@@ -58,8 +59,9 @@ def _row(work: Work, doors: dict[int, servers.Server]) -> list[str]:
 COST = Cost(
     "workers",
     "Two workers beside one",
-    f"`icap.workers: 2` on two cores, {_CONNECTIONS} connections. The load takes a good part "
-    "of one of the cores, so less than twice as much comes out.",
+    f"`icap.workers: 2` on both cores, one worker on one of them, {_CONNECTIONS} connections. The "
+    "load takes its part of the second core, so less than twice as much comes out: two cores give "
+    "`2 / (CPU each, two + load)` answers a second at most.",
     measure,
     by_itself=False,
 )
