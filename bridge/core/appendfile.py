@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 import time
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -18,7 +19,7 @@ _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
 
 class AppendFile:
-    """Appends whole lines, each with one write. Not for several threads at once.
+    """Appends whole lines. Not for several threads at once.
 
     Notices that the file was rotated, moved away or deleted by somebody else, and makes it anew.
     """
@@ -33,6 +34,8 @@ class AppendFile:
         self._keep_seconds = keep_seconds
         self._fd = _CLOSED
         self._cut = False  # the file ends in the middle of a line
+        self._size = 0  # bytes, when last looked at
+        self._end = 0  # and after our last line
         self._day = date.min
         self._look_at = 0.0
         self._rotate_at = 0.0
@@ -40,15 +43,27 @@ class AppendFile:
         self._complained = False
         self._open()
 
-    def append(self, line: bytes) -> None:
-        """Append a line, given without its line end; OSError where it is not there as a whole."""
-        descriptor = self._current(len(line) + 1)
-        # After a write that was cut short, a line end keeps the next line whole.
-        data = b"%b%b\n" % (b"\n" if self._cut else b"", line)
+    def append(self, lines: Sequence[bytes]) -> int:
+        """Append lines, given without their line ends, with one write.
+
+        How many of them are there as a whole: OSError where that is none of them.
+        """
+        data = b"\n".join([*lines, b""])
+        descriptor = self._current(len(data))
+        if self._size != self._end:  # others write, too, and may have been cut short
+            self._cut = self._ends_in_mid_line(self._size)
+        if self._cut:  # after a write that was cut short, a line end keeps the next line whole
+            data = b"\n" + data
         written = os.write(descriptor, data)
-        self._cut = written != len(data)
-        if self._cut:
+        self._end = self._size + written
+        if written == len(data):
+            self._cut = False
+            return len(lines)
+        whole = data.count(b"\n", 0, written) - self._cut
+        self._cut = not data.endswith(b"\n", 0, written) if written else self._cut
+        if whole <= 0:
             raise OSError(errno.ENOSPC, "the disk took a part of a line only")
+        return whole
 
     def keep_house(self) -> None:
         """What is due without a line: rotation by day, deletion of old files. OSError."""
@@ -70,6 +85,7 @@ class AppendFile:
             self._look_at = now + _LOOK_SECONDS
             if not self._is_at_path(status):
                 status = self._open()
+        self._size = status.st_size
         if now >= self._rotate_at and self._is_due(status.st_size, coming):
             self._rotate(now)
         if now >= self._delete_at:
@@ -81,11 +97,14 @@ class AppendFile:
         self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._fd = os.open(self._path, _FLAGS, 0o640)
         status = os.fstat(self._fd)
-        size = status.st_size
-        self._cut = size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"
+        size = self._size = self._end = status.st_size
+        self._cut = self._ends_in_mid_line(size)
         self._day = date.fromtimestamp(status.st_mtime) if size else _today()
         self._look_at = time.monotonic() + _LOOK_SECONDS
         return status
+
+    def _ends_in_mid_line(self, size: int) -> bool:
+        return size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"
 
     def _is_at_path(self, status: os.stat_result) -> bool:
         try:

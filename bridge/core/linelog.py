@@ -1,10 +1,11 @@
-"""Log files that several processes append to: one line, one write, none lost to a full disk."""
+"""Log files that several processes append to: whole lines, none lost to a full disk."""
 
 from __future__ import annotations
 
 import sys
 import threading
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 from bridge.core.appendfile import AppendFile
@@ -54,12 +55,18 @@ class LineLog:
 
     def write(self, line: bytes) -> None:
         """Append one line, given without its line end; whatever waits goes first."""
+        self.write_all((line,))
+
+    def write_all(self, lines: Sequence[bytes]) -> None:
+        """Append several lines with one write."""
         with self._lock:
-            if self._backlog:
+            waited = bool(self._backlog)
+            if not waited:
+                lines = lines[self._append(lines) :]
+            for line in lines:
                 self._keep(line)
+            if waited:
                 self._write_backlog()
-            elif not self._append(line):
-                self._keep(line)
 
     def take_waiting(self) -> list[bytes]:
         """The lines that wait, for somebody else to keep; they are forgotten here."""
@@ -102,19 +109,24 @@ class LineLog:
             self._dropped_now += 1
 
     def _write_backlog(self) -> None:
-        while self._backlog and self._append(self._backlog[0]):
+        while self._backlog and self._append((self._backlog[0],)):
             self._backlog_bytes -= len(self._backlog.popleft())
         if not self._backlog:
             missing = f"{self._dropped_now} lines are" if self._dropped_now else "nothing is"
             sys.stderr.write(f"{self.path} can be written again; {missing} missing\n")
             self._dropped_now = 0
 
-    def _append(self, line: bytes) -> bool:
+    def _append(self, lines: Sequence[bytes]) -> int:
+        """How many of them the file has."""
         try:
-            self._file.append(line)
+            written = self._file.append(lines)
         except OSError as error:
-            if not self._backlog:
-                reason = error.strerror or str(error)
-                sys.stderr.write(f"{self.path} cannot be written: {reason}; lines wait in memory\n")
-            return False
-        return True
+            self._failed(error.strerror or str(error))
+            return 0
+        if written < len(lines):
+            self._failed("the disk took a part of the lines only")
+        return written
+
+    def _failed(self, reason: str) -> None:
+        if not self._backlog:
+            sys.stderr.write(f"{self.path} cannot be written: {reason}; lines wait in memory\n")

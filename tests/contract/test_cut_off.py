@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +135,8 @@ def test_a_record_outlives_a_full_disk_and_a_kill(kata: Emulator, site: Site) ->
     each = case(door=Door.FOLDER)
 
     async def before(core: Core) -> None:
-        def full(line: bytes) -> None:
-            raise OSError(28, "No space left on device", line)
+        def full(lines: Sequence[bytes]) -> int:
+            raise OSError(28, "No space left on device", lines)
 
         core._records._history._file.append = full  # type: ignore[method-assign]
         item = await make_item(core, b"some")
@@ -166,8 +166,8 @@ def test_records_that_no_disk_took_before_the_stop_are_written_after_the_start(
         await judge(core, EICAR)
         await until(site.records)  # and from now on it is known
 
-        def full(line: bytes) -> None:
-            raise OSError(28, "No space left on device", line)
+        def full(lines: Sequence[bytes]) -> int:
+            raise OSError(28, "No space left on device", lines)
 
         for log in (core._records._history, core._records._detects):
             log._file.append = full  # type: ignore[method-assign]
@@ -192,10 +192,10 @@ def test_rows_leave_the_journal_when_the_disk_has_room_again(kata: Emulator, sit
         log = core._records._history._file
         append, full = log.append, True
 
-        def maybe(line: bytes) -> None:
+        def maybe(lines: Sequence[bytes]) -> int:
             if full:
                 raise OSError(28, "No space left on device")
-            append(line)
+            return append(lines)
 
         log.append = maybe  # type: ignore[method-assign]
         await judge(core, EICAR)

@@ -290,6 +290,47 @@ def test_a_limit_of_the_kernel_in_mid_line_costs_nothing(
     assert "can be written again; nothing is missing" in said
 
 
+@pytest.mark.parametrize("room", [0, 5, 10, 19, 20, 25, 49])
+def test_several_lines_in_one_write_cost_nothing_either(
+    room: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = LineLog(tmp_path / "x.log")
+    whole = [b"line %04d" % number for number in range(5)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        log.write_all(whole)
+        assert log.waiting == 5 - room // 10
+        log.write(b"line 0005")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    log.write_all([b"line 0006", b"line 0007"])
+    assert log.waiting == log.dropped == 0
+    log.close()
+    lines = log.path.read_bytes().splitlines()
+    if room % 10:  # the one that was cut stands there again, as a whole
+        assert whole[room // 10].startswith(lines.pop(room // 10))
+    assert lines == [b"line %04d" % n for n in range(8)]
+    assert capsys.readouterr().err.count("cannot be written") == 1
+
+
+def test_a_line_that_another_writer_left_cut_is_ended_first(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    log, other = LineLog(path), LineLog(path)
+    log.write(b"one")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 3, hard))
+    try:
+        other.write(b"another")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    log.write(b"two")
+    other.write(b"three")
+    log.close()
+    other.close()
+    assert path.read_bytes().splitlines() == [b"one", b"ano", b"two", b"another", b"three"]
+
+
 def test_a_line_that_the_last_run_left_cut_is_ended_first(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     path.write_bytes(b"whole\nhal")
