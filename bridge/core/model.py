@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from random import getrandbits
 from typing import BinaryIO, Protocol
 
 
@@ -159,6 +159,7 @@ class Item:
 
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _TIME_BITS, _RANDOM_BITS = 45, 35
 
 
@@ -168,9 +169,14 @@ def new_case_id() -> str:
     Ids sort by time and can be read out over the telephone.
     """
     milliseconds = time.time_ns() // 1_000_000 & (1 << _TIME_BITS) - 1
-    random = int.from_bytes(os.urandom(5), "big") & (1 << _RANDOM_BITS) - 1
-    number = milliseconds << _RANDOM_BITS | random
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(75, -1, -5))
+    number = milliseconds << _RANDOM_BITS | getrandbits(_RANDOM_BITS)
+    high, low = number >> 40, number & (1 << 40) - 1
+    pairs = _PAIRS  # ten bits each
+    return (
+        f"{pairs[high >> 30]}{pairs[high >> 20 & 1023]}{pairs[high >> 10 & 1023]}"
+        f"{pairs[high & 1023]}{pairs[low >> 30]}{pairs[low >> 20 & 1023]}"
+        f"{pairs[low >> 10 & 1023]}{pairs[low & 1023]}"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ escaped, so that a name can do no harm on a terminal.
 
 from __future__ import annotations
 
-import json
 import re
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii as _text
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from bridge.core.notify import Webhook
 from bridge.core.rotation import rotated_files, tail_lines
 from bridge.core.settings import LogSettings
 from bridge.core.siem.sink import SyslogSink
+from bridge.core.stamp import stamp
 
 HISTORY = "log-history.log"
 DETECTS = "log-detects.log"
@@ -30,35 +32,57 @@ _CASE = re.compile(rb'"case":"([0-9a-z]{16})"')
 _LATE = b',"late":true,'
 _DETECTION = b',"outcome":"detect",'
 LATE = ":late"  # ends the key of a late line, whose case has its record already
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def format_record(
     case: Case, item: Identity | None, outcome: Outcome, decision: Decision, *, late: bool = False
 ) -> bytes:
     """One record as a line. `item` is None where the bytes never came in whole."""
-    record = {
-        "time": datetime.now().astimezone().isoformat(timespec="milliseconds"),
-        "case": case.id,
-        "door": case.door,
-        "name": case.name,
-        "size": item.size if item else case.size,
-        "sha256": item.sha256 if item else None,
-        "md5": outcome.md5,
-        "outcome": outcome.kind,
-        "source": outcome.source,
-        "decision": decision,
-        "late": late,
-        "mode": case.mode,
-        "rule": outcome.rule,
-        "threat": outcome.threat,
-        "technology": outcome.technology,
-        "importance": outcome.importance,
-        "scan_id": outcome.scan_id,
-        "waited_ms": case.waited_ms,
-        "context": case.context,
-    }
-    return _encode(record).encode("ascii")
+    said = _said(
+        outcome.rule, outcome.threat, outcome.technology, outcome.importance, outcome.scan_id
+    )
+    size, sha256 = (item.size, f'"{item.sha256}"') if item else (_number(case.size), "null")
+    return (
+        f'{{"time":"{stamp()}","case":"{case.id}","door":"{case.door._value_}",'
+        f'"name":{_text(case.name)},"size":{size},"sha256":{sha256},"md5":{_or_null(outcome.md5)},'
+        f'"outcome":"{outcome.kind._value_}","source":"{outcome.source._value_}",'
+        f'"decision":"{decision._value_}","late":{"true" if late else "false"},'
+        f'"mode":"{case.mode._value_}",{said},"waited_ms":{case.waited_ms},'
+        f'"context":{{{_pairs(case.context)}}}}}'
+    ).encode("ascii")
+
+
+@lru_cache(maxsize=4096)  # much of what is asked for is asked for often
+def _said(
+    rule: str | None,
+    threat: str | None,
+    technology: str | None,
+    importance: str | None,
+    scan_id: str | None,
+) -> str:
+    return (
+        f'"rule":{_or_null(rule)},"threat":{_or_null(threat)},'
+        f'"technology":{_or_null(technology)},"importance":{_or_null(importance)},'
+        f'"scan_id":{_or_null(scan_id)}'
+    )
+
+
+def _or_null(value: str | None) -> str:
+    return "null" if value is None else _text(value)
+
+
+def _number(value: int | None) -> str:
+    return "null" if value is None else str(value)
+
+
+def _pairs(context: dict[str, str | None]) -> str:
+    """The keys are ours, and need no escaping."""
+    return ",".join(
+        [
+            f'"{key}":null' if value is None else f'"{key}":{_text(value)}'
+            for key, value in context.items()
+        ]
+    )
 
 
 class Present(NamedTuple):
@@ -134,6 +158,20 @@ class Records:
         if self._webhook is not None and (history or detection):
             self._webhook.send(line, history=history)
         return not self.waiting
+
+    def write_all(self, lines: Sequence[tuple[bytes, bool]]) -> None:
+        """Append records of cases that end at the same time; with each, whether it detects."""
+        detections = [line for line, detection in lines if detection]
+        if detections:
+            self._detects.write_all(detections)
+        history = [line for line, _ in lines]
+        self._history.write_all(history)
+        if self._sink is not None:
+            for line in history:
+                self._sink.send(line)
+        if self._webhook is not None:
+            for line in history:
+                self._webhook.send(line, history=True)
 
     def present(self, case_ids: Collection[str], since: float) -> Present:
         """Which of these cases stand in the logs since a time (epoch). Blocks: disk."""

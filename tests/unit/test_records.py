@@ -7,10 +7,20 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.core import Case, Decision, Door, Mode, Outcome, OutcomeKind, Source, printable
+from bridge.core import (
+    Case,
+    Decision,
+    Door,
+    KnownBytes,
+    Mode,
+    Outcome,
+    OutcomeKind,
+    Source,
+    printable,
+)
 from bridge.core.linelog import LineLog
 from bridge.core.model import new_case_id
 from bridge.core.records import Records, format_record
@@ -161,3 +171,50 @@ def test_what_cannot_be_written_at_the_end_is_counted(
 )
 def test_printable(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.tuples(*[st.none() | st.text(max_size=12)] * 6),
+    st.dictionaries(st.sampled_from(["url", "user", "note"]), st.none() | st.text(), max_size=3),
+    st.text(),
+    st.sampled_from(OutcomeKind),
+    st.booleans(),
+    st.none() | st.integers(0, 1 << 50),
+)
+def test_a_record_is_the_json_of_its_keys(  # noqa: PLR0917 - all of a record
+    said: tuple[str | None, ...],
+    context: dict[str, str | None],
+    name: str,
+    kind: OutcomeKind,
+    late: bool,
+    size: int | None,
+) -> None:
+    rule, threat, technology, importance, scan_id, md5 = said
+    outcome = Outcome(kind, Source.KATA, "", rule, threat, technology, importance, scan_id, md5)
+    each = Case(Door.FOLDER, Mode.STANDARD, name, context)
+    content = None if size is None else KnownBytes("ab" * 32, size)
+    line = format_record(each, content, outcome, Decision.SKIP, late=late)
+    record = json.loads(line)
+    whole = {
+        "time": record["time"],
+        "case": each.id,
+        "door": "FOLDER",
+        "name": name,
+        "size": size,
+        "sha256": content and content.sha256,
+        "md5": md5,
+        "outcome": kind.value,
+        "source": "kata",
+        "decision": "skip",
+        "late": late,
+        "mode": "blocking_simple",
+        "rule": rule,
+        "threat": threat,
+        "technology": technology,
+        "importance": importance,
+        "scan_id": scan_id,
+        "waited_ms": record["waited_ms"],
+        "context": context,
+    }
+    assert line == json.dumps(whole, separators=(",", ":")).encode("ascii")
