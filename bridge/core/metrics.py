@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 from prometheus_client.exposition import start_http_server
 
 from bridge.core.ledger import Entry
 from bridge.core.model import Case, Door
 from bridge.core.opening import StartError
+from bridge.core.tally import Durations, Tally
 from bridge.core.units import Address
 
 _SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600)
@@ -21,19 +22,16 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._cases = Counter(
-            "katabridge_cases",
-            "Cases by how they ended.",
-            ("door", "outcome", "source", "decision"),
-            registry=self.registry,
+        self._cases = self.tally(
+            "cases", "Cases by how they ended.", ("door", "outcome", "source", "decision")
         )
-        self._seconds = Histogram(
+        self._seconds = Durations(
             "katabridge_verdict_seconds",
             "Seconds from the beginning of a case to its outcome.",
-            ("source",),
-            buckets=_SECONDS,
-            registry=self.registry,
+            "source",
+            _SECONDS,
         )
+        self.registry.register(self._seconds)
         self._late = Counter(
             "katabridge_late_detections",
             "Threats found after their object was given to a user.",
@@ -51,9 +49,9 @@ class Metrics:
 
     def count_case(self, entry: Entry) -> None:
         """A case has ended."""
-        outcome = entry.outcome
-        self._cases.labels(entry.case.door, outcome.kind, outcome.source, entry.decision).inc()
-        self._seconds.labels(outcome.source).observe(entry.case.waited_ms / 1000)
+        case, outcome = entry.case, entry.outcome
+        self._cases.raise_by((case.door, outcome.kind, outcome.source, entry.decision))
+        self._seconds.observe(outcome.source, case.waited_ms / 1000)
 
     def count_late_detection(self, case: Case) -> None:
         """A threat was found in what a user has already."""
@@ -67,9 +65,11 @@ class Metrics:
         """A figure that is read when it is asked for. From any thread."""
         Gauge(f"katabridge_{name}", text, registry=self.registry).set_function(value)
 
-    def counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
-        """A counter of a door's own; its labels take few values, none of them a peer's word."""
-        return Counter(f"katabridge_{name}", text, labels, registry=self.registry)
+    def tally(self, name: str, text: str, labels: tuple[str, ...]) -> Tally:
+        """A counter for the loop's thread; its labels take few values, none of them a peer's."""
+        tally = Tally(f"katabridge_{name}", text, labels)
+        self.registry.register(tally)
+        return tally
 
     def serve(self, address: Address) -> Callable[[], None]:
         """Answer /metrics in a thread until the returned function is called; StartError."""

@@ -49,7 +49,7 @@ def _watchers(core: Core) -> list[FolderWatcher]:
     settings = core.settings
     slots = FairSlots(settings.kata.max_in_flight, len(settings.folders))
     notes = _notes(core)
-    files = core.metrics.counter(
+    files = core.metrics.tally(
         "folder_files", "Files of a folder by what was done.", ("folder", "decision")
     )
 
@@ -57,7 +57,7 @@ def _watchers(core: Core) -> list[FolderWatcher]:
         folder = settings.folders[number]
 
         def count(decision: Decision) -> None:
-            files.labels(folder.name, decision).inc()
+            files.raise_by((folder.name, decision))
 
         return FolderWatcher(core, folder, slots, notes, count)
 
