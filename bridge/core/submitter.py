@@ -83,9 +83,9 @@ class Submitter:
             return Stage.AT_KATA
         return Stage.SENDING if flight.place is not None and flight.place.let_in else Stage.QUEUED
 
-    def known(self, item: Item) -> Outcome | None:
+    def known(self, content: Identity) -> Outcome | None:
         """What can be said at once, without waiting: a verdict in memory."""
-        return self._verdicts.peek(item.sha256)
+        return self._verdicts.peek(content.sha256)
 
     def _too_large(self, item: Item) -> Outcome | None:
         if item.size <= self.max_object_size:
@@ -109,7 +109,7 @@ class Submitter:
         bytes (loop seconds): what became of that scan is his answer, a failure too.
         """
         # what is known counts whatever its size: a limit that was lowered must not let it by
-        outcome = self.known(item) or await self._verdicts.get(item.sha256)
+        outcome = await self._verdicts.ask(item.sha256)
         outcome = outcome or self._too_large(item) or self._failures.of(item.sha256, since)
         if outcome is not None:
             return outcome

@@ -160,6 +160,77 @@ def test_what_is_changed_elsewhere_is_seen_once_trust_ends(monkeypatch: pytest.M
     run(check)
 
 
+class Slow(MemoryVerdicts):
+    """A store that answers when it is let, and counts who asks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.let = asyncio.Event()
+
+    async def get(self, sha256: str) -> Verdict | None:
+        self.asked += 1
+        found = await super().get(sha256)
+        await self.let.wait()
+        return found
+
+
+def test_many_who_ask_at_once_are_one_look() -> None:
+    async def main() -> None:
+        store = Slow()
+        await VerdictFront(store, KEEP).put(A, CLEAN)
+        front = VerdictFront(store, KEEP)
+        asking = [asyncio.create_task(front.ask(A)) for _ in range(100)]
+        await asyncio.sleep(0)
+        asking[0].cancel()  # it is not the others' look that ends
+        store.let.set()
+        found = await asyncio.gather(*asking, return_exceptions=True)
+        assert store.asked == 1
+        assert isinstance(found[0], asyncio.CancelledError)
+        assert {getattr(each, "kind", None) for each in found[1:]} == {OutcomeKind.NOT_DETECTED}
+        await front.close()
+
+    asyncio.run(main())
+
+
+def test_what_is_asked_for_all_the_time_is_looked_up_beside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main() -> None:
+        store, now = Slow(), time.monotonic()
+        store.let.set()
+        front = VerdictFront(store, KEEP, trust=5.0)
+        await front.put(A, CLEAN)
+        for step, asked in ((2.9, 0), (3.1, 1), (5.9, 1), (6.3, 2)):
+            monkeypatch.setattr(time, "monotonic", lambda step=step: now + step)
+            assert front.peek(A) is not None, step
+            assert front.peek(A) is not None, step
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert store.asked == asked, step
+        await front.close()
+
+    asyncio.run(main())
+
+
+def test_what_is_forgotten_while_it_is_looked_up_is_not_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main() -> None:
+        store, now = Slow(), time.monotonic()
+        front = VerdictFront(store, KEEP, trust=5.0)
+        await front.put(A, CLEAN)
+        monkeypatch.setattr(time, "monotonic", lambda: now + 4)
+        assert front.peek(A) is not None  # and it is looked up
+        await asyncio.sleep(0)
+        await front.forget(A)
+        store.let.set()
+        await front.close()
+        assert front.peek(A) is None
+
+    asyncio.run(main())
+
+
 def test_a_verdict_found_elsewhere_is_seen_at_the_next_ask() -> None:
     async def check(store: Flaky) -> None:
         known = front(store)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from typing import NamedTuple
 
 from bridge.core.model import Outcome, OutcomeKind, Source
 from bridge.core.printable import printable
@@ -16,6 +18,15 @@ from bridge.core.verdicts.unwritten import Unwritten
 _log = logging.getLogger(__name__)
 _SIZE = 100_000
 _TRUST_SECONDS = 5.0  # how long a verdict that was changed elsewhere may still be told
+_ASKED_AGAIN = 0.6  # of that time: from then on it is looked up beside those who are told
+
+
+class _Remembered(NamedTuple):
+    """A verdict, when it was looked up (monotonic seconds), and the outcome that it is."""
+
+    verdict: Verdict
+    looked_up: float
+    outcome: Outcome
 
 
 class VerdictFront:
@@ -42,38 +53,58 @@ class VerdictFront:
         self._size = size
         self._trust = trust
         self._since = since
-        self._memory: OrderedDict[str, tuple[Verdict, float]] = OrderedDict()
+        self._memory: OrderedDict[str, _Remembered] = OrderedDict()
+        self._looks: dict[str, asyncio.Task[Outcome | None]] = {}
         self._unwritten = Unwritten(self._write)
         self._failing: set[str] = set()  # "reading", "writing": a full disk stops one of them
 
     def peek(self, sha256: str) -> Outcome | None:
         """The known outcome if it is in memory and fresh; never waits."""
-        verdict, looked_up = self._memory.get(sha256, (None, 0.0))
-        if verdict is None or time.monotonic() - looked_up >= self._trust:
+        there = self._memory.get(sha256)
+        if there is None or (age := time.monotonic() - there.looked_up) >= self._trust:
             return None
-        if not verdict.is_valid(time.time()):
+        if age >= self._trust * _ASKED_AGAIN:
+            self._look(sha256)  # so that what is asked for all the time never has to be waited for
+        if not there.verdict.is_valid(time.time()):
             del self._memory[sha256]
             return None
         self._memory.move_to_end(sha256)
-        return verdict.as_outcome()
+        return there.outcome
+
+    async def ask(self, sha256: str) -> Outcome | None:
+        """`get` for many who ask at the same time: one look serves them all.
+
+        So it may have begun a moment before, and not see what was written since.
+        """
+        return self.peek(sha256) or await asyncio.shield(self._look(sha256))
+
+    def _look(self, sha256: str) -> asyncio.Task[Outcome | None]:
+        look = self._looks.get(sha256)
+        if look is None:
+            look = self._looks[sha256] = asyncio.create_task(self._get(sha256))
+            look.add_done_callback(lambda _: self._looks.pop(sha256, None))
+        return look
 
     async def get(self, sha256: str) -> Outcome | None:
         """The known outcome, from memory or the store."""
-        known = self.peek(sha256)
-        if known is not None:
-            return known
+        return self.peek(sha256) or await self._get(sha256)
+
+    async def _get(self, sha256: str) -> Outcome | None:
         before = self._memory.get(sha256)
         try:
             verdict = self._newest(await self._store.get(sha256), self._unwritten.get(sha256))
         except StoreError as error:
             self._failed("reading", error)
-            in_memory = self._memory.get(sha256, (None, 0.0))[0]
-            verdict = self._newest(in_memory, self._unwritten.get(sha256))
+            in_memory = self._memory.get(sha256)
+            verdict = in_memory and in_memory.verdict
+            verdict = self._newest(verdict, self._unwritten.get(sha256))
         else:
             self._works("reading")
             now_there = self._memory.get(sha256)
             if now_there is not None and now_there is not before:  # put while we looked
-                verdict = self._newest(verdict, now_there[0])
+                verdict = self._newest(verdict, now_there.verdict)
+            elif now_there is None and before is not None:  # forgotten while we looked
+                return None
         return self._remember(sha256, verdict)
 
     async def put(self, sha256: str, outcome: Outcome, claim: Claim | None = None) -> bool:
@@ -166,11 +197,12 @@ class VerdictFront:
         if verdict is None or not verdict.is_valid(time.time()) or verdict.time < self._since:
             self._memory.pop(sha256, None)
             return None
-        self._memory[sha256] = verdict, time.monotonic()
+        there = _Remembered(verdict, time.monotonic(), verdict.as_outcome())
+        self._memory[sha256] = there
         self._memory.move_to_end(sha256)
         if len(self._memory) > self._size:
             self._memory.popitem(last=False)
-        return verdict.as_outcome()
+        return there.outcome
 
     async def _write(self, verdict: Verdict) -> None:
         await self._store.put(verdict)
@@ -188,6 +220,8 @@ class VerdictFront:
 
     async def close(self) -> None:
         """Write what waits, and close the store behind; what fails then is said."""
+        if self._looks:
+            await asyncio.wait(list(self._looks.values()))
         for step in (self._unwritten.close, self._store.close):
             try:
                 await step()
