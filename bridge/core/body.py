@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
+from bridge.core.pieces import Pieces
 from bridge.core.reflink import clone
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Storage:
 
     def __init__(self, spool: Spool) -> None:
         self.spool = spool
-        self.memory = bytearray()
+        self.memory = Pieces()
         self.fd = -1
         self.path: Path | None = None
         self.on_disk = 0
@@ -53,9 +54,10 @@ class Storage:
         self._holders -= 1
         if self._holders:
             return
-        self.spool.memory_used -= len(self.memory)
+        self.spool.memory_used -= self.memory.size
         self.spool.disk_used -= self.on_disk
-        self.memory, self.on_disk = bytearray(), 0
+        self.memory.clear()
+        self.on_disk = 0
         if self.path is not None:
             os.close(self.fd)
             self.path.unlink(missing_ok=True)
@@ -97,12 +99,11 @@ class Storage:
         return False
 
     async def read_at(self, offset: int, size: int) -> bytes:
-        """At most `size` bytes from `offset` on; fewer at the end, and where disk meets memory."""
+        """At most `size` bytes from `offset` on: fewer where a piece ends, none at the end."""
         if offset < self.on_disk:
             length = min(size, self.on_disk - offset)
             return await self.in_thread(os.pread, self.fd, length, offset)
-        start = offset - self.on_disk
-        return bytes(self.memory[start : start + size])
+        return self.memory.read_at(offset - self.on_disk, size)
 
     async def chunks(self, offset: int) -> AsyncIterator[bytes]:
         """All bytes from `offset` on, in pieces of at most 256 KiB."""
@@ -128,18 +129,18 @@ class BodyWriter:
         """Add bytes. After a SpoolError all bytes given so far stay readable, but no more fit."""
         storage = self._storage
         stays = not storage.on_disk and self._spool.takes_memory(self.size, len(data))
-        storage.memory += data
+        storage.memory.add(data)
         self._spool.memory_used += len(data)
         self.size += len(data)
         if stays:
             self._hash.update(data)
             self._hashed += len(data)
-        elif not storage.on_disk or self._spool.wants_flush(len(storage.memory)):
+        elif not storage.on_disk or self._spool.wants_flush(storage.memory.size):
             await self._flush()
 
     async def _flush(self) -> None:
         storage, spool = self._storage, self._spool
-        block = bytes(storage.memory)
+        block = storage.memory.joined()
         spool.reserve_disk(len(block))
         try:
             await storage.in_thread(self._write_and_hash, block, storage.on_disk)
@@ -153,7 +154,7 @@ class BodyWriter:
             spool.disk_used -= len(block)
             raise
         storage.on_disk += len(block)
-        del storage.memory[: len(block)]
+        storage.memory.clear()
         spool.memory_used -= len(block)
 
     def _write_and_hash(self, block: bytes, offset: int) -> None:
@@ -202,7 +203,7 @@ class BodyWriter:
     async def finish(self) -> Body:
         """The whole body, held once for the caller; SpoolError as in `write`."""
         storage = self._storage
-        if storage.on_disk and storage.memory:
+        if storage.on_disk and storage.memory.size:
             await self._flush()
         return Body(storage, self.size, self._hash.hexdigest())
 
@@ -243,4 +244,4 @@ class Body:
             raise RuntimeError("a body was opened after its last holder let go of it")
         if self._storage.path is not None:
             return self._storage.path.open("rb")
-        return io.BytesIO(self._storage.memory)
+        return io.BytesIO(self._storage.memory.joined())

@@ -55,6 +55,20 @@ class ChunkReader:
             return self._read_trailers(buffer)
         return None
 
+    @property
+    def left(self) -> int:
+        """Bytes of the chunk under way that are still to come."""
+        return self._left
+
+    def take(self, data: bytes) -> tuple[bytes, bytes]:
+        """The bytes of the chunk under way off the front of some, and what is behind them."""
+        left = self._left
+        piece, rest = (data, b"") if len(data) <= left else (data[:left], data[left:])
+        self._left -= len(piece)
+        if not self._left:
+            self._state = _State.DATA_END
+        return piece, rest
+
     def _step(self, buffer: bytearray, pieces: list[bytes]) -> bool:
         if self._state is _State.DATA:
             return self._read_data(buffer, pieces)
@@ -91,7 +105,8 @@ class ChunkReader:
     def _read_data(self, buffer: bytearray, pieces: list[bytes]) -> bool:
         if not buffer:
             return False
-        piece = bytes(buffer[: self._left])
+        with memoryview(buffer) as view:  # one copy, not two
+            piece = bytes(view[: self._left])
         del buffer[: len(piece)]
         pieces.append(piece)
         self._left -= len(piece)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Generic, Protocol, TypeVar
@@ -14,6 +15,8 @@ from icapd.protocol.grammar import CRLF, Limits, refuse_stray
 
 _HEAD_END = b"\r\n\r\n"
 _BLANK_LINES = 2
+_MOST_BLANK = 64  # bytes; more than that are something else, or refused
+_LARGE = 4096
 
 
 class Head(Protocol):
@@ -47,6 +50,9 @@ class MessageReader(Generic[HeadT]):
         self._parse_head = parse_head
         self._limits = limits
         self._buffer = bytearray()
+        self._waiting: deque[bytes | bytearray] = deque()  # not in the buffer yet
+        self._size_waiting = 0
+        self._needs_more = True  # nothing more is in the buffer as it is
         self._state = _State.HEAD
         self._searched = 0  # bytes of an incomplete head that hold no end
         self._blank_lines = 0
@@ -55,22 +61,61 @@ class MessageReader(Generic[HeadT]):
 
     def feed(self, data: bytes) -> None:
         """Add bytes from the peer."""
-        self._buffer += data
+        self._size_waiting += len(data)
+        last = self._waiting[-1] if self._waiting else None
+        if len(data) >= _LARGE:
+            self._waiting.append(data)
+        elif isinstance(last, bytearray) and len(last) < _LARGE:
+            last += data  # each object has its own overhead
+        else:
+            self._waiting.append(bytearray(data))
 
     @property
     def buffered(self) -> int:
         """Bytes that wait to be read."""
-        return len(self._buffer)
+        return len(self._buffer) + self._size_waiting
 
     @property
     def in_message(self) -> bool:
         """Whether a message has begun: its end is owed."""
-        return self._state in (_State.ENCAPSULATED, _State.CHUNKS) or bool(
-            self._state is _State.HEAD and self._buffer.strip(CRLF)
+        if self._state is not _State.HEAD:
+            return self._state is not _State.DONE
+        return self.buffered > _MOST_BLANK or bool(
+            self._buffer.strip(CRLF) or b"".join(self._waiting).strip(CRLF)
         )
 
     def next(self) -> HeadT | Data | BodyEnd | None:
         """The next part of the message, or None when more bytes are needed or it is done."""
+        part = None
+        while part is None and self._state is not _State.DONE:
+            if self._waiting and (self._needs_more or not self._buffer):
+                first = self._waiting[0]
+                if isinstance(first, bytes) and not self._buffer and self._chunks.left:
+                    return Data(self._take_large(first))
+                self._fill()
+            part = self._next_in_buffer()
+            self._needs_more = part is None
+            if not self._waiting:
+                break
+        return part
+
+    def _take_large(self, data: bytes) -> bytes:
+        """The middle of a large chunk goes on as it came, without a copy."""
+        del self._waiting[0]
+        self._size_waiting -= len(data)
+        piece, rest = self._chunks.take(data)
+        self._buffer += rest
+        return piece
+
+    def _fill(self) -> None:
+        size = 0
+        while self._waiting and size < _LARGE:
+            data = self._waiting.popleft()
+            size += len(data)
+            self._buffer += data
+        self._size_waiting -= size
+
+    def _next_in_buffer(self) -> HeadT | Data | BodyEnd | None:
         if self._state is _State.HEAD:
             self._read_head()
         if self._state is _State.ENCAPSULATED:

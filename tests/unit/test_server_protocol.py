@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -411,3 +413,25 @@ def test_lines_that_drip_are_looked_at_once(begun: bytes, monkeypatch: pytest.Mo
         assert isinstance(events(connection), list)
         connection.receive_data(b"a")
     assert looked < 6 * 4000
+
+
+def test_what_nobody_reads_costs_little_more_than_its_bytes() -> None:
+    connection = ServerConnection()
+    for _ in range(100_000):
+        connection.receive_data(b"x")
+    assert connection.buffered == 100_000
+    assert sum(map(sys.getsizeof, connection._reader._waiting)) < 200_000
+
+
+def test_large_pieces_of_a_chunk_are_not_copied() -> None:
+    connection = ServerConnection()
+    piece = b"x" * 100_000
+    connection.receive_data(respmod(b"7a120\r\n"))  # 500,000
+    assert isinstance(events(connection), list)
+    for _ in range(3):
+        connection.receive_data(piece)
+    connection.receive_data(piece + piece[:-10] + b"0123456789\r\n0\r\n\r\n")
+    data = [event.data for event in events(connection) if isinstance(event, Data)]
+    assert [each is piece for each in data[:3]] == [True] * 3
+    assert b"".join(data)[-10:] == b"0123456789"
+    assert len(b"".join(data)) == 500_000

@@ -51,7 +51,7 @@ class SpoolSettings(Section):
     """Where bodies lie while they are judged."""
 
     dir: PathSetting = Path("/var/lib/katabridge/spool")
-    memory: Size = 256 << 10
-    memory_total: Size = 64 << 20
+    memory: Size = 1 << 20
+    memory_total: Size = 32 << 20
     max_bytes: Size = 10 << 30
     min_free: Size = 1 << 30
