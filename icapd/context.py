@@ -6,33 +6,46 @@ import base64
 import binascii
 import ipaddress
 import re
+from collections.abc import Mapping
 from email.message import Message
+from functools import lru_cache
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from icapd.protocol import HttpHead, Request
+from bridge.core import Origin
+from icapd.protocol import HttpHead
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}")
 _UNSURE = re.compile(r"[;\\]|%(?:2f|5c|3b|3f|00)|filename\*", re.IGNORECASE)
+# URLs that urlsplit takes apart, and puts together again, as they are: nearly all
+HOST = r"[A-Za-z0-9.-]+(?::[0-9]+)?"
+SIGNS = r"[!$&'()*+,\-./0-9:;=@A-Z_a-z~%]"
+_PLAIN_URL = re.compile(rf"https?://{HOST}/{SIGNS}*+(?:\?(?:{SIGNS}|\?)++)?")
 _SCHEMES = ("WinNT://", "LDAP://", "Local://", "Radius://")
 _NAME_MAX = 255
+_LONGEST_ADDRESS = 64
 _UNNAMED = "unnamed"
 
 
-def client_ip(request: Request) -> str | None:
-    """The user's address from X-Client-IP, if it is one."""
-    value = request.fields.get("x-client-ip", "").strip()
+def client_ip(fields: Mapping[str, str]) -> str | None:
+    """The user's address from X-Client-IP among the ICAP fields, if it is one."""
+    value = fields.get("x-client-ip")
+    return None if value is None or len(value) > _LONGEST_ADDRESS else _address(value)
+
+
+@lru_cache(maxsize=4096)  # a proxy has so many users at a time
+def _address(value: str) -> str | None:
     try:
-        return str(ipaddress.ip_address(value))
+        return str(ipaddress.ip_address(value.strip()))
     except ValueError:
         return None
 
 
-def user_name(request: Request) -> str | None:
-    """The user from X-Client-Username or X-Authenticated-User, plain or Base64.
+def user_name(fields: Mapping[str, str]) -> str | None:
+    """The user from the ICAP fields X-Client-Username or X-Authenticated-User, plain or Base64.
 
     `WinNT://DOMAIN/user` and its kin lose their scheme.
     """
-    value = request.fields.get("x-client-username") or request.fields.get("x-authenticated-user")
+    value = fields.get("x-client-username") or fields.get("x-authenticated-user")
     if not value:
         return None
     name = _decode(value)
@@ -54,6 +67,8 @@ def _decode(value: str) -> str:
 
 def log_url(url: str, keep_query: bool) -> str:
     """The URL as it goes to the log: never a password, a query only where it is wanted."""
+    if keep_query and _PLAIN_URL.fullmatch(url):
+        return url
     try:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
@@ -63,7 +78,18 @@ def log_url(url: str, keep_query: bool) -> str:
         return url if keep_query else url.partition("?")[0]
 
 
-def sure_name(request_head: HttpHead, carrying: HttpHead, name: str) -> str | None:
+def origin_of(request_head: HttpHead, carrying: HttpHead, source: str | None, name: str) -> Origin:
+    """Where an object of that name came from, for rules; `source`: the user's address."""
+    return Origin(
+        request_head.url or None,
+        carrying.joined("content-type"),
+        request_head.joined("user-agent"),
+        source,
+        _sure_name(request_head, carrying, name),
+    )
+
+
+def _sure_name(request_head: HttpHead, carrying: HttpHead, name: str) -> str | None:
     """The object's name where nobody could read another one; None in doubt."""
     dispositions = carrying.all("content-disposition")
     if len(dispositions) > 1:
@@ -77,13 +103,21 @@ def object_name(request_head: HttpHead, carrying: HttpHead) -> str:
     disposition = carrying.field("content-disposition")
     name = _disposition_name(disposition) if disposition else ""
     if not name:
-        try:
-            path = urlsplit(request_head.url).path
-        except ValueError:
-            path = ""
-        name = unquote(path.rpartition("/")[2], errors="replace")
+        name = _url_name(request_head.url)
     name = name.replace("\\", "/").rpartition("/")[2].strip()
     return name[:_NAME_MAX] or _UNNAMED
+
+
+def _url_name(url: str) -> str:
+    """The last part of its path, decoded."""
+    if _PLAIN_URL.fullmatch(url):
+        path = url.partition("?")[0]
+    else:
+        try:
+            path = urlsplit(url).path
+        except ValueError:
+            path = ""
+    return unquote(path.rpartition("/")[2], errors="replace")
 
 
 def _disposition_name(value: str) -> str:

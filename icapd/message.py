@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bridge.core import Case, Door, Item, LogSettings, Mode, Origin, Outcome, OutcomeKind, Source
-from icapd.context import client_ip, log_url, object_name, sure_name, user_name
+from bridge.core import Case, Door, Item, LogSettings, Mode, Outcome, OutcomeKind, Source
+from icapd.context import client_ip, log_url, object_name, origin_of, user_name
 from icapd.protocol import HttpHead, Request
 
 _NO_BODY_STATUS = (204, 205, 304)
@@ -49,15 +49,13 @@ class Message:
         case.name = object_name(head, carrying)
         case.size = carrying.content_length
         case.context |= {
-            "client_ip": client_ip(self.request),
-            "user": user_name(self.request),
+            "client_ip": client_ip(self.request.fields),
+            "user": user_name(self.request.fields),
             "method": head.method or None,
             "url": log_url(head.url, logs.urls == "full") or None,
         }
         if origin:
-            kind, agent = carrying.joined("content-type"), head.joined("user-agent")
-            name = sure_name(head, carrying, case.name)
-            case.origin = Origin(head.url or None, kind, agent, client_ip(self.request), name)
+            case.origin = origin_of(head, carrying, case.context["client_ip"], case.name)
 
     @property
     def body_withheld(self) -> bool:

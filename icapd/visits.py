@@ -53,11 +53,16 @@ class Visits:
         return self._clock()
 
     def __len__(self) -> int:
-        """How many are remembered."""
+        """How many are remembered, those that are long over not among them."""
+        before = self._clock() - self._settings.keep
+        while self._visits and next(iter(self._visits.values())).seen <= before:
+            self._visits.popitem(last=False)  # they are in the order in which they were seen
         return len(self._visits)
 
     def find(self, client: str, url: str) -> Visit | None:
         """What is remembered; None where that is nothing."""
+        if not self._visits:
+            return None
         key = _key(client, url)
         visit = self._visits.get(key)
         if visit is None or self._clock() - visit.seen < self._settings.keep:
@@ -87,14 +92,14 @@ class Visits:
 
     def served(self, client: str, url: str) -> None:
         """The client got what it came for."""
-        visit = self._visits.get(_key(client, url))
+        visit = self._there(client, url)
         if visit is not None:
             visit.cut = None
             visit.let_by = False
 
     def told(self, client: str, url: str) -> None:
         """The client has an answer to what it was put off for."""
-        visit = self._visits.get(_key(client, url))
+        visit = self._there(client, url)
         if visit is not None:
             visit.waiting_since = None
 
@@ -122,9 +127,12 @@ class Visits:
 
     def forget_cut(self, client: str, url: str) -> None:
         """What was cut is no longer bad."""
-        visit = self._visits.get(_key(client, url))
+        visit = self._there(client, url)
         if visit is not None:
             visit.cut = None
+
+    def _there(self, client: str, url: str) -> Visit | None:
+        return self._visits.get(_key(client, url)) if self._visits else None
 
     def _note(self, client: str, url: str) -> Visit:
         now = self._clock()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
 from enum import StrEnum
+from typing import NamedTuple
 
+from icapd.protocol.cache import Cache
 from icapd.protocol.errors import ProtocolError
 from icapd.protocol.grammar import parse_entries
 
@@ -21,8 +23,7 @@ class BodyKind(StrEnum):
 _ORDER = {"req-hdr": 0, "res-hdr": 1} | {kind.value: 2 for kind in BodyKind}
 
 
-@dataclass(frozen=True, slots=True)
-class Encapsulated:
+class Encapsulated(NamedTuple):
     """Lengths of the encapsulated heads in bytes (None: absent) and the kind of body."""
 
     request_head: int | None = None
@@ -50,8 +51,34 @@ class Encapsulated:
         return ", ".join(entries)
 
 
+# What nearly all requests have; anything else is read entry by entry.
+_USUAL = re.compile(
+    r"req-hdr=0, (?:res-hdr=([0-9]{1,9}), )?(req-body|res-body|null-body)=([0-9]{1,9})"
+)
+_KINDS = {kind.value: kind for kind in BodyKind}
+
+
+def _parse(value: str) -> Encapsulated:
+    usual = _USUAL.fullmatch(value)
+    if usual is not None:
+        response, kind, end = usual.groups()
+        if response is None:
+            return Encapsulated(int(end), None, _KINDS[kind])
+        length = int(end) - int(response)
+        if length >= 0:
+            return Encapsulated(int(response), length, _KINDS[kind])
+    return _parse_entries(value)
+
+
+_values = Cache(_parse)
+
+
 def parse_encapsulated(value: str) -> Encapsulated:
     """Read the header's value; refuse what is out of order or does not rise from 0."""
+    return _values[value]
+
+
+def _parse_entries(value: str) -> Encapsulated:
     entries = parse_entries(value)
     if any(name not in _ORDER for name, _ in entries):
         raise ProtocolError("Encapsulated holds an entry that is none of RFC 3507's.")
@@ -74,9 +101,12 @@ _ALLOWED = {
 }
 
 
+_ANY = set(BodyKind)
+
+
 def check_request(method: str, encapsulated: Encapsulated) -> None:
     """Refuse a body, or a head, that the method cannot carry (RFC 3507 4.4.1)."""
-    if encapsulated.body not in _ALLOWED.get(method, set(BodyKind)):
+    if encapsulated.body not in _ALLOWED.get(method, _ANY):
         raise ProtocolError(f"{method} cannot carry a {encapsulated.body.value}.")
     if method == "REQMOD" and encapsulated.response_head is not None:
         raise ProtocolError("REQMOD cannot carry a res-hdr.")

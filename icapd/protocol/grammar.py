@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from icapd.protocol.cache import Cache
 from icapd.protocol.errors import ProtocolError
 
 CRLF = b"\r\n"
@@ -29,7 +30,8 @@ CRLF = b"\r\n"
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([!-~]+) ICAP/([0-9])\.([0-9])")
 _STATUS_LINE = re.compile(rb"ICAP/([0-9])\.([0-9]) ([0-9]{3})(?: ([^\r\n\0]*))?")
-# One pass over all fields: no bare CR or LF, no NUL, no folding, no blank before the colon.
+# No bare CR or LF, no NUL, no folding, no blank before the colon.
+_FIELD = re.compile(_TOKEN + rb":[^\r\n\0]*")
 _FIELDS = re.compile(rb"(?:" + _TOKEN + rb":[^\r\n\0]*\r\n)*")
 _STRAY = re.compile(rb"(?<!\r)\n|\0|\r(?=[^\n])")
 _ENTRY = re.compile(r"([A-Za-z-]+)=([0-9]{1,9})")
@@ -77,16 +79,14 @@ class Limits:
     trailers: int = 16 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class RequestLine:
+class RequestLine(NamedTuple):
     """`Method SP Request-URI SP ICAP/1.0` (RFC 3507 4.3.2)."""
 
     method: str
     uri: str
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkLine:
+class ChunkLine(NamedTuple):
     """A chunk's size and the extensions ICAP defines (RFC 3507 4.5; partial-content draft 5.2)."""
 
     size: int
@@ -94,14 +94,21 @@ class ChunkLine:
     use_original_body: int | None = None
 
 
-def parse_request_line(line: bytes) -> RequestLine:
-    """Read a request line; `ProtocolError` 400 if it is none, 505 for another version."""
+def _parse_request_line(line: bytes) -> RequestLine:
     match = _REQUEST_LINE.fullmatch(line)
     if match is None:
         raise ProtocolError("The first line is not an ICAP request line.")
     if match[3] != b"1" or match[4] != b"0":
         raise ProtocolError("Only version 1.0 of ICAP is spoken here.", 505)
     return RequestLine(match[1].decode("ascii"), match[2].decode("ascii"))
+
+
+_request_lines = Cache(_parse_request_line)
+
+
+def parse_request_line(line: bytes) -> RequestLine:
+    """Read a request line; `ProtocolError` 400 if it is none, 505 for another version."""
+    return _request_lines[line]
 
 
 def parse_status_line(line: bytes) -> tuple[int, str]:
@@ -112,22 +119,42 @@ def parse_status_line(line: bytes) -> tuple[int, str]:
     return int(match[3]), (match[4] or b"").decode("latin-1")
 
 
+def _parse_field(line: bytes) -> tuple[str, str]:
+    if _FIELD.fullmatch(line) is None:
+        raise ProtocolError("A header line is malformed.")
+    name, _, value = line.decode("latin-1").partition(":")
+    return name.lower(), value.strip(" \t")
+
+
+_fields = Cache(_parse_field)
+
+
 def parse_fields(block: bytes, most: int = 200) -> dict[str, str]:
     """Read header fields, each line ended by CRLF, into lower-case name -> value.
 
     A repeated field is merged with `, ` as RFC 2616 4.2 allows; one that frames the message may
     only be repeated with the same value. `most`: how many lines there may be.
     """
-    if _FIELDS.fullmatch(block) is None:
+    lines = block.split(CRLF)
+    if lines.pop():
         raise ProtocolError("A header line is malformed.")
-    lines = block.decode("latin-1").split("\r\n")
-    if len(lines) - 1 > most:
+    if len(lines) > most:
         raise ProtocolError(f"There are more than {most} header lines.")
+    fields = dict(map(_fields.__getitem__, lines))
+    return fields if len(fields) == len(lines) else _merged(lines)
+
+
+def parse_single_fields(lines: list[bytes], most: int = 200) -> dict[str, str]:
+    """The same for lines without their ends, where no field may be repeated."""
+    fields = dict(map(_fields.__getitem__, lines))
+    if len(fields) != len(lines) or len(lines) > most:
+        raise ProtocolError("A header stands twice, or there are too many.")
+    return fields
+
+
+def _merged(lines: list[bytes]) -> dict[str, str]:
     fields: dict[str, str] = {}
-    for line in lines[:-1]:
-        name, _, value = line.partition(":")
-        name = name.lower()
-        value = value.strip(" \t")
+    for name, value in map(_fields.__getitem__, lines):
         if name not in fields:
             fields[name] = value
         elif name not in _SINGLE:

@@ -6,23 +6,46 @@ Content-Length), so nothing in this module refuses a head: what cannot be read i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from functools import cached_property
+
+# A head that can be searched for "\r\nname:": no folds, no blanks before a colon, no odd line ends.
+_PLAIN = re.compile(rb"[^\r\n]*+\r\n(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[^\r\n]*+\r\n)*+\r\n")
 
 
 class HttpHead:
     """One HTTP head as it was sent: start line, fields, and the blank line that ends it."""
 
+    __slots__ = ("_cut", "_low", "_plain", "_started", "_url", "raw")
+
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
+        self._low: bytes | None = None  # lower-case, made when it is first asked for
+        self._plain = False
+        self._cut: list[bytes] | None = None
+        self._started: list[str] | None = None
+        self._url: str | None = None
 
-    @cached_property
+    @property
+    def low(self) -> bytes:
+        """All of it in lower case, to be searched."""
+        if self._low is None:
+            self._low = self.raw.lower()
+            self._plain = _PLAIN.fullmatch(self.raw) is not None
+        return self._low
+
+    @property
     def _lines(self) -> list[bytes]:
-        return self.raw.rstrip(b"\r\n").split(b"\r\n")
+        if self._cut is None:
+            self._cut = self.raw.rstrip(b"\r\n").split(b"\r\n")
+        return self._cut
 
-    @cached_property
+    @property
     def _start(self) -> list[str]:
-        return self._lines[0].decode("latin-1").split(" ", 2)
+        if self._started is None:
+            line = self.raw.partition(b"\r\n")[0].rstrip(b"\r\n")
+            self._started = line.decode("latin-1").split(" ", 2)
+        return self._started
 
     @property
     def method(self) -> str:
@@ -46,6 +69,11 @@ class HttpHead:
     @property
     def url(self) -> str:
         """The absolute URL of a request, put together from target and Host."""
+        if self._url is None:
+            self._url = self._make_url()
+        return self._url
+
+    def _make_url(self) -> str:
         target = self.target
         if "://" in target or not target.startswith("/"):
             return target
@@ -54,7 +82,8 @@ class HttpHead:
 
     def field(self, name: str) -> str | None:
         """The first field of that name, or None."""
-        return next(iter(self.all(name)), None)
+        values = self.all(name)
+        return values[0] if values else None
 
     def joined(self, name: str) -> str | None:
         """All fields of that name as one (RFC 9110 5.3), or None."""
@@ -63,6 +92,21 @@ class HttpHead:
     def all(self, name: str) -> list[str]:
         """The values of all fields of that name, in order."""
         wanted = name.lower().encode("ascii")
+        low = self.low
+        if wanted not in low:
+            return []
+        return self._search(low, wanted) if self._plain else self._look_through(wanted)
+
+    def _search(self, low: bytes, wanted: bytes) -> list[str]:
+        values, sought = [], b"\r\n%b:" % wanted
+        at = low.find(sought)
+        while at >= 0:
+            end = low.find(b"\r\n", start := at + len(sought))
+            values.append(self.raw[start:end].strip(b" \t").decode("latin-1"))
+            at = low.find(sought, end)
+        return values
+
+    def _look_through(self, wanted: bytes) -> list[str]:
         values = []
         for line in self._lines[1:]:
             key, colon, value = line.partition(b":")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from icapd.protocol.cache import Cache
 from icapd.protocol.encapsulated import Encapsulated, check_request, parse_encapsulated
 from icapd.protocol.errors import ProtocolError
 from icapd.protocol.grammar import (
@@ -15,6 +17,29 @@ from icapd.protocol.grammar import (
     parse_request_line,
     parse_status_line,
 )
+
+
+def path_of(uri: str) -> str:
+    """Its path; clients get scheme, host and port wrong, so only this counts."""
+    return _paths[uri]
+
+
+def _path(uri: str) -> str:
+    uri = uri.partition("?")[0]
+    _, absolute, rest = uri.partition("://")
+    return (rest.partition("/")[2] if absolute else uri).strip("/")
+
+
+_paths = Cache(_path)
+
+
+def allows(fields: Mapping[str, str], what: str) -> bool:
+    """Whether the client offers it in Allow: `204`, `206`, `trailers` (RFC 3507 4.6)."""
+    allow = fields.get("allow")
+    return allow is not None and what in _members[allow]
+
+
+_members: Cache[str, frozenset[str]] = Cache(lambda value: frozenset(parse_list(value)))
 
 
 @dataclass(slots=True)
@@ -34,10 +59,8 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The service asked for; clients get scheme, host and port wrong, so only this counts."""
-        uri = self.uri.partition("?")[0]
-        _, absolute, rest = uri.partition("://")
-        return (rest.partition("/")[2] if absolute else uri).strip("/")
+        """The service asked for."""
+        return path_of(self.uri)
 
     @property
     def request_head(self) -> bytes:
@@ -50,15 +73,14 @@ class Request:
         return self.heads[self.encapsulated.request_head or 0 :]
 
     def allows(self, what: str) -> bool:
-        """Whether the client offers it in Allow: `204`, `206`, `trailers` (RFC 3507 4.6)."""
-        allow = self.fields.get("allow")
-        return allow is not None and what in parse_list(allow)
+        """See `allows`."""
+        return allows(self.fields, what)
 
     @property
     def wants_close(self) -> bool:
         """Whether the client ends the connection after this request."""
         connection = self.fields.get("connection")
-        return connection is not None and "close" in parse_list(connection)
+        return connection is not None and "close" in _members[connection]
 
 
 @dataclass(slots=True)
@@ -97,8 +119,10 @@ def parse_request(block: bytes, limits: Limits) -> Request:
         raise ProtocolError(f"{start.method} without an Encapsulated header.")
     else:
         encapsulated = Encapsulated()
-    _check_framing(fields, encapsulated)
-    return Request(start.method, start.uri, fields, encapsulated, parse_number(fields, "preview"))
+    if "transfer-encoding" in fields or "content-length" in fields:
+        _check_framing(fields, encapsulated)
+    preview = parse_number(fields, "preview") if "preview" in fields else None
+    return Request(start.method, start.uri, fields, encapsulated, preview)
 
 
 def parse_response(block: bytes, limits: Limits) -> Response:

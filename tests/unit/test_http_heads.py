@@ -81,18 +81,20 @@ def b64(text: str) -> str:
     ],
 )
 def test_users_plain_and_base64(value: str, user: str) -> None:
-    assert user_name(request(x_client_username=value)) == user
-    assert user_name(request(x_authenticated_user=value)) == user
+    assert user_name(request(x_client_username=value).fields) == user
+    assert user_name(request(x_authenticated_user=value).fields) == user
 
 
 def test_who_is_not_named_is_none() -> None:
-    assert user_name(request()) is None
-    assert client_ip(request()) is None
+    assert user_name(request().fields) is None
+    assert client_ip(request().fields) is None
 
 
 def test_a_client_address_is_an_address_or_none() -> None:
-    assert client_ip(request(x_client_ip="10.1.2.3")) == "10.1.2.3"
-    assert client_ip(request(x_client_ip="<script>")) is None
+    assert client_ip(request(x_client_ip="10.1.2.3").fields) == "10.1.2.3"
+    assert client_ip(request(x_client_ip="<script>").fields) is None
+    assert client_ip(request(x_client_ip="0" * 1000 + "10.1.2.3").fields) is None
+    assert client_ip(request(x_client_ip=" fe80::1 ").fields) == "fe80::1"
 
 
 @pytest.mark.parametrize(
