@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from bridge.core import IcapTimes
 from icapd.peer import Disconnected
@@ -16,11 +16,15 @@ from icapd.protocol import (
     Event,
     Limits,
     NeedData,
+    PreviewEnd,
     Request,
     RequestState,
     ServerConnection,
 )
 from icapd.stream import Stream
+
+if TYPE_CHECKING:
+    from icapd.express import Express, Held
 
 _MAX_STREAK = 8
 
@@ -74,10 +78,99 @@ class Channel(Stream):
         self.case = ""
         self.closing = False
         self._streak = 0  # events without a wait between them
+        self.express: Express | None = None  # None: nothing goes that way
+        self.held: Held | None = None
+        self._read_before: list[Request | Event] = []  # the next events, last first
+        self._resume: Callable[[], None] | None = None  # None: it is not at rest
 
     def _count(self, status: int) -> None:
         if self._answered is not None:
             self._answered(self.service, status)
+
+    # -- at rest -------------------------------------------------------------------------------
+
+    @property
+    def may_rest(self) -> bool:
+        """Whether the proxy has said nothing that is not answered."""
+        return not (self.closing or self._eof or self.icap.in_request or self._expired)
+
+    def rest(self, resume: Callable[[], None]) -> None:
+        """Call `resume` as soon as somebody must see to the connection. Nobody need wait on it.
+
+        Meanwhile `express` answers what it can.
+        """
+        self._late = "nothing was asked within icap.times.idle"
+        self._expires, self._expires_mildly = self.time() + self.times.idle, False
+        self._resume_reading()
+        self._resume = resume
+        if not self.may_rest or self.icap.buffered:
+            self._wake()
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        if self._resume is not None and self.express is not None:
+            self.express.put(self, data)
+        else:
+            super().data_received(data)
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes that `express` was given, and declined."""
+        self._unhold()
+        super().data_received(data)
+
+    @property
+    def may_go_express(self) -> bool:
+        """Whether a request may be answered now without anybody waiting on the connection."""
+        return self._resume is not None and self.writable and not self.closing
+
+    def answer(self, answer: bytes, service: str, status: int) -> None:
+        """Write an answer that `express` has made."""
+        self.held, self._expires = None, self._loop.time() + self.times.idle
+        self.write(answer)
+        if self._answered is not None:
+            self._answered(service, status)
+
+    def hold(self, held: Held) -> None:
+        """The rest of this request is awaited; `hand_over` ends that, if it does not come."""
+        self.held, self._expires = held, None
+
+    def hand_over(self) -> None:
+        """Have what `express` has of this connection served in the usual way."""
+        if self._resume is not None:
+            self._take_over()
+            if self.icap.buffered or self._read_before:
+                self._wake()
+
+    def _take_over(self) -> None:
+        came = self.express.take_back(self) if self.express is not None else b""
+        self._unhold()
+        if came:
+            super().data_received(came)
+
+    def _unhold(self) -> None:
+        """As if what is held had been read in the usual way, and 100 Continue had just gone out."""
+        held, self.held = self.held, None
+        if held is None:
+            return
+        self.icap.receive_data(held.data)
+        events: list[Request | Event] = []
+        while not isinstance(event := self.icap.next_event(), PreviewEnd | NeedData):
+            events.append(event)
+        self.icap.send_continue()
+        self._read_before = events[::-1]
+
+    def _wake(self, came: bool = True) -> None:
+        if self._resume is not None:
+            resume, self._resume = self._resume, None
+            self._take_over()
+            resume()
+        else:
+            super()._wake(came)
+
+    # -- being served --------------------------------------------------------------------------
+
+    def _next(self) -> Request | Event:
+        return self._read_before.pop() if self._read_before else self.icap.next_event()
 
     def _take(self, data: bytes) -> int:
         self.icap.receive_data(data)
@@ -90,7 +183,7 @@ class Channel(Stream):
         where it is not whole `head` seconds after its first byte, however many bytes come.
         """
         end, begun = self.time() + idle, False
-        while not isinstance(event := self.icap.next_event(), Request):
+        while not isinstance(event := self._next(), Request):
             if not isinstance(event, NeedData):
                 raise TypeError(f"{event!r} where a request was due")
             if self._eof:
@@ -118,7 +211,7 @@ class Channel(Stream):
         again. Disconnected where nothing can come any more, ProtocolError for what is malformed.
         """
         while True:
-            event = self.icap.next_event()
+            event = self._next()
             if not isinstance(event, NeedData):
                 await self._take_turns()
                 return event

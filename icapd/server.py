@@ -11,6 +11,7 @@ from icapd import session
 from icapd.access import Access, Entry
 from icapd.channel import Channel
 from icapd.complaints import Complaints
+from icapd.express import Express
 from icapd.figures import Figures
 from icapd.protocol import Limits, RequestState
 from icapd.secure import TlsPorts
@@ -46,9 +47,10 @@ class IcapServer:
         self._services = Services(core, verdict_log, self._complaints.say)
         self.figures = Figures(core.metrics, lambda: self._access.served)
         self._access = Access(self._settings, self._complaints, self.figures.refused)
+        self._express = Express(core, self._services, self.limits)
         self._tls: TlsPorts | None = None
         self._servers: list[asyncio.Server] = []
-        self._open: dict[Channel, asyncio.Task[None]] = {}
+        self._open: dict[Channel, asyncio.Task[bool] | None] = {}  # None: it is at rest
         self._look: asyncio.Task[None] | None = None
 
     @property
@@ -118,14 +120,25 @@ class IcapServer:
         self._serve(channel, entry)
 
     def _serve(self, channel: Channel, entry: Entry) -> None:
-        work = session.serve(channel, self._services, self._complaints, entry.refusal)
-        task = asyncio.create_task(work, name="icap-connection")
-        self._open[channel] = task
-        task.add_done_callback(lambda _: self._end(channel, entry))
+        self._open[channel] = None
+        if entry.refusal is None:
+            channel.express = self._express
+            channel.rest(lambda: self._work(channel, entry))
+        else:
+            self._work(channel, entry)
 
-    def _end(self, channel: Channel, entry: Entry) -> None:
-        self._open.pop(channel, None)
-        self._access.leave(entry)
+    def _work(self, channel: Channel, entry: Entry) -> None:
+        work = session.serve(channel, self._services, self._complaints, entry.refusal)
+        task = self._open[channel] = asyncio.create_task(work, name="icap-connection")
+        task.add_done_callback(lambda task: self._done(channel, entry, task))
+
+    def _done(self, channel: Channel, entry: Entry, task: asyncio.Task[bool]) -> None:
+        if not task.cancelled() and task.exception() is None and task.result():
+            self._open[channel] = None
+            channel.rest(lambda: self._work(channel, entry))
+        else:
+            self._open.pop(channel, None)
+            self._access.leave(entry)
 
     async def _look_for_expired(self) -> None:
         loop = asyncio.get_running_loop()
@@ -147,8 +160,9 @@ class IcapServer:
             await self._tls.stop()
         if self._look is not None:
             self._look.cancel()
-        for channel in self._open:
+        for channel in list(self._open):
             channel.closing = True
+            channel.hand_over()
         self._expire(lambda channel: not channel.icap.in_request)
         await self._wait(_STOP_SECONDS)
         if self._open:
@@ -157,7 +171,8 @@ class IcapServer:
             await self._wait(_LAST_WORDS_SECONDS)
         for channel, task in list(self._open.items()):
             _log.warning("the connection of %s is cut off by the stop", channel.peer)
-            task.cancel()
+            if task is not None:
+                task.cancel()
             channel.abort()
         await self._wait(_STOP_SECONDS)
         self._complaints.close()
@@ -168,8 +183,9 @@ class IcapServer:
                 channel.expire()
 
     async def _wait(self, seconds: float) -> None:
-        if self._open:
-            await asyncio.wait(self._open.values(), timeout=seconds)
+        tasks = [task for task in self._open.values() if task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
 
 
 def cannot_listen(address: Address, key: str, error: OSError) -> StartError:

@@ -6,26 +6,27 @@ import asyncio
 import hashlib
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from email.utils import formatdate
 from importlib.metadata import version
 
 from bridge.core import (
+    OF_ALL_WORKERS,
     Case,
     Core,
     Decision,
+    Entry,
     IcapSettings,
     LineLog,
     Outcome,
     ServiceSettings,
     printable,
+    stamp,
 )
 from icapd.edits import UNJUDGED
 from icapd.judged import Judged
 from icapd.pages import Pages
-from icapd.protocol import Request
 from icapd.stall import Stallers
 from icapd.visits import Visits
 
@@ -76,6 +77,7 @@ class Services:
                 "icap.transfer.ignore: proxies that heed it send no file named like this, whatever "
                 "is in it: %s",
                 ignored,
+                extra=OF_ALL_WORKERS,
             )
         self.pages = Pages(self._settings.pages)
         self.visits = Visits(self._settings.visits, asyncio.get_running_loop().time)
@@ -83,21 +85,22 @@ class Services:
         if self._settings.ranges == "pass":
             _log.warning(
                 "icap.ranges: parts of objects pass judged by themselves: a threat in two "
-                "parts is found in neither"
+                "parts is found in neither",
+                extra=OF_ALL_WORKERS,
             )
         self.unjudged_may_pass = any(core.policy[kind] is Decision.PASS for kind in UNJUDGED)
 
-    def find(self, request: Request) -> Service:
+    def find(self, method: str, path: str) -> Service:
         """The service a request is for; the empty path means the first that fits."""
-        if request.method not in ("OPTIONS", "REQMOD", "RESPMOD"):
-            raise Refusal(501, f"method {request.method} is not known")
-        service = self._services.get(request.path)
-        if service is None and not request.path:
-            service = self._default(request.method)
+        if method not in ("OPTIONS", "REQMOD", "RESPMOD"):
+            raise Refusal(501, f"method {method} is not known")
+        service = self._services.get(path)
+        if service is None and not path:
+            service = self._default(method)
         if service is None:
             known = ", ".join(self._services)
-            raise Refusal(404, f"there is no service {request.path!r} here, only {known}")
-        if request.method not in ("OPTIONS", service.settings.method):
+            raise Refusal(404, f"there is no service {path!r} here, only {known}")
+        if method not in ("OPTIONS", service.settings.method):
             raise Refusal(405, f"{service.path} takes {service.settings.method} only")
         return service
 
@@ -150,16 +153,24 @@ class Services:
             self.core.finish_now(case, judged.item, outcome, decision)
         self._log_verdict(case, outcome, decision)
 
+    def log_verdicts(self, ends: Sequence[Entry]) -> None:
+        """Log the verdicts of cases that were recorded together."""
+        self._log.write_all([_verdict_line(end.case, end.outcome, end.decision) for end in ends])
+
     def _log_verdict(self, case: Case, outcome: Outcome, decision: Decision) -> None:
-        """One line under the words that KATA's users grep for."""
-        now = datetime.now().astimezone().isoformat(timespec="milliseconds")
-        context = case.context
-        who = [context.get(key) or "-" for key in ("client_ip", "user", "method", "url")]
-        text = (
-            f"{now} info {case.mode} mode: verdict {outcome.kind} ({outcome.source}), "
-            f"{decision}, case {case.id}, ICAP {context['service']}, "
-            f"proxy {context['proxy']}, client {who[0]}, user {who[1]}, {who[2]} {who[3]}"
-        )
-        if outcome.detail:
-            text += f", {outcome.detail}"
-        self._log.write(printable(text).encode("utf-8"))
+        self._log.write(_verdict_line(case, outcome, decision))
+
+
+def _verdict_line(case: Case, outcome: Outcome, decision: Decision) -> bytes:
+    """One line under the words that KATA's users grep for."""
+    context = case.context
+    text = (
+        f"{stamp()} info {case.mode._value_} mode: verdict {outcome.kind._value_} "
+        f"({outcome.source._value_}), {decision._value_}, case {case.id}, "
+        f"ICAP {context['service']}, proxy {context['proxy']}, "
+        f"client {context.get('client_ip') or '-'}, user {context.get('user') or '-'}, "
+        f"{context.get('method') or '-'} {context.get('url') or '-'}"
+    )
+    if outcome.detail:
+        text += f", {outcome.detail}"
+    return printable(text).encode("utf-8")

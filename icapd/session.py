@@ -29,14 +29,18 @@ REFUSED_SECONDS = 2.0  # whoever is not served does not hold a connection for lo
 
 async def serve(
     channel: Channel, services: Services, complaints: Complaints, refusal: Refusal | None = None
-) -> None:
-    """Serve a connection until it ends; `refusal` is what a peer gets that is not served."""
+) -> bool:
+    """Serve a connection until it ends, or (True) has nothing to say.
+
+    `refusal`: what a peer gets that is not served.
+    """
+    rests = False
     try:
         if refusal is not None:
             await _refuse(channel, services, refusal)
         else:
-            while await _serve_one(channel, services, complaints):
-                pass
+            while not rests and await _serve_one(channel, services, complaints):
+                rests = channel.may_rest
     except Disconnected:
         if isinstance(channel.lost_by, ssl.SSLError):
             complaints.say(channel.peer, f"its TLS broke: {channel.lost_by.reason}")
@@ -52,7 +56,9 @@ async def serve(
         _log.exception("a fault of katabridge itself on a connection of %s", channel.peer)
         _error(channel, services, 500)
     finally:
-        await channel.finish()
+        if not rests:
+            await channel.finish()
+    return rests
 
 
 async def _refuse(channel: Channel, services: Services, refusal: Refusal) -> None:
@@ -70,7 +76,7 @@ async def _serve_one(channel: Channel, services: Services, complaints: Complaint
     channel.service = channel.case = ""
     request = await channel.next_request(channel.times.idle, channel.times.head)
     try:
-        service = services.find(request)
+        service = services.find(request.method, request.path)
     except Refusal as error:
         asked = f"{request.method} {request.uri[:_MOST_URI]}"
         complaints.say(channel.peer, f"{asked} gets {error.status}: {error}")

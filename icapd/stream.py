@@ -17,7 +17,7 @@ from bridge.core import IcapTimes
 from icapd.peer import Disconnected, Expired, address_of
 from icapd.protocol import ProtocolError
 
-_UNREAD_MAX = 256 << 10  # as much as is read at once
+_UNREAD_MAX = 64 << 10  # more than that is one read, and the next one waits
 _LINGER_SECONDS = 2.0
 FLUSH_SECONDS = 30.0  # for what is not sent yet when a connection is closed
 
@@ -25,7 +25,8 @@ FLUSH_SECONDS = 30.0  # for what is not sent yet when a connection is closed
 class Stream(asyncio.Protocol):
     """What a connection is without what is said on it.
 
-    One task reads and writes; the server calls `look` now and then, so that what is late ends.
+    One task, if any, reads and writes; the server calls `look` now and then, so that what is late
+    ends.
     """
 
     def __init__(self, times: IcapTimes | None = None) -> None:
@@ -43,9 +44,9 @@ class Stream(asyncio.Protocol):
         self._paused = False
         self._discarding = False
         self._wakes_for_writing = False
-        self._can_write = asyncio.Event()
-        self._can_write.set()
-        self._gone = asyncio.Event()
+        self.writable = True  # whether the proxy takes what it is sent
+        self._writer: asyncio.Future[None] | None = None  # who waits until it does
+        self._gone: asyncio.Future[None] | None = None  # who waits until the connection is
         self._waiter: asyncio.Future[bool] | None = None
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
@@ -87,17 +88,18 @@ class Stream(asyncio.Protocol):
         """See asyncio.Protocol."""
         self.lost_by = exc
         self.lost = self._eof = True
-        self._can_write.set()
-        self._gone.set()
+        self.resume_writing()
+        _end(self._gone)
         self._wake()
 
     def pause_writing(self) -> None:
         """See asyncio.Protocol."""
-        self._can_write.clear()
+        self.writable = False
 
     def resume_writing(self) -> None:
         """See asyncio.Protocol."""
-        self._can_write.set()
+        self.writable = True
+        _end(self._writer)
         if self._wakes_for_writing:
             self._wake(False)
 
@@ -158,15 +160,10 @@ class Stream(asyncio.Protocol):
         self._expires = None
         self._expired = True
         self._wake()
-        if not self._can_write.is_set():
+        if not self.writable:
             self.abort()
 
     # -- writing -------------------------------------------------------------------------------
-
-    @property
-    def writable(self) -> bool:
-        """Whether the proxy takes what it is sent."""
-        return self._can_write.is_set()
 
     def write(self, data: bytes) -> None:
         """Send; what a lost connection cannot take is dropped."""
@@ -178,11 +175,12 @@ class Stream(asyncio.Protocol):
 
         Expired where it takes nothing at all for `times.write`: it is cut.
         """
-        if not self._can_write.is_set():
+        if not self.writable and not self.lost:
             self._expires, self._expires_mildly = self.time() + self.times.write, False
             self._late = "the proxy took nothing of its answer within icap.times.write"
             self._untaken = self._count_untaken()
-            await self._can_write.wait()
+            self._writer = self._loop.create_future()
+            await self._writer
             self._expires = self._untaken = None
             if self._expired:
                 raise Expired(self._late)
@@ -229,12 +227,10 @@ class Stream(asyncio.Protocol):
             self.abort()
 
     async def _wait_gone(self, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._gone.wait()
-        except TimeoutError:
-            return False
-        return True
+        if not self.lost:
+            self._gone = self._loop.create_future()
+            await asyncio.wait({self._gone}, timeout=seconds)
+        return self.lost
 
     def _in_kernel(self) -> int:
         """Bytes that the kernel was given and the peer has not acknowledged."""
@@ -257,3 +253,8 @@ class Stream(asyncio.Protocol):
         self._resume_reading()
         while not self._eof:
             await self._bytes_came(None)
+
+
+def _end(waiter: asyncio.Future[None] | None) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)

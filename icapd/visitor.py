@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 
 from bridge.core import Case, Core, Item, Outcome, OutcomeKind, Source
 from icapd.message import Message
+from icapd.protocol import HttpHead
 from icapd.stall import is_large
 from icapd.visits import Visits
 
 _CUT, _LATE = "cut before", "found late"  # rules
+
+
+def who(case: Case, request: HttpHead, url: str, *, is_response: bool) -> tuple[str, str]:
+    """Client and address, under which things are remembered; `request`: the HTTP one."""
+    if not is_response:
+        url = f"{request.method} {url}"
+    if case.context.get("client_ip"):
+        return case.client, url
+    # its proxy does not say who it is: whoever is told from others by this is not mixed up
+    return f"{case.client} {case.context.get('user')} {request.joined('user-agent')}", url
 
 
 class Visitor:
@@ -21,18 +31,19 @@ class Visitor:
         self._case = case
         self._message = message
         self._arrived = visits.time()
+        self._found_who: tuple[str, str] | None = None
 
-    @cached_property
+    @property
     def _who(self) -> tuple[str, str]:
-        request, case = self._message.http_request, self._case
-        url = request.url if self._message.is_response else f"{request.method} {request.url}"
-        if case.context.get("client_ip"):
-            return case.client, url
-        # its proxy does not say who it is: whoever is told from others by this is not mixed up
-        agent, user = request.joined("user-agent"), case.context.get("user")
-        return f"{case.client} {user} {agent}", url
+        if self._found_who is None:
+            self._found_who = self._find_who()
+        return self._found_who
 
-    @cached_property
+    def _find_who(self) -> tuple[str, str]:
+        request = self._message.http_request
+        return who(self._case, request, request.url, is_response=self._message.is_response)
+
+    @property
     def _counts(self) -> bool:
         return self._message.is_response and bool(self._message.http_request.url)
 

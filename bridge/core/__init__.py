@@ -11,6 +11,7 @@ from bridge.core.daemon import (
     EXIT_START,
     HANGUP,
     leave_alone_what_is_there,
+    open_streams,
     read_settings,
     run_daemon,
     run_until_stopped,
@@ -31,6 +32,7 @@ from bridge.core.kata.enrolment import (
 )
 from bridge.core.kata.trust import ServerCertificate, TrustError, server_certificate
 from bridge.core.kata.wire import Answer, CallResult
+from bridge.core.ledger import Entry
 from bridge.core.linelog import LineLog
 from bridge.core.merging import Gathered, to_plain
 from bridge.core.metrics import Metrics
@@ -70,6 +72,7 @@ from bridge.core.settings import (
     share,
 )
 from bridge.core.spool import Spool
+from bridge.core.stamp import stamp
 from bridge.core.submitter import PENDING
 from bridge.core.units import (
     Address,
@@ -106,6 +109,7 @@ __all__ = [
     "Decision",
     "Door",
     "EditError",
+    "Entry",
     "FolderSettings",
     "Gathered",
     "IcapSettings",
@@ -150,6 +154,7 @@ __all__ = [
     "local_time",
     "make_certificate",
     "new_case_id",
+    "open_streams",
     "open_verdicts",
     "orphans",
     "oversize",
@@ -170,6 +175,7 @@ __all__ = [
     "set_value",
     "share",
     "show_hash",
+    "stamp",
     "start_log",
     "to_plain",
     "unavailable",

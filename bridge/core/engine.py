@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -18,6 +18,7 @@ from bridge.core.finishing import Finisher, ThreatNamer
 from bridge.core.gate import Gate
 from bridge.core.gauges import add_gauges
 from bridge.core.health import KataHealth, KataState
+from bridge.core.heap import give_back
 from bridge.core.journal import Journal
 from bridge.core.kata.client import KataClient
 from bridge.core.kata.enrolment import certificate_expiry, expiry_warning
@@ -57,6 +58,7 @@ _log = logging.getLogger(__name__)
 _TICK = 1.0
 _LIMITS_SECONDS = 600.0
 _SWEEP_SECONDS = 60.0
+_HEAP_SECONDS = 10.0
 _DAY = 86400.0
 
 
@@ -146,6 +148,7 @@ class Core:
         self._clockwork.every(_TICK, self._ledger.catch_up)
         self._clockwork.every(_LIMITS_SECONDS, limits.ask)
         self._clockwork.every(_SWEEP_SECONDS, self._poster.sweep)
+        self._clockwork.every(_HEAP_SECONDS, lambda: self._off_loop(give_back))
         self._clockwork.every(_DAY, self._look_at_certificate)
         return self
 
@@ -211,21 +214,21 @@ class Core:
 
     # -- judging -------------------------------------------------------------------------------
 
-    def known(self, case: Case, item: Item) -> Outcome | None:
+    def known(self, case: Case, content: Identity) -> Outcome | None:
         """What can be said of these bytes without waiting."""
         excluded = self.excluded(case)
         if excluded is not None or self._sieve.wants_body:
             return excluded
-        return self._submitter.known(item)
+        return self._submitter.known(content)
 
     async def known_before(self, case: Case, item: Item) -> Outcome | None:
         """What can be said of these bytes without KATA: by a rule, or a verdict in the store."""
         by_rule = await self._by_rule(case, item)
-        return by_rule or await self._verdicts.get(item.sha256)
+        return by_rule or await self._verdicts.ask(item.sha256)
 
     async def verdict(self, sha256: str) -> Outcome | None:
         """The verdict that the store has of some bytes."""
-        return await self._verdicts.get(sha256)
+        return await self._verdicts.ask(sha256)
 
     def stage(self, sha256: str) -> Stage:
         """How far some bytes are that are judged now."""
@@ -297,6 +300,10 @@ class Core:
     ) -> None:
         """`finish` for a case that ends without a verdict of KATA's."""
         self._finisher.finish_now(case, item, outcome, decision)
+
+    def finish_together(self, ends: Sequence[Entry]) -> None:
+        """`finish_now` for cases that end at the same time, not by the bypass: one write."""
+        self._finisher.finish_together(ends)
 
     async def record_act(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from bridge.core.alerts import AlertBook
@@ -110,6 +110,15 @@ class Finisher:
         self._count(entry)
         self._ledger.write(entry)
         self._submitter.recorded(case, outcome)
+
+    def finish_together(self, entries: Sequence[Entry]) -> None:
+        """See `bridge.core.engine.Core.finish_together`."""
+        for entry in entries:
+            entry.case.decision = entry.decision
+            self._count(entry)
+        self._ledger.write_all(entries)
+        for entry in entries:
+            self._submitter.recorded(entry.case, entry.outcome)
 
     async def close(self) -> None:
         """Wait for what has begun."""

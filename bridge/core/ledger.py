@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from bridge.core.journal import Journal, JournalError, KeptRecord
 from bridge.core.model import Case, Decision, Identity, Outcome, OutcomeKind, Source
@@ -21,9 +21,8 @@ _log = logging.getLogger(__name__)
 NameThreat = Callable[[Identity, Outcome], Awaitable[Outcome]]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What the record of a case says."""
+class Entry(NamedTuple):
+    """How a case has ended: what its record says."""
 
     case: Case
     content: Identity | None
@@ -62,10 +61,14 @@ class Ledger:
         """Append a record at once: nothing depends on it but its case's answer."""
         self._records.write(entry.line(), detection=entry.detection)
 
+    def write_all(self, entries: Sequence[Entry]) -> None:
+        """The same for several."""
+        self._records.write_all([(entry.line(), entry.detection) for entry in entries])
+
     async def write_late(self, entry: Entry) -> None:
         """A detection of a case that has its record already."""
         outcome = await self._named(entry)
-        line = replace(entry, outcome=outcome, late=True).line()
+        line = entry._replace(outcome=outcome, late=True).line()
         key = f"{entry.case.id}{LATE}"
         kept = await self._keep(KeptRecord(key, line, True, None, time.time()))
         await self._commit(key, line, history=False, detection=True, kept=kept)
@@ -86,7 +89,7 @@ class Ledger:
     async def write_noted(self, entry: Entry, note: str) -> None:
         """Append a record after which a door does what `note` says, and then calls `done`."""
         outcome = await self._named(entry)
-        record = _record(replace(entry, outcome=outcome), note)
+        record = _record(entry._replace(outcome=outcome), note)
         kept = await self._keep(record)
         await self._commit(
             record.case_id, record.line, detection=record.detection, kept=kept, noted=True
@@ -94,7 +97,7 @@ class Ledger:
 
     async def _write_when_named(self, entry: Entry) -> None:
         outcome = await self._named(entry)
-        line = replace(entry, outcome=outcome).line()
+        line = entry._replace(outcome=outcome).line()
         await self._commit(entry.case.id, line, detection=entry.detection, kept=True)
 
     async def _commit(  # noqa: PLR0913 - what a line is, and what hangs on it

@@ -10,11 +10,13 @@ from icapd.protocol.errors import LocalProtocolError, ProtocolError
 from icapd.protocol.events import BodyEnd, Data, Event, NeedData, PreviewEnd
 from icapd.protocol.grammar import DEPARTURES, Limits, clean_value
 from icapd.protocol.http import HttpHead
-from icapd.protocol.messages import Request, Response
-from icapd.protocol.server import ServerConnection
+from icapd.protocol.messages import Request, Response, allows, path_of
+from icapd.protocol.server import CONTINUE, ServerConnection, format_answer
 from icapd.protocol.states import AnswerState, RequestState
+from icapd.protocol.whole import Whole, read_rest, read_whole
 
 __all__ = [
+    "CONTINUE",
     "DEPARTURES",
     "AnswerState",
     "BodyEnd",
@@ -33,5 +35,11 @@ __all__ = [
     "RequestState",
     "Response",
     "ServerConnection",
+    "Whole",
+    "allows",
     "clean_value",
+    "format_answer",
+    "path_of",
+    "read_rest",
+    "read_whole",
 ]

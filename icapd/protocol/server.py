@@ -29,6 +29,15 @@ REASONS = {
 CONTINUE = b"ICAP/1.0 100 Continue\r\n\r\n"
 
 
+def format_answer(
+    status: int, fields: list[tuple[str, str]], encapsulated: Encapsulated, heads: bytes = b""
+) -> bytes:
+    """The head of an answer with the HTTP heads it carries, wherever it is legal."""
+    lines = [*fields, ("Encapsulated", str(encapsulated))]
+    reason = REASONS[status].encode("ascii")
+    return b"ICAP/1.0 %d %b\r\n%b\r\n%b" % (status, reason, format_fields(lines), heads)
+
+
 class ServerConnection:
     """One connection, seen from the server, without I/O.
 
@@ -163,13 +172,7 @@ class ServerConnection:
             raise LocalProtocolError("Encapsulated does not match the heads")
         if (status == 204 and not self.may_204) or (status == 206 and not self.may_206):
             raise LocalProtocolError(f"{status} where the client does not allow it")
-        lines = [*fields, ("Encapsulated", str(encapsulated))]
-        head = b"ICAP/1.0 %d %b\r\n%b\r\n%b" % (
-            status,
-            REASONS[status].encode("ascii"),
-            format_fields(lines),
-            heads,
-        )
+        head = format_answer(status, fields, encapsulated, heads)
         self._move_answer(Move.HEAD_AND_BODY if encapsulated.has_body else Move.HEAD)
         self._partial = status == 206
         return head
