@@ -6,10 +6,12 @@ import argparse
 import sys
 
 from bridge.commands import bypass, emulate, enrol, known, migrate, quarantine, scan, watch
+from bridge.core import open_streams
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; the exit code is 0, 1 (cannot start) or 2 (configuration, usage)."""
+    open_streams()
     options = _parser().parse_args(arguments)
     result: int = options.run(options)
     return result

@@ -12,6 +12,7 @@ from bridge.core import (
     Core,
     Door,
     Settings,
+    open_streams,
     orphans,
     read_settings,
     run_daemon,
@@ -30,6 +31,7 @@ _log = logging.getLogger(__name__)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the ICAP door; the exit code is 0, 1 (cannot start) or 2 (configuration)."""
+    open_streams()
     parser = argparse.ArgumentParser(
         prog="icapd", description="ICAP server that has bodies judged by Kaspersky KATA."
     )

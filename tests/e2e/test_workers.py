@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 import socket
 import ssl
+import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -167,7 +169,9 @@ def test_workers_end_with_their_supervisor(kata: Emulator, site: Site, status: i
         for pid in filter(is_alive, pids):
             os.kill(pid, signal.SIGKILL)
     assert not accepts(site.icap_port)
-    assert workers.program.output().count("the supervising process is gone") == 2
+    said = workers.program.output()
+    assert said.count("the supervising process is gone") == 2
+    assert "Traceback" not in said
 
 
 def test_what_ends_a_worker_is_said_and_mended(
@@ -291,3 +295,18 @@ def test_a_worker_that_does_not_stop_is_killed(kata: Emulator, site: Site, statu
     assert time.monotonic() - began > 15
     assert not Path(f"/proc/{stuck}").exists()
     assert "worker 1 does not stop within 20 s: it is killed" in workers.program.output()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_runs_without_streams(workers: int, kata: Emulator, site: Site) -> None:
+    del kata
+    site.changes = deep_merge(site.changes, {"icap": {"workers": workers}})
+    command = shlex.join([*module("icapd.cli"), "--config", str(site.config)])
+    process = subprocess.Popen(["/bin/sh", "-c", f"exec {command} <&- >&- 2>&-"])
+    try:
+        wait_until(lambda: accepts(site.icap_port), "it listens", 20)
+    finally:
+        process.terminate()
+    assert process.wait(30) == 0
+    log = (site.settings().logs.dir / "preprocessor_icap.log").read_text()
+    assert "icapd has stopped" in log
