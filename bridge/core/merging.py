@@ -17,8 +17,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 # gauges that are no sum
-_LEAST = {"katabridge_kata_state", "process_start_time_seconds"}
-_MOST = {"katabridge_bypass"}
+_LEAST = {"process_start_time_seconds"}
+_MOST = {"katabridge_bypass", "katabridge_kata_state"}
 _LOST = "_lost"  # these gauges only rise: what a process lost stays lost when it is gone
 _CREATED = "_created"  # ends the sample that says since when one counts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -51,8 +52,7 @@ def fork(signals: Signals, forget: Callable[[], None], run: Callable[[], int]) -
 
     `forget` closes what is the parent's. OSError where there can be no more processes.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     # until the child has handlers of its own, its signals would be written to our descriptor
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _NUMBERS)
     try:
@@ -80,6 +80,11 @@ def _be_child(
         traceback.print_exc()
     finally:
         # what the parent's frames would do on the way out is not the child's to do
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush()
         os._exit(code)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()

@@ -81,7 +81,8 @@ class Link:
             await asyncio.wait_for(self._writer.drain(), _LAST_WORD_SECONDS)
 
     def _write(self, message: Message) -> None:
-        self._writer.write(json.dumps(message).encode() + b"\n")
+        if not self._writer.transport.is_closing():
+            self._writer.write(json.dumps(message).encode() + b"\n")
 
 
 def _figures(core: Core) -> Message:

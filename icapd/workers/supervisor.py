@@ -56,6 +56,7 @@ class _Service:
         self._failure: str | None = None
         self._kill_at: float | None = None  # set: it stops
         self._code = 0
+        self._catch_up_at = 0.0
         self._log = start_log(settings, VERDICT_LOG)
         self._selector = selectors.DefaultSelector()
         self._ports: list[socket.socket] = []
@@ -68,7 +69,7 @@ class _Service:
             self._signals,
             self._selector,
             run=lambda member, sock: worker.run(settings, member, sock),
-            forget=self._close_files,
+            forget=self._forget,
             tell=self._hear,
         )
 
@@ -83,8 +84,10 @@ class _Service:
         while self._children or self._kill_at is None:
             for key, _ in self._selector.select(self._patience()):
                 key.data()
+            self._signalled()  # before a death that it may explain
             self._end_those_who_died()
             self._start_due()
+            self._catch_up()
             self._kill_the_late()
             if self._status is not None:
                 self._status.look(time.monotonic())
@@ -167,6 +170,16 @@ class _Service:
             _log.error("%s does not stop within %.0f s: it is killed", member.name, _STOP_SECONDS)
             self._code = _EXIT_KILLED
         self._kill_at += _STOP_SECONDS
+
+    def _catch_up(self) -> None:
+        now = time.monotonic()
+        if now >= self._catch_up_at:
+            self._catch_up_at = now + _LOOK_SECONDS
+            self._log.catch_up()
+
+    def _forget(self) -> None:
+        self._log.take_waiting()  # they are the supervisor's to write
+        self._close_files()
 
     def _close_files(self) -> None:
         """What is not a child's."""

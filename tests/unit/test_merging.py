@@ -64,7 +64,7 @@ def test_gauges_by_what_they_mean() -> None:
     for order in (several, several[::-1]):
         got = values(merge(order))
         assert got["katabridge_icap_connections"] == 7
-        assert got["katabridge_kata_state"] == 0
+        assert got["katabridge_kata_state"] == 1
         assert got["katabridge_bypass"] == 1
         assert got["process_open_fds"] == 17
         assert got["process_start_time_seconds"] == 50
