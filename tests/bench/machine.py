@@ -8,6 +8,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def describe() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "memory": _memory(),
         "kernel": platform.release(),
-        "Python": platform.python_version(),
+        "Python": f"{platform.python_version()} ({_built()})",
         "uvloop": importlib.metadata.version("uvloop"),
         "c-icap": _c_icap(),
         "pyicap": importlib.metadata.version("pyicap"),
@@ -55,3 +56,8 @@ def _c_icap() -> str:
         return "not installed"
     told = subprocess.run([program, "-V"], capture_output=True, text=True, check=False)
     return (told.stdout + told.stderr).strip() or "unknown"
+
+
+def _built() -> str:
+    """Distributions build the interpreter with more optimisation than a plain `make` does."""
+    return "the distribution's" if sys.base_prefix == "/usr" else "built apart"
