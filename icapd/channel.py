@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from bridge.core import IcapTimes
 from icapd.peer import Disconnected
 from icapd.protocol import (
+    BodyEnd,
     Encapsulated,
     Event,
     Limits,
@@ -21,7 +22,7 @@ from icapd.protocol import (
     RequestState,
     ServerConnection,
 )
-from icapd.stream import Stream
+from icapd.stream import UNREAD_MAX, Stream
 
 if TYPE_CHECKING:
     from icapd.express import Express, Held
@@ -213,6 +214,8 @@ class Channel(Stream):
         while True:
             event = self._next()
             if not isinstance(event, NeedData):
+                if isinstance(event, BodyEnd) and self.icap.buffered <= UNREAD_MAX:
+                    self._resume_reading()  # or nobody would see who leaves
                 await self._take_turns()
                 return event
             if self._eof:

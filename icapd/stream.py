@@ -17,7 +17,7 @@ from bridge.core import IcapTimes
 from icapd.peer import Disconnected, Expired, address_of
 from icapd.protocol import ProtocolError
 
-_UNREAD_MAX = 64 << 10  # more than that is one read, and the next one waits
+UNREAD_MAX = 64 << 10  # more than that is one read, and the next one waits
 _LINGER_SECONDS = 2.0
 FLUSH_SECONDS = 30.0  # for what is not sent yet when a connection is closed
 
@@ -72,7 +72,7 @@ class Stream(asyncio.Protocol):
         """See asyncio.Protocol."""
         if self._discarding:
             return
-        if self._take(data) > _UNREAD_MAX and not self._paused:
+        if self._take(data) > UNREAD_MAX and not self._paused:
             self._transport.pause_reading()
             self._paused = True
         self._wake()
