@@ -84,16 +84,6 @@ def _read_chunks(data: bytes, start: int, last: bytes) -> bytes | None:
     stop = len(data) - len(last)
     if not data.endswith(last):
         return None
-    match = _SIZE.match(data, start, stop)
-    if match is not None:
-        begin = match.end()
-        end = begin + int(match[1], 16)
-        if begin < end == stop - 2 and data.startswith(CRLF, end):  # one chunk
-            return data[begin:end]
-    return _read_more(data, start, stop)
-
-
-def _read_more(data: bytes, start: int, stop: int) -> bytes | None:
     pieces: list[bytes] = []
     while start < stop and len(pieces) < _MAX_CHUNKS:
         match = _SIZE.match(data, start, stop)
