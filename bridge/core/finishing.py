@@ -106,10 +106,7 @@ class Finisher:
         self, case: Case, item: Item | None, outcome: Outcome, decision: Decision
     ) -> None:
         """See `bridge.core.engine.Core.finish_now`."""
-        entry = _entry(case, item, outcome, decision)
-        self._count(entry)
-        self._ledger.write(entry)
-        self._submitter.recorded(case, outcome)
+        self.finish_together((_entry(case, item, outcome, decision),))
 
     def finish_together(self, entries: Sequence[Entry]) -> None:
         """See `bridge.core.engine.Core.finish_together`."""
