@@ -146,7 +146,7 @@ def _short_pairs(record: Mapping[str, object], host: str) -> Iterator[tuple[str,
 
 
 def _labelled_pairs(record: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    yield "reason", record.get("rule")
+    yield "reason", record.get("rule") or record.get("detail")
     yield from _labelled("cs1", "Threat", record.get("threat"))
     yield from _labelled("cs2", "Technology", record.get("technology"))
     yield from _labelled("cs3", "Mode", record.get("mode"))

@@ -39,7 +39,12 @@ def format_record(
 ) -> bytes:
     """One record as a line. `item` is None where the bytes never came in whole."""
     said = _said(
-        outcome.rule, outcome.threat, outcome.technology, outcome.importance, outcome.scan_id
+        outcome.rule,
+        "" if outcome.is_verdict else outcome.detail,
+        outcome.threat,
+        outcome.technology,
+        outcome.importance,
+        outcome.scan_id,
     )
     size, sha256 = (item.size, f'"{item.sha256}"') if item else (_number(case.size), "null")
     return (
@@ -53,15 +58,16 @@ def format_record(
 
 
 @lru_cache(maxsize=4096)  # much of what is asked for is asked for often
-def _said(
+def _said(  # noqa: PLR0913, PLR0917 - what an outcome says
     rule: str | None,
+    detail: str,
     threat: str | None,
     technology: str | None,
     importance: str | None,
     scan_id: str | None,
 ) -> str:
     return (
-        f'"rule":{_or_null(rule)},"threat":{_or_null(threat)},'
+        f'"rule":{_or_null(rule)},"detail":{_or_null(detail or None)},"threat":{_or_null(threat)},'
         f'"technology":{_or_null(technology)},"importance":{_or_null(importance)},'
         f'"scan_id":{_or_null(scan_id)}'
     )

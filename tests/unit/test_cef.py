@@ -70,6 +70,12 @@ def test_a_file_that_was_moved() -> None:
     assert "oldFilePath" not in values
 
 
+def test_the_reason_is_the_rule_or_why_there_is_no_verdict() -> None:
+    why = {"outcome": "unavailable", "detail": "no route to host"}
+    assert cef(why)[1]["reason"] == "no route to host"
+    assert cef(why | {"rule": "bypass"})[1]["reason"] == "bypass"
+
+
 def test_an_ipv6_client_has_its_own_key() -> None:
     values = cef({"context": {"client_ip": "2001:db8::1"}})[1]
     assert values["c6a2"] == "2001:db8::1"

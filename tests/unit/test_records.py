@@ -29,8 +29,8 @@ from bridge.core.settings import LogSettings
 
 KEYS = [
     *("time", "case", "door", "name", "size", "sha256", "md5", "outcome", "source", "decision"),
-    *("late", "mode", "rule", "threat", "technology", "importance", "scan_id", "waited_ms"),
-    "context",
+    *("late", "mode", "rule", "detail", "threat", "technology", "importance", "scan_id"),
+    *("waited_ms", "context"),
 ]
 CLEAN = Outcome(OutcomeKind.NOT_DETECTED, Source.KATA, md5="m", scan_id="s")
 BAD = Outcome(OutcomeKind.DETECT, Source.KNOWN, threat="EICAR", technology="am")
@@ -175,7 +175,7 @@ def test_printable(text: str, shown: str) -> None:
 
 @settings(deadline=None, max_examples=150)
 @given(
-    st.tuples(*[st.none() | st.text(max_size=12)] * 6),
+    st.tuples(*[st.none() | st.text(max_size=12)] * 7),
     st.dictionaries(st.sampled_from(["url", "user", "note"]), st.none() | st.text(), max_size=3),
     st.text(),
     st.sampled_from(OutcomeKind),
@@ -190,8 +190,9 @@ def test_a_record_is_the_json_of_its_keys(  # noqa: PLR0917 - all of a record
     late: bool,
     size: int | None,
 ) -> None:
-    rule, threat, technology, importance, scan_id, md5 = said
-    outcome = Outcome(kind, Source.KATA, "", rule, threat, technology, importance, scan_id, md5)
+    detail, *fields = said
+    rule, threat, technology, importance, scan_id, md5 = fields
+    outcome = Outcome(kind, Source.KATA, detail or "", *fields)
     each = Case(Door.FOLDER, Mode.STANDARD, name, context)
     content = None if size is None else KnownBytes("ab" * 32, size)
     line = format_record(each, content, outcome, Decision.SKIP, late=late)
@@ -210,6 +211,7 @@ def test_a_record_is_the_json_of_its_keys(  # noqa: PLR0917 - all of a record
         "late": late,
         "mode": "blocking_simple",
         "rule": rule,
+        "detail": None if outcome.is_verdict else detail or None,
         "threat": threat,
         "technology": technology,
         "importance": importance,
