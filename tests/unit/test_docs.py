@@ -47,7 +47,9 @@ def test_every_key_is_documented(key: str) -> None:
 
 def test_no_other_key_is_documented() -> None:
     documented = set(
-        re.findall(r"`((?:kata|submit|spool|icap|verdicts|logs|notify)\.[\w.*]+)`", CONFIGURATION)
+        re.findall(
+            r"`((?:kata|submit|spool|icap|verdicts|logs|notify|status)\.[\w.*]+)`", CONFIGURATION
+        )
     )
     assert documented <= set(keys(Settings)) | {"icap.services"}
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from bridge.core.fields import (
     CertificateFile,
@@ -64,8 +65,19 @@ class NotifySettings(Section):
     queue: Annotated[Size, AfterValidator(at_least(1 << 20, "1MiB"))] = 16 << 20
 
 
+def _token(value: object) -> object:
+    """Told apart from a file's line: a token is typed, copied and sent in a header."""
+    if not isinstance(value, str) or not re.fullmatch(r"[!-~]{16,200}", value):
+        raise ValueError("must be 16 to 200 signs of ASCII without spaces")  # never shown
+    return value
+
+
 class StatusSettings(Section):
-    """Where each daemon answers /metrics; None: nowhere."""
+    """Where each daemon has its status page and /metrics; None: nowhere.
+
+    `token`: what a reader of the history, or who changes something, must show.
+    """
 
     icapd: ListenAddress | None = None
     watch: ListenAddress | None = None
+    token: Annotated[SecretStr, BeforeValidator(_token)] | None = None
