@@ -19,6 +19,9 @@ from bridge.core.daemon import (
     start_log,
 )
 from bridge.core.engine import Core
+from bridge.core.events import Events
+from bridge.core.events_line import EVENTS, Outage, OutageKind
+from bridge.core.events_read import outages
 from bridge.core.flight import oversize, unavailable
 from bridge.core.formats import format_group
 from bridge.core.journal import JournalError
@@ -91,6 +94,7 @@ __all__ = [
     "CUT_OFF",
     "DEFAULT_PATH",
     "DELETED_BY_HAND",
+    "EVENTS",
     "EXIT_START",
     "HANGUP",
     "OF_ALL_WORKERS",
@@ -110,6 +114,7 @@ __all__ = [
     "Door",
     "EditError",
     "Entry",
+    "Events",
     "FolderSettings",
     "Gathered",
     "IcapSettings",
@@ -125,6 +130,8 @@ __all__ = [
     "Metrics",
     "Mode",
     "Origin",
+    "Outage",
+    "OutageKind",
     "Outcome",
     "OutcomeKind",
     "PageSettings",
@@ -157,6 +164,7 @@ __all__ = [
     "open_streams",
     "open_verdicts",
     "orphans",
+    "outages",
     "oversize",
     "parse_address",
     "parse_central_node",

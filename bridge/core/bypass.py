@@ -42,6 +42,11 @@ class Bypass:
         """Whether the door passes everything now."""
         return bool(self._until) and self._until.get(door, 0.0) > time.time()
 
+    def until(self, door: Door) -> float | None:
+        """When the bypass of the door ends (epoch); None where there is none. From any thread."""
+        until = self._until.get(door, 0.0)
+        return until if until > time.time() else None
+
     def refresh(self, door: Door) -> None:
         """Look at the file, and say what changed for this door. Blocks: disk."""
         self._until = self._read()

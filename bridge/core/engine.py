@@ -14,6 +14,9 @@ from typing import Self
 from bridge.core.alerts import AlertBook
 from bridge.core.bypass import RULE as BYPASS
 from bridge.core.bypass import Bypass
+from bridge.core.events import Events
+from bridge.core.events_levels import Parts, PartsWatch
+from bridge.core.events_line import EVENTS
 from bridge.core.finishing import Finisher, ThreatNamer
 from bridge.core.gate import Gate
 from bridge.core.gauges import add_gauges
@@ -26,6 +29,7 @@ from bridge.core.kata.poller import Intervals, Pollers
 from bridge.core.kept import KeptBodies
 from bridge.core.later import LaterCases
 from bridge.core.ledger import Entry, Ledger
+from bridge.core.logfiles import open_log
 from bridge.core.metrics import Metrics
 from bridge.core.model import (
     Case,
@@ -107,6 +111,8 @@ class Core:
             webhook = Webhook(notify, Path(f"{queues}.notify")) if notify else None
             self._records = Records(settings.logs, Path(f"{queues}.syslog"), webhook)
             self._journal = Journal(journal)
+            # a command comes and goes: what it meets is no outage of the service's
+            log = None if instance else open_log(settings.logs, EVENTS)
         self._verdicts = VerdictFront(
             open_verdicts(settings),
             settings.verdicts.keep,
@@ -129,11 +135,16 @@ class Core:
             self._ledger, self._later, self._submitter, namer, self.metrics.count_case
         )
         self._bypass = Bypass(settings.spool.dir)
+        self.events = Events(self.instance, log)
+        self.metrics.registry.register(self.events)
+        parts = Parts(door, self.health, self._records, self.spool, self._verdicts, self._bypass)
+        self._outages = PartsWatch(self.events, parts, settings)
         self._clockwork = Clockwork()
 
     async def __aenter__(self) -> Self:
         """Take up what an earlier process left, and begin the work that goes by the clock."""
         self._bypass.refresh(self.door)
+        await asyncio.to_thread(self.events.restore)
         kept = self._journal.load()
         try:
             self._notes = await self._ledger.resume(kept.records)
@@ -145,6 +156,8 @@ class Core:
         # each by itself: a node that hangs must not delay the emergency switch
         self._clockwork.every(_TICK, lambda: knock(self._client, self.health))
         self._clockwork.every(_TICK, lambda: self._off_loop(self._bypass.refresh, self.door))
+        self._clockwork.every(_TICK, self._verdicts.knock)
+        self._clockwork.every(_TICK, lambda: self._off_loop(self._outages.look))
         self._clockwork.every(_TICK, self._ledger.catch_up)
         self._clockwork.every(_LIMITS_SECONDS, limits.ask)
         self._clockwork.every(_SWEEP_SECONDS, self._poster.sweep)
@@ -346,6 +359,7 @@ class Core:
     async def close(self) -> None:
         """End everything, in the order that loses nothing."""
         await self._clockwork.close()
+        await asyncio.to_thread(self._outages.look)  # before our own end makes things fail
         await self.stop_judging()
         await self._poller.close()
         self._ledger.hurry()
@@ -356,6 +370,7 @@ class Core:
         await self._verdicts.close()
         self.spool.close()
         await asyncio.to_thread(self._journal.close)
+        await asyncio.to_thread(self.events.close)
         os.close(self._lock)
 
     async def __aexit__(self, *_: object) -> None:

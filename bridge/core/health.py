@@ -54,6 +54,10 @@ class KataHealth:
         """Why no node takes files, in a few words."""
         return "; ".join(f"{name}: {node.reason}" for name, node in self._nodes.items())
 
+    def nodes(self) -> dict[str, tuple[KataState, str]]:
+        """The state of every node, and the reason of its last change. From any thread."""
+        return {name: (node.state, node.reason) for name, node in self._nodes.items()}
+
     def knows(self, central_node: str) -> bool:
         """Whether it is one of ours."""
         return central_node in self._nodes

@@ -42,6 +42,12 @@ class LineLog:
         self._backlog_bytes = 0
         self._dropped = 0
         self._dropped_now = 0
+        self._reason = ""
+
+    @property
+    def trouble(self) -> str:
+        """Why lines wait; empty where none does."""
+        return self._reason if self._backlog else ""
 
     @property
     def waiting(self) -> int:
@@ -128,5 +134,6 @@ class LineLog:
         return written
 
     def _failed(self, reason: str) -> None:
+        self._reason = reason
         if not self._backlog:
             sys.stderr.write(f"{self.path} cannot be written: {reason}; lines wait in memory\n")

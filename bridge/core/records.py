@@ -135,6 +135,13 @@ def _is_all(path: Path, size: int) -> bool:
     return sum(each.stat().st_size for each in files if each.exists()) <= size
 
 
+class Receiver(NamedTuple):
+    """A collector or webhook; why it takes nothing: empty where it does, None: not known yet."""
+
+    name: str
+    away: str | None
+
+
 class Records:
     """Writes records; several processes may share the files."""
 
@@ -219,6 +226,21 @@ class Records:
     def notify_lost(self) -> int:
         """Records for the webhook that were lost since the start."""
         return self._webhook.lost if self._webhook else 0
+
+    @property
+    def collector(self) -> Receiver | None:
+        """The SIEM's collector, if there is one."""
+        return Receiver(self._sink.target, self._sink.away) if self._sink else None
+
+    @property
+    def webhook(self) -> Receiver | None:
+        """The webhook, if there is one."""
+        return Receiver(self._webhook.target, self._webhook.away) if self._webhook else None
+
+    @property
+    def troubles(self) -> dict[Path, str]:
+        """The logs whose lines wait for the disk, and why."""
+        return {log.path: log.trouble for log in (self._history, self._detects) if log.trouble}
 
     def take_waiting(self) -> dict[str, tuple[bytes, bool]]:
         """What the disk has not taken, for somebody else to keep: line, and whether it detects.

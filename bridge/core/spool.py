@@ -17,6 +17,8 @@ from bridge.core.body import BLOCK, Body, BodyWriter, SpoolError, Storage
 from bridge.core.settings import SpoolSettings
 
 _THREADS = 4
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_PROBE = ".room"
 
 T = TypeVar("T")
 
@@ -30,6 +32,9 @@ class Spool:
         self.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for leftover in self.dir.iterdir():  # of a process that died; what it kept lies beside
             leftover.unlink()
+        self._refused = ""  # why a body was, for lack of space
+        self._wanted = 0  # bytes that did not fit
+        self._write_failed = False
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="spool")
         self.memory_used = 0
         self.disk_used = 0
@@ -65,7 +70,9 @@ class Spool:
     def reserve_disk(self, size: int) -> None:
         """Count `size` bytes on disk; SpoolError where a limit would be passed."""
         if self.disk_used + size > self._settings.max_bytes:
-            raise SpoolError(f"the spool {self.dir} has reached spool.max_bytes")
+            self._wanted = min(size, self._settings.max_bytes)
+            self._refused = f"the spool {self.dir} has reached spool.max_bytes"
+            raise SpoolError(self._refused)
         self.disk_used += size
 
     @property
@@ -75,10 +82,48 @@ class Spool:
 
     def check_free(self) -> None:
         """SpoolError where the disk would be left with less than `min_free`. Blocks: disk."""
+        if not self._is_free:
+            self._refused = f"the disk of the spool {self.dir} is down to spool.min_free"
+            raise SpoolError(self._refused)
+
+    @property
+    def _is_free(self) -> bool:
         state = os.statvfs(self.dir)
-        if state.f_bavail * state.f_frsize < self._settings.min_free + BLOCK:
-            raise SpoolError(f"the disk of the spool {self.dir} is down to spool.min_free")
+        return state.f_bavail * state.f_frsize >= self._settings.min_free + BLOCK
+
+    def why_full(self) -> str:
+        """Why bodies are refused for lack of space; empty once there is room. Blocks: disk."""
+        if self._refused and self._has_room():
+            self._refused, self._wanted, self._write_failed = "", 0, False
+        return self._refused
+
+    def _has_room(self) -> bool:
+        if self.disk_used + self._wanted > self._settings.max_bytes:
+            return False
+        try:
+            return self._is_free and (not self._write_failed or self._takes_bytes())
+        except OSError:
+            return False
+
+    def _takes_bytes(self) -> bool:
+        """A quota is in no figure of the disk's."""
+        probe = self.dir / _PROBE
+        try:
+            return probe.write_bytes(bytes(BLOCK)) == BLOCK
+        finally:
+            probe.unlink(missing_ok=True)
 
     def in_thread(self, function: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
         """Run blocking file work off the loop."""
-        return asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        return asyncio.get_running_loop().run_in_executor(
+            self._threads, self._watched, function, *arguments
+        )
+
+    def _watched(self, function: Callable[..., T], *arguments: object) -> T:
+        try:
+            return function(*arguments)
+        except OSError as error:
+            if error.errno in _NO_SPACE:
+                self._refused = f"the spool {self.dir} fails: {error.strerror}"
+                self._write_failed = True
+            raise

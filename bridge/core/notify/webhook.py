@@ -41,7 +41,8 @@ class Webhook:
         self._queue = DiskQueue(queue_dir, settings.queue, "webhook")
         self._buffer = LineBuffer(self._queue, f"webhook {self._target}")
         self._failures = 0
-        self._away = False
+        self._away: bool | None = None  # None: not tried yet
+        self._reason = ""
         self._refused = 0
         self._refused_now = 0
         self._closing = threading.Event()
@@ -65,6 +66,18 @@ class Webhook:
     def lost(self) -> int:
         """Records lost since the start: the queue was full, or the receiver refused them."""
         return self._buffer.dropped + self._refused
+
+    @property
+    def target(self) -> str:
+        """The receiver as logs name it."""
+        return str(self._target)
+
+    @property
+    def away(self) -> str | None:
+        """Why it takes no records; empty: it takes them, None: that is not known yet."""
+        if self._away is None:
+            return None if self.waiting else ""
+        return self._reason if self._away else ""
 
     def send(self, line: bytes, *, history: bool) -> None:
         """Tell of a record, if it is one to be told (`event_of`). Never waits and never fails."""
@@ -111,8 +124,8 @@ class Webhook:
         self._buffer.done(batch)
         self._failures = 0
         refused, self._refused_now = self._refused_now, 0
-        if self._away or refused:
-            self._away = False
+        was_away, self._away = self._away, False
+        if was_away or refused:
             _log.warning(
                 "the webhook %s takes records again; %d waited, %d were refused",
                 *(self._target, waited, refused),
@@ -133,7 +146,7 @@ class Webhook:
         """Wait before the next attempt; False where there is none: at the end."""
         self._buffer.failed(batch)
         if not self._away and not self._channel.aborted:
-            self._away = True
+            self._reason, self._away = reason, True
             _log.error(
                 "the webhook %s takes no records: %s; they wait in %s",
                 *(self._target, reason, self._queue.directory),

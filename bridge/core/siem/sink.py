@@ -22,6 +22,7 @@ class SyslogSink:
     def __init__(self, settings: SyslogSettings, queue_dir: Path) -> None:
         """Begin with what an earlier process left there."""
         target = parse_syslog_url(settings.url)
+        self.target = str(target)
         self._max_bytes = target.text_bytes
         self._version = version("katabridge")
         self._host = socket.gethostname()
@@ -38,6 +39,11 @@ class SyslogSink:
     def dropped(self) -> int:
         """Lines lost since the start."""
         return self._sender.dropped
+
+    @property
+    def away(self) -> str | None:
+        """See SyslogSender."""
+        return self._sender.away
 
     def send(self, line: bytes) -> None:
         """Never waits and never fails."""

@@ -55,7 +55,8 @@ class SyslogSender:
         self._buffer = LineBuffer(self._queue)
         self._connection: Connection | None = None
         self._failures = 0
-        self._away = False
+        self._away: bool | None = None  # None: not tried yet
+        self._reason = ""
         self._closing = threading.Event()
         self._threads = [
             threading.Thread(target=self._buffer.store, name="syslog-queue", daemon=True),
@@ -78,6 +79,11 @@ class SyslogSender:
     def connected(self) -> bool:
         """Whether the collector takes lines, as far as we know."""
         return self._connection is not None and not self._away
+
+    @property
+    def away(self) -> str | None:
+        """Why the collector takes no lines; empty: it takes them, None: that is not known yet."""
+        return None if self._away is None else self._reason if self._away else ""
 
     def send(self, text: str, severity: int = INFORMATIONAL) -> None:
         """Send a line. Waits for neither disk nor network, and never fails."""
@@ -134,8 +140,8 @@ class SyslogSender:
 
     def _works(self, waited: int) -> None:
         self._failures = 0
-        if self._away:
-            self._away = False
+        was_away, self._away = self._away, False
+        if was_away:
             _log.warning(
                 "the syslog collector %s takes lines again; %d waited", self._target, waited
             )
@@ -151,7 +157,7 @@ class SyslogSender:
         if self._failures == 1:
             return True
         if not self._away:
-            self._away = True
+            self._reason, self._away = reason, True
             _log.error(
                 "the syslog collector %s is away: %s; lines wait in %s",
                 *(self._target, reason, self._queue.directory),

@@ -18,6 +18,7 @@ from bridge.core.verdicts.unwritten import Unwritten
 _log = logging.getLogger(__name__)
 _SIZE = 100_000
 _TRUST_SECONDS = 5.0  # how long a verdict that was changed elsewhere may still be told
+_NOBODY = "0" * 64  # the bytes of this hash nobody has
 _ASKED_AGAIN = 0.6  # of that time: from then on it is looked up beside those who are told
 
 
@@ -56,7 +57,18 @@ class VerdictFront:
         self._memory: OrderedDict[str, _Remembered] = OrderedDict()
         self._looks: dict[str, asyncio.Task[Outcome | None]] = {}
         self._unwritten = Unwritten(self._write)
+        self._trouble: str | None = None
         self._failing: set[str] = set()  # "reading", "writing": a full disk stops one of them
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the store cannot be used; empty where it can be, None: not known yet."""
+        return self._trouble
+
+    async def knock(self) -> None:
+        """Ask a store that nobody has asked yet, or that could not be read: nobody else may ask."""
+        if self._trouble is None or "reading" in self._failing:
+            await self._get(_NOBODY)
 
     def peek(self, sha256: str) -> Outcome | None:
         """The known outcome if it is in memory and fresh; never waits."""
@@ -210,6 +222,7 @@ class VerdictFront:
 
     def _failed(self, what: str, error: StoreError) -> None:
         if not self._failing:
+            self._trouble = str(error)
             _log.error("%s; verdicts are kept in memory until it works again", error)
         self._failing.add(what)
 
@@ -217,6 +230,8 @@ class VerdictFront:
         if self._failing == {what}:
             _log.warning("the verdict store works again")
         self._failing.discard(what)
+        if not self._failing:
+            self._trouble = ""
 
     async def close(self) -> None:
         """Write what waits, and close the store behind; what fails then is said."""
