@@ -63,7 +63,7 @@ class Troubles:
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-        self._known: set[str] = set()
+        self._known: dict[str, str] = {}
         self._lines = 0
         self._unsaid = 0
         self._window = 0.0
@@ -72,7 +72,7 @@ class Troubles:
         """Log a trouble, unless it is known."""
         if about in self._known:
             return
-        self._known.add(about)
+        self._known[about] = sentence
         self.catch_up()
         if self._lines < _MOST_LINES:
             self._lines += 1
@@ -100,16 +100,23 @@ class Troubles:
 
     def keep_only(self, about: Iterable[str]) -> None:
         """Forget all others."""
-        self._known.intersection_update(about)
+        kept = set(about)
+        self._known = {name: said for name, said in self._known.items() if name in kept}
 
     def forget(self, about: Iterable[str]) -> None:
         """They are over, and another line says so, or none is needed."""
-        self._known.difference_update(about)
+        for name in about:
+            self._known.pop(name, None)
 
     @property
     def names(self) -> list[str]:
         """All that are known now."""
         return list(self._known)
+
+    @property
+    def sentences(self) -> dict[str, str]:
+        """All that are known now, with what was said of them."""
+        return dict(self._known)
 
     @property
     def any(self) -> bool:

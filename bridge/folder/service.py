@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bridge.core import Core, Decision, Door, Settings, StartError, start_log
+from bridge.core import Core, Decision, Door, OutageKind, Settings, StartError, start_log
 from bridge.folder.notes import Note, parse_note
 from bridge.folder.slots import FairSlots
 from bridge.folder.watch import FolderWatcher
@@ -35,6 +35,8 @@ async def serve(
             watcher.prepare()
         stop_metrics = core.serve_metrics(settings.status.watch)
         await _confirm_strangers(core)
+        for kind in (OutageKind.SHARE_GONE, OutageKind.TARGET_FAILING):
+            core.events.keep_only(kind, [folder.name for folder in settings.folders])
         for folder in settings.folders:
             _log.warning("watches %s as folder %s", folder.input, folder.name)
         runs = [watcher.run_once() if once else watcher.run() for watcher in watchers]

@@ -23,6 +23,7 @@ from bridge.folder.hints import watch_hints
 from bridge.folder.left import LeftFiles
 from bridge.folder.mounts import SamePlace
 from bridge.folder.notes import Note
+from bridge.folder.outages import FolderOutages
 from bridge.folder.owner import owner_of, rules_of
 from bridge.folder.retry import Troubles
 from bridge.folder.sight import Seen, Sight
@@ -62,8 +63,10 @@ class FolderWatcher:
         self._claims = Claims(self._place, self._owner)
         self._sight = Sight(folder, self._place, left)
         self._delivery = Delivery(folder, self._owner)
+        self._outages = FolderOutages(core.events, folder.name)
+        told = self._telling(count)
         self._transfer = Transfer(
-            core, Parts(folder, self._threads, self._claims, self._delivery, left, count)
+            core, Parts(folder, self._threads, self._claims, self._delivery, left, told)
         )
         self._handler = Handler(core, self._transfer)
         self._sweeper = Sweeper(
@@ -78,6 +81,13 @@ class FolderWatcher:
         self._main: asyncio.Task[Any] | None = None
         self._fault: BaseException | None = None
         self._troubles = Troubles(folder.name)
+
+    def _telling(self, count: Callable[[Decision], None]) -> Callable[[Decision], None]:
+        def told(decision: Decision) -> None:
+            count(decision)
+            self._outages.ended(decision)
+
+        return told
 
     def prepare(self) -> None:
         """StartError where one of the three folders cannot be used. Blocks: disk.
@@ -189,21 +199,30 @@ class FolderWatcher:
             await self._sweeper.sweep()
             seen = await self._transfer.in_thread(self._sight.look, begin, self._feeder.wants)
         except OSError as error:
-            self._troubles.begins(_INPUT, f"{self._folder.input} cannot be read: {error.strerror}")
+            trouble = f"{self._folder.input} cannot be read: {error.strerror}"
+            self._troubles.begins(_INPUT, trouble)
+            self._outages.input_is(trouble)
             self._sweeper.hurry()  # what lies there when it is back is looked through
             return self._folder.rescan, self._folder.rescan
         self._troubles.ends(_INPUT)
+        self._outages.input_is("")
         self._say_left_out(seen)
         for case_id in seen.saved:
             await self._core.confirm(case_id)
         await self._handler.forget_gone(seen.files)
         await self._handler.remove_delivered()
         self._feeder.offer(seen.due)
+        self._tell_outages(seen)
         least = max(_LEAST_PAUSE, _SHARE * (time.monotonic() - begin))
         wanted = self._folder.rescan
         if seen.next_settled is not None:
             wanted = min(wanted, seen.next_settled)
         return least, max(least, wanted)
+
+    def _tell_outages(self, seen: Seen) -> None:
+        busy = self._feeder.is_busy or self._handler.held or seen.next_settled is not None
+        troubles = self._handler._targets.sentences
+        self._outages.files_have(troubles, idle=not (busy or seen.due))
 
     def _say_left_out(self, seen: Seen) -> None:
         troubles = {
