@@ -11,6 +11,7 @@ from bridge.core import (
     BodyWriter,
     Decision,
     Mode,
+    OutageKind,
     Outcome,
     OutcomeKind,
     Source,
@@ -91,6 +92,7 @@ class Transaction:
             else:
                 await self._give_back(Taken(), writer)
             return
+        self._note_body(withheld="")
         early = await self._early(writer)
         channel, carrying = self._channel, self._message.carrying
         intake = Intake(self._core, channel, carrying, self._case, writer, early)
@@ -226,11 +228,17 @@ class Transaction:
         else:
             self._kept_back.answer(Judged(self._case, None, outcome), Decision.BLOCK)
 
+    def _note_body(self, *, withheld: str) -> None:
+        """Proxies withhold by direction, so that a body of the other one proves nothing."""
+        kind, peer, path = OutageKind.BODIES_WITHHELD, self._channel.peer, self._service.path
+        self._core.events.set(kind, peer, bool(withheld), withheld, part=path)
+
     def _withheld(self) -> Judged:
         outcome = unavailable(
             "the proxy withholds the body: its largest message size for ICAP must not be 0"
         )
         self._services.complain(self._channel.peer, outcome.detail or "")
+        self._note_body(withheld=outcome.detail or "")
         return Judged(self._case, None, replace(outcome, rule="withheld"))
 
 
