@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -233,12 +234,16 @@ def test_a_log_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path: Path)
 
 def test_what_a_process_that_is_gone_left_open_ends_with_its_last_sign(tmp_path: Path) -> None:
     put(tmp_path / EVENTS, begins(0, who="gw.icap.3"), begins(1, "y", who="../x"))
+    (tmp_path / ".log-events...").mkdir()
+    (tmp_path / ".log-events..." / "x.alive").touch()  # a name is no way to other files
     sign = Sign(tmp_path, "gw.icap.3")
     sign.live()
     assert read(tmp_path) == [("y", 1, None), ("x", 0, None)]
     sign.close()
     (seen,) = (each for each in outages(tmp_path, 0.0) if each.subject == "x")
     assert seen.end == pytest.approx((tmp_path / ".log-events.gw.icap.3.alive").stat().st_mtime)
+    os.utime(tmp_path / ".log-events.gw.icap.3.alive", (NOON - 5, NOON - 5))
+    assert read(tmp_path) == [("y", 1, None), ("x", 0, 0)], "it was alive when it wrote"
     again = Sign(tmp_path, "gw.icap.3")
     again.live()
     assert read(tmp_path) == [("y", 1, None), ("x", 0, None)]
@@ -289,6 +294,7 @@ def test_what_still_is_so_goes_on_over_a_restart_and_what_is_not_ends(
     first.kill() if how == "kill" else first.events.close()
     other = Process(tmp_path, "gw.folder.0")
     other.see(50, share_gone=False, store_failing=False)
+    other.see(60)
     second = Process(tmp_path, now=NOON + 100)
     second.see(101, share_gone=True, store_failing=False)
     second.see(105, share_gone=True, store_failing=False)
@@ -318,8 +324,6 @@ def test_a_stop_ends_what_has_just_gone_and_nothing_else(tmp_path: Path) -> None
 
 
 def test_lines_wait_for_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     process = Process(tmp_path)
     write = os.write
 
