@@ -24,6 +24,8 @@ from bridge.core.events_line import EVENTS, Outage, OutageKind
 from bridge.core.events_read import outages
 from bridge.core.flight import oversize, unavailable
 from bridge.core.formats import format_group
+from bridge.core.history import Found, search_log
+from bridge.core.history_filter import HistoryFilter
 from bridge.core.journal import JournalError
 from bridge.core.kata.client import KataClient
 from bridge.core.kata.enrolment import (
@@ -59,6 +61,7 @@ from bridge.core.model import (
 from bridge.core.opening import InstanceTakenError, StartError, open_verdicts
 from bridge.core.orphans import orphans, remove_instance
 from bridge.core.printable import printable
+from bridge.core.records import DETECTS, HISTORY
 from bridge.core.saying import OF_ALL_WORKERS
 from bridge.core.settings import (
     ContentSettings,
@@ -94,9 +97,11 @@ __all__ = [
     "CUT_OFF",
     "DEFAULT_PATH",
     "DELETED_BY_HAND",
+    "DETECTS",
     "EVENTS",
     "EXIT_START",
     "HANGUP",
+    "HISTORY",
     "OF_ALL_WORKERS",
     "PENDING",
     "RELEASED_BY_HAND",
@@ -116,7 +121,9 @@ __all__ = [
     "Entry",
     "Events",
     "FolderSettings",
+    "Found",
     "Gathered",
+    "HistoryFilter",
     "IcapSettings",
     "IcapTimes",
     "IcapTlsSettings",
@@ -178,6 +185,7 @@ __all__ = [
     "run_daemon",
     "run_until_stopped",
     "say_start_errors",
+    "search_log",
     "server_certificate",
     "set_bypass",
     "set_value",
