@@ -38,6 +38,7 @@ class Spool:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="spool")
         self.memory_used = 0
         self.disk_used = 0
+        self._disk_has_room = True
 
     def adopt(self, path: Path, size: int, sha256: str) -> Body:
         """A file of this spool's folder as a body, held once. OSError where it is not whole."""
@@ -112,6 +113,21 @@ class Spool:
             return probe.write_bytes(bytes(BLOCK)) == BLOCK
         finally:
             probe.unlink(missing_ok=True)
+
+    def look(self) -> None:
+        """See whether there is room for more; for `has_room`. Blocks: disk."""
+        try:
+            self.check_free()
+        except (OSError, SpoolError):
+            self._disk_has_room = False
+        else:
+            self._disk_has_room = True
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another body would be taken, when that was last looked at."""
+        room = self._disk_has_room and self.disk_used < self._settings.max_bytes
+        return room and not self._refused
 
     def in_thread(self, function: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
         """Run blocking file work off the loop."""

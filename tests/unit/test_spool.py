@@ -262,3 +262,30 @@ def test_a_clone_counts_against_the_limit_of_the_spool(tmp_path: Path) -> None:
         writer.discard()
 
     run(tmp_path / "spool", check)
+
+
+def test_whether_there_is_room_is_known_before_a_body_comes(tmp_path: Path) -> None:
+    async def check(spool: Spool) -> None:
+        spool.look()
+        assert spool.has_room
+        spool.reserve_disk(5000)
+        assert not spool.has_room
+        spool.disk_used = 0
+        assert spool.has_room
+
+    run(tmp_path / "a", check, max_bytes=5000)
+
+    async def check_disk(spool: Spool) -> None:
+        spool.look()
+        assert not spool.has_room
+
+    run(tmp_path / "b", check_disk, min_free=1 << 60)
+
+
+def test_a_disk_that_is_gone_has_no_room(tmp_path: Path) -> None:
+    async def check(spool: Spool) -> None:
+        spool.dir.rmdir()
+        spool.look()
+        assert not spool.has_room
+
+    run(tmp_path, check)

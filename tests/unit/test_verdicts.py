@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import hashlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -477,3 +478,23 @@ def test_what_cannot_be_read_is_no_verdict(text: str) -> None:
 def test_json_keeps_a_verdict_whole() -> None:
     verdict = Verdict("a", OutcomeKind.DETECT, 1.5, 2.25, "T", None, "s", None, "r")
     assert from_json("a", to_json(verdict)) == verdict
+
+
+@pytest.mark.parametrize("what", ["fails_to_read", "fails_to_write"])
+def test_a_probe_finds_out_whether_the_store_works(what: str) -> None:
+    async def check(store: Flaky) -> None:
+        here = front(store)
+        await here.probe("gw1.icap.0")
+        assert here.works
+        setattr(store, what, True)
+        assert here.works  # nobody has tried
+        await here.probe("gw1.icap.0")
+        assert not here.works
+        setattr(store, what, False)
+        await here.probe("gw1.icap.0")
+        assert here.works
+        # it leaves nothing that another would wait for
+        key = hashlib.sha256(b"gw1.icap.0").hexdigest()
+        assert await store.claim(key, "another", 1.0) is not None
+
+    run(check)

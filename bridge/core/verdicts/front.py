@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections import OrderedDict
@@ -17,8 +18,8 @@ from bridge.core.verdicts.unwritten import Unwritten
 
 _log = logging.getLogger(__name__)
 _SIZE = 100_000
+_PROBE_LEASE = 1.0
 _TRUST_SECONDS = 5.0  # how long a verdict that was changed elsewhere may still be told
-_NOBODY = "0" * 64  # the bytes of this hash nobody has
 _ASKED_AGAIN = 0.6  # of that time: from then on it is looked up beside those who are told
 
 
@@ -65,10 +66,18 @@ class VerdictFront:
         """Why the store cannot be used; empty where it can be, None: not known yet."""
         return self._trouble
 
-    async def knock(self) -> None:
-        """Ask a store that nobody has asked yet, or that could not be read: nobody else may ask."""
-        if self._trouble is None or "reading" in self._failing:
-            await self._get(_NOBODY)
+    @property
+    def works(self) -> bool:
+        """Whether the store was read and written when that was last tried."""
+        return not self._failing
+
+    async def probe(self, owner: str) -> None:
+        """Try the store, since nobody else may: read, and take a claim that it gives back."""
+        key = hashlib.sha256(owner.encode()).hexdigest()
+        await self._get(key)
+        claim = await self.claim(key, owner, _PROBE_LEASE)
+        if claim is not None:
+            await self.release(claim)
 
     def peek(self, sha256: str) -> Outcome | None:
         """The known outcome if it is in memory and fresh; never waits."""
