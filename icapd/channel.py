@@ -22,6 +22,7 @@ from icapd.protocol import (
     RequestState,
     ServerConnection,
 )
+from icapd.proxies import Proxy
 from icapd.stream import UNREAD_MAX, Stream
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Channel(Stream):
     """A connection with its protocol state in `icap`.
 
     `closing`: the connection ends after the request under way. `service` and `case`: what the
-    request under way is for and its number, empty where there is none.
+    request under way is for and its number, empty where there is none. `proxy`: who is here.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Channel(Stream):
         self.service = ""
         self.case = ""
         self.closing = False
+        self.proxy = Proxy("")
         self._streak = 0  # events without a wait between them
         self.express: Express | None = None  # None: nothing goes that way
         self.held: Held | None = None
@@ -128,6 +130,7 @@ class Channel(Stream):
         """Write an answer that `express` has made."""
         self.held, self._expires = None, self._loop.time() + self.times.idle
         self.write(answer)
+        self.proxy.requests += 1
         if self._answered is not None:
             self._answered(service, status)
 

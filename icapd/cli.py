@@ -18,6 +18,7 @@ from bridge.core import (
     run_daemon,
     say_start_errors,
     start_log,
+    status_of,
 )
 from icapd import descriptors
 from icapd.door import places, serve_until
@@ -61,10 +62,11 @@ async def _serve(settings: Settings, stop: asyncio.Event) -> None:
         where = places(server.addresses, server.tls_addresses)
         _log.warning("icapd listens %s; services: %s", where, ", ".join(settings.icap.services))
 
-    async with Core(settings, Door.ICAP) as core:
-        stop_metrics = core.serve_metrics(settings.status.icapd)
+    async with (
+        Core(settings, Door.ICAP) as core,
+        status_of(core, "icapd", settings.status.icapd, VERDICT_LOG),
+    ):
         await serve_until(stop, core, log, listens)
-        stop_metrics()
     _log.warning("icapd has stopped")
     log.close()
 

@@ -14,6 +14,7 @@ from icapd.complaints import Complaints
 from icapd.express import Express
 from icapd.figures import Figures
 from icapd.protocol import Limits, RequestState
+from icapd.proxies import Proxies
 from icapd.secure import TlsPorts
 from icapd.service import Services
 
@@ -47,6 +48,8 @@ class IcapServer:
         self._services = Services(core, verdict_log, self._complaints.say)
         self.figures = Figures(core.metrics, lambda: self._access.served)
         self._access = Access(self._settings, self._complaints, self.figures.refused)
+        self._proxies = Proxies()
+        core.tell("proxies", self._proxies.facts)
         self._express = Express(core, self._services, self.limits)
         self._tls: TlsPorts | None = None
         self._servers: list[asyncio.Server] = []
@@ -123,6 +126,7 @@ class IcapServer:
         self._open[channel] = None
         if entry.refusal is None:
             channel.express = self._express
+            channel.proxy = self._proxies.enter(entry.peer)
             channel.rest(lambda: self._work(channel, entry))
         else:
             self._work(channel, entry)
@@ -139,6 +143,8 @@ class IcapServer:
         else:
             self._open.pop(channel, None)
             self._access.leave(entry)
+            if entry.refusal is None:
+                self._proxies.leave(channel.proxy)
 
     async def _look_for_expired(self) -> None:
         loop = asyncio.get_running_loop()

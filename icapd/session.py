@@ -86,9 +86,11 @@ async def _serve_one(channel: Channel, services: Services, complaints: Complaint
     channel.closing |= request.wants_close
     passed = False
     if request.method == "OPTIONS":
+        channel.proxy.asked_options()
         answer = Answer(channel, request, services.fields, services.host)
         answer.empty(200, services.options(service))
     else:
+        channel.proxy.requests += 1
         passed = await Transaction(channel, request, services, service).run()
     await channel.drain()
     await _drop_rest(channel, channel.times.stream_lifetime if passed else channel.times.body)

@@ -237,6 +237,7 @@ class Transaction:
         outcome = unavailable(
             "the proxy withholds the body: its largest message size for ICAP must not be 0"
         )
+        self._channel.proxy.withheld += 1
         self._services.complain(self._channel.peer, outcome.detail or "")
         self._note_body(withheld=outcome.detail or "")
         return Judged(self._case, None, replace(outcome, rule="withheld"))

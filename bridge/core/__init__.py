@@ -39,7 +39,7 @@ from bridge.core.kata.trust import ServerCertificate, TrustError, server_certifi
 from bridge.core.kata.wire import Answer, CallResult
 from bridge.core.ledger import Entry
 from bridge.core.linelog import LineLog
-from bridge.core.merging import Gathered, to_plain
+from bridge.core.merging import Gathered, from_plain, to_plain
 from bridge.core.metrics import Metrics
 from bridge.core.model import (
     CUT_OFF,
@@ -62,6 +62,7 @@ from bridge.core.opening import InstanceTakenError, StartError, open_verdicts
 from bridge.core.orphans import orphans, remove_instance
 from bridge.core.printable import printable
 from bridge.core.records import DETECTS, HISTORY
+from bridge.core.rotation import tail_lines
 from bridge.core.saying import OF_ALL_WORKERS
 from bridge.core.settings import (
     ContentSettings,
@@ -79,6 +80,7 @@ from bridge.core.settings import (
 )
 from bridge.core.spool import Spool
 from bridge.core.stamp import stamp
+from bridge.core.statuslink import StatusProcess, status_of
 from bridge.core.submitter import PENDING
 from bridge.core.units import (
     Address,
@@ -150,6 +152,7 @@ __all__ = [
     "SpoolError",
     "Stage",
     "StartError",
+    "StatusProcess",
     "StoreError",
     "TrickleSettings",
     "TrustError",
@@ -163,6 +166,7 @@ __all__ = [
     "fingerprint",
     "forget_hash",
     "format_group",
+    "from_plain",
     "leave_alone_what_is_there",
     "load_config",
     "local_time",
@@ -193,6 +197,8 @@ __all__ = [
     "show_hash",
     "stamp",
     "start_log",
+    "status_of",
+    "tail_lines",
     "to_plain",
     "unavailable",
     "write_atomically",

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from bridge.core.alerts import AlertBook
 from bridge.core.bypass import RULE as BYPASS
@@ -30,6 +30,7 @@ from bridge.core.kept import KeptBodies
 from bridge.core.later import LaterCases
 from bridge.core.ledger import Entry, Ledger
 from bridge.core.logfiles import open_log
+from bridge.core.merging import to_plain
 from bridge.core.metrics import Metrics
 from bridge.core.model import (
     Case,
@@ -53,7 +54,6 @@ from bridge.core.settings import Settings
 from bridge.core.sieve import Sieve
 from bridge.core.spool import Spool
 from bridge.core.submitter import Submitter
-from bridge.core.units import Address
 from bridge.core.upkeep import Clockwork, Limits, knock
 from bridge.core.verdicts import VerdictFront
 
@@ -63,6 +63,7 @@ _TICK = 1.0
 _LIMITS_SECONDS = 600.0
 _SWEEP_SECONDS = 60.0
 _HEAP_SECONDS = 10.0
+_PROBE_SECONDS = 5.0
 _DAY = 86400.0
 
 
@@ -140,6 +141,8 @@ class Core:
         parts = Parts(door, self.health, self._records, self.spool, self._verdicts, self._bypass)
         self._outages = PartsWatch(self.events, parts, settings)
         self._clockwork = Clockwork()
+        self._started = time.time()
+        self._facts: dict[str, Callable[[], object]] = {}
 
     async def __aenter__(self) -> Self:
         """Take up what an earlier process left, and begin the work that goes by the clock."""
@@ -156,21 +159,15 @@ class Core:
         # each by itself: a node that hangs must not delay the emergency switch
         self._clockwork.every(_TICK, lambda: knock(self._client, self.health))
         self._clockwork.every(_TICK, lambda: self._off_loop(self._bypass.refresh, self.door))
-        self._clockwork.every(_TICK, self._verdicts.knock)
         self._clockwork.every(_TICK, lambda: self._off_loop(self._outages.look))
         self._clockwork.every(_TICK, self._ledger.catch_up)
         self._clockwork.every(_LIMITS_SECONDS, limits.ask)
         self._clockwork.every(_SWEEP_SECONDS, self._poster.sweep)
         self._clockwork.every(_HEAP_SECONDS, lambda: self._off_loop(give_back))
+        self._clockwork.every(_PROBE_SECONDS, lambda: self._verdicts.probe(self.instance))
+        self._clockwork.every(_PROBE_SECONDS, lambda: self._off_loop(self.spool.look))
         self._clockwork.every(_DAY, self._look_at_certificate)
         return self
-
-    def serve_metrics(self, address: Address | None) -> Callable[[], None]:
-        """Answer /metrics there, if anywhere; call what is returned at the end. StartError."""
-        if address is None:
-            return lambda: None
-        self.add_gauges()
-        return self.metrics.serve(address)
 
     def add_gauges(self) -> None:
         """Have `metrics` hold what this core knows of itself, too. Once."""
@@ -181,6 +178,29 @@ class Core:
             "1: the door passes everything unjudged.",
             lambda: self._bypass.active(self.door),
         )
+
+    def tell(self, name: str, fact: Callable[[], object]) -> None:
+        """Have `facts` hold what the door knows, too; as JSON can hold it."""
+        self._facts[name] = fact
+
+    def figures(self) -> list[Any]:
+        """All metrics of this process, as `from_plain` takes them."""
+        return to_plain(self.metrics.registry.collect())
+
+    def facts(self) -> dict[str, Any]:
+        """What the status page says of this process beside its metrics; times are epoch seconds."""
+        return {
+            "instance": self.instance,
+            "started": self._started,
+            "kata": self.health.report(),
+            "ready": {
+                "kata": self.health.state is KataState.OK,
+                "store": self._verdicts.works,
+                "spool": self.spool.has_room,
+            },
+            "bypass_until": self._bypass.until(self.door),
+            **{name: fact() for name, fact in self._facts.items()},
+        }
 
     async def is_drained(self) -> bool:
         """Whether nothing of this instance is under way any more, here or at KATA."""

@@ -58,6 +58,13 @@ class KataHealth:
         """The state of every node, and the reason of its last change. From any thread."""
         return {name: (node.state, node.reason) for name, node in self._nodes.items()}
 
+    def report(self) -> list[dict[str, object]]:
+        """Each node's `url`, `state`, `reason`, and since when it is so (epoch; None: never)."""
+        return [
+            {"url": name, "state": node.state.value, "reason": node.reason, "since": node.since}
+            for name, node in self._nodes.items()
+        ]
+
     def knows(self, central_node: str) -> bool:
         """Whether it is one of ours."""
         return central_node in self._nodes
@@ -100,6 +107,7 @@ class _NodeHealth:
         self.reason = "not asked yet"
         self.breaker = Breaker()
         self._since: float | None = None
+        self.since: float | None = None  # the same as epoch seconds
 
     def note(self, answer: Answer, detail: str, now: float) -> None:
         if answer is Answer.NOT_ACCEPTED:
@@ -120,6 +128,7 @@ class _NodeHealth:
         before, self.state = self.state, state
         lasted = now - (self._since if self._since is not None else now)
         self._since = now
+        self.since = time.time()
         if state is KataState.OK:
             again = "" if before is KataState.UNKNOWN else f" again after {lasted:.0f} s"
             _log.warning("KATA takes files%s: %s", again, self._node)

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
@@ -104,8 +103,3 @@ class Gathered(Collector):
     def collect(self) -> Iterator[Metric]:
         """All of it, as a registry gives it."""
         yield from merge([self._own.collect(), self._past, *self._last.values()])
-
-    def text(self, accept: str = "") -> tuple[bytes, str]:
-        """All of it as a scrape wants it, and its content type; `accept`: of HTTP."""
-        encode, content_type = choose_encoder(accept)
-        return encode(self), content_type

@@ -1,17 +1,14 @@
-"""Figures of one process in Prometheus' text format; `serve` answers /metrics with them."""
+"""Figures of one process, as Prometheus has them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
-from prometheus_client.exposition import start_http_server
 
 from bridge.core.ledger import Entry
 from bridge.core.model import Case, Door
-from bridge.core.opening import StartError
 from bridge.core.tally import Durations, Tally
-from bridge.core.units import Address
 
 _SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600)
 
@@ -70,18 +67,3 @@ class Metrics:
         tally = Tally(f"katabridge_{name}", text, labels)
         self.registry.register(tally)
         return tally
-
-    def serve(self, address: Address) -> Callable[[], None]:
-        """Answer /metrics in a thread until the returned function is called; StartError."""
-        try:
-            server, thread = start_http_server(address.port, address.host, self.registry)
-        except OSError as error:
-            reason = "is taken by another program" if error.errno == 98 else error.strerror
-            raise StartError(f"cannot listen on {address} (status): it {reason}.") from None
-
-        def stop() -> None:
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-        return stop

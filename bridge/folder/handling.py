@@ -97,6 +97,16 @@ class Handler:
         """How many files stay in input until something works again."""
         return len(self._held)
 
+    @property
+    def target_troubles(self) -> dict[str, str]:
+        """What fails now of the folders themselves, with what was said of it."""
+        return self._targets.sentences
+
+    @property
+    def troubles(self) -> list[str]:
+        """What fails now, as sentences: folders first, then files."""
+        return [*self._targets.sentences.values(), *self._files.sentences.values()]
+
     # -- one file ------------------------------------------------------------------------------
 
     def start(self, look: Look) -> Coroutine[Any, Any, None] | None:

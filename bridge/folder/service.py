@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bridge.core import Core, Decision, Door, OutageKind, Settings, StartError, start_log
+from bridge.core import Core, Decision, Door, OutageKind, Settings, StartError, start_log, status_of
 from bridge.folder.notes import Note, parse_note
 from bridge.folder.slots import FairSlots
 from bridge.folder.watch import FolderWatcher
@@ -28,12 +28,14 @@ async def serve(
     """
     if not settings.folders:
         raise StartError("no folder is configured (folders).")
-    service_log = start_log(settings, str(log or LOG))
-    async with Core(settings, Door.FOLDER) as core:
+    name = str(log or LOG)
+    service_log = start_log(settings, name)
+    where = None if once else settings.status.watch  # what ends in a moment has no page
+    async with Core(settings, Door.FOLDER) as core, status_of(core, "watch", where, name):
         watchers = _watchers(core)
         for watcher in watchers:
             watcher.prepare()
-        stop_metrics = core.serve_metrics(settings.status.watch)
+        core.tell("folders", lambda: [watcher.facts() for watcher in watchers])
         await _confirm_strangers(core)
         for kind in (OutageKind.SHARE_GONE, OutageKind.TARGET_FAILING):
             core.events.keep_only(kind, [folder.name for folder in settings.folders])
@@ -41,7 +43,6 @@ async def serve(
             _log.warning("watches %s as folder %s", folder.input, folder.name)
         runs = [watcher.run_once() if once else watcher.run() for watcher in watchers]
         stay = await _until_stopped(core, runs, stop)
-        stop_metrics()
     _log.warning("kata-bridge watch has stopped")
     service_log.close()
     return stay

@@ -38,6 +38,7 @@ _THREADS = 4  # a folder's own: a share that hangs must not hold up the others
 _LEAST_PAUSE = 0.05
 _SHARE = 4  # a look may take a fifth of the time
 _LIFE_SECONDS = 30.0
+_MOST_SAID = 20  # troubles on the status page
 
 
 class FolderWatcher:
@@ -101,6 +102,17 @@ class FolderWatcher:
     def name(self) -> str:
         """The folder's name in the configuration."""
         return self._folder.name
+
+    def facts(self) -> dict[str, object]:
+        """What the status page says of it: files that wait, are held, are under way; troubles."""
+        return {
+            "name": self._folder.name,
+            "input": str(self._folder.input),
+            "waiting": self._feeder.waiting,
+            "held": self._handler.held,
+            "under_way": len(self._handler.under_way),
+            "troubles": [*self._troubles.sentences.values(), *self._handler.troubles][:_MOST_SAID],
+        }
 
     # -- running -------------------------------------------------------------------------------
 
@@ -221,8 +233,7 @@ class FolderWatcher:
 
     def _tell_outages(self, seen: Seen) -> None:
         busy = self._feeder.is_busy or self._handler.held or seen.next_settled is not None
-        troubles = self._handler._targets.sentences
-        self._outages.files_have(troubles, idle=not (busy or seen.due))
+        self._outages.files_have(self._handler.target_troubles, idle=not (busy or seen.due))
 
     def _say_left_out(self, seen: Seen) -> None:
         troubles = {

@@ -28,6 +28,7 @@ Everything runs. In another terminal, from this folder, try:
   a wait page       curl --noproxy '' -x http://127.0.0.1:3128 -H 'Accept: text/html' \\
                         http://127.0.0.1:8000/slow.bin
                     (KATA takes 40 s for it: after 20 s the page, the next try gets the file)
+  the status page   http://127.0.0.1:{status} (token for the history: {token})
   the log           tail -f {home}/log/log-history.log
 
 (c-icap-client and squid: apt-get install c-icap squid-openssl)
@@ -40,8 +41,9 @@ def main() -> int:
     parser.add_argument("--home", type=Path, default=Path("var/demo"))
     parser.add_argument("--kata-port", type=_port, default=9443)
     parser.add_argument("--icap-port", type=_port, default=1344)
+    parser.add_argument("--status-port", type=_port, default=8344)
     options = parser.parse_args()
-    site = Site(options.home, options.kata_port, options.icap_port)
+    site = Site(options.home, options.kata_port, options.icap_port, options.status_port)
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores SIGINT
         signal.signal(number, signal.default_int_handler)
     try:
@@ -62,7 +64,12 @@ def _port(text: str) -> int:
 
 
 def _run(site: Site, programs: contextlib.ExitStack) -> None:
-    for port, what in ((site.kata_port, "emulated KATA"), (site.icap_port, "ICAP door")):
+    for port, what in (
+        (site.kata_port, "emulated KATA"),
+        (site.icap_port, "ICAP door"),
+        (site.status_port, "status page"),
+        (site.status_port + 1, "folder door's status page"),
+    ):
         if listens(port):
             raise DemoError(
                 f"127.0.0.1:{port}, where the {what} would listen, is taken by another program."
@@ -95,7 +102,10 @@ def _run(site: Site, programs: contextlib.ExitStack) -> None:
     )
     _step("A clean object and the EICAR test file through both")
     _show(site, [*through_icap(site), *through_folder(site)])
-    print(_TRY.format(home=site.home, port=site.icap_port), flush=True)
+    ways = _TRY.format(
+        home=site.home, port=site.icap_port, status=site.status_port, token=site.token
+    )
+    print(ways, flush=True)
     while all(process.poll() is None for process in running):
         time.sleep(0.2)
     raise DemoError(f"one of the programs has ended; {site.home}/log says why.")

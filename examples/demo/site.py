@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ class Site:
     home: Path
     kata_port: int
     icap_port: int
+    status_port: int  # the folder door's is the next one
     records_before: int = 0  # of earlier runs
 
     @property
@@ -32,6 +34,15 @@ class Site:
         """Where a program's output goes."""
         return self.home / "log" / f"{program}.out"
 
+    @property
+    def _token_file(self) -> Path:
+        return self.home / "token"
+
+    @property
+    def token(self) -> str:
+        """What the status page asks for before it shows the history."""
+        return self._token_file.read_text()
+
     def prepare(self) -> None:
         """Make what the programs need; ids and certificates stay the same from run to run."""
         for name in ("in", "out", "quarantine", "log"):
@@ -40,6 +51,8 @@ class Site:
             make_certificate(self.home / "client.pem", self.home / "client.key", "katabridge-demo")
         if not (self.home / "sensor-id").exists():
             (self.home / "sensor-id").write_text(str(uuid.uuid4()))
+        if not self._token_file.exists():
+            self._token_file.write_text(secrets.token_hex(10))
         text = f"A harmless text, new in every run: {uuid.uuid4()}\n"
         (self.home / "clean.txt").write_text(text)
         slow = f"#kata state=not_detected delay=40\nNew in every run: {uuid.uuid4()}\n"
@@ -71,6 +84,11 @@ class Site:
                 }
             ],
             "logs": {"dir": "log"},
+            "status": {
+                "icapd": f"127.0.0.1:{self.status_port}",
+                "watch": f"127.0.0.1:{self.status_port + 1}",
+                "token": self.token,
+            },
         }
 
     def records(self) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """What a worker tells its supervisor, over a socket whose end means that the other is gone.
 
-One JSON object a line: `{"listens": true}`, `{"fails": sentence}`, `{"figures": [families]}`.
+One JSON object a line: `{"listens": true}`, `{"fails": sentence}`, and
+`{"report": {"figures": [families], "facts": {…}}}`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any, Self
 
-from bridge.core import Core, to_plain
+from bridge.core import Core
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class Link:
 
 
 def _figures(core: Core) -> Message:
-    return {"figures": to_plain(core.metrics.registry.collect())}
+    return {"report": {"figures": core.figures(), "facts": core.facts()}}
 
 
 class Listener:

@@ -12,12 +12,15 @@ from typing import Any
 
 from bridge.core import (
     HANGUP,
+    Address,
     Gathered,
     Metrics,
     Settings,
     StartError,
+    StatusProcess,
     leave_alone_what_is_there,
     start_log,
+    to_plain,
 )
 from icapd.door import places
 from icapd.service import VERDICT_LOG
@@ -26,7 +29,6 @@ from icapd.workers.children import Child, Children
 from icapd.workers.figures import SupervisionFigures
 from icapd.workers.forking import Signals
 from icapd.workers.ports import close_all, reserve
-from icapd.workers.status import StatusPort
 from icapd.workers.supervision import End, Member, Next, Supervision
 
 _log = logging.getLogger(__name__)
@@ -60,7 +62,8 @@ class _Service:
         self._log = start_log(settings, VERDICT_LOG)
         self._selector = selectors.DefaultSelector()
         self._ports: list[socket.socket] = []
-        self._status: StatusPort | None = None
+        self._status: StatusProcess | None = None
+        self._facts: dict[int, dict[str, Any]] = {}  # of each child, by its process id
         metrics = Metrics()
         metrics.registry.register(SupervisionFigures(self._supervision))
         self._gathered = Gathered(metrics.registry)
@@ -77,7 +80,7 @@ class _Service:
         self._ports = reserve(self._settings.icap)
         address = self._settings.status.icapd
         if address is not None:
-            self._status = StatusPort(address, self._selector, self._gathered.text)
+            self._status = self._status_process(address)
         self._selector.register(self._signals.readable, selectors.EVENT_READ, self._signalled)
         leave_alone_what_is_there()  # or each worker's first full collection copies all of it
         self._start_due()
@@ -89,12 +92,27 @@ class _Service:
             self._start_due()
             self._catch_up()
             self._kill_the_late()
-            if self._status is not None:
-                self._status.look(time.monotonic())
         if self._failure is not None:
             raise StartError(self._failure)
         _log.warning("icapd has stopped")
         return self._code
+
+    def _status_process(self, address: Address) -> StatusProcess:
+        return StatusProcess(
+            self._settings,
+            "icapd",
+            address,
+            VERDICT_LOG,
+            report=self._report,
+            watch=lambda sock, call: self._selector.register(sock, selectors.EVENT_READ, call),
+            unwatch=self._selector.unregister,
+        )
+
+    def _report(self) -> dict[str, Any]:
+        return {
+            "figures": to_plain(self._gathered.collect()),
+            "facts": list(self._facts.values()),
+        }
 
     def _patience(self) -> float:
         due = self._supervision.next_at()
@@ -115,8 +133,9 @@ class _Service:
                 self._ended(member, End(1, f"no process can be started: {error.strerror}."))
 
     def _hear(self, child: Child, kind: str, what: Any) -> None:
-        if kind == "figures":
-            self._gathered.tell(child.pid, what)
+        if kind == "report":
+            self._gathered.tell(child.pid, what["figures"])
+            self._facts[child.pid] = what["facts"]
         elif kind == "fails":
             child.sentence = what
         elif kind == "listens":
@@ -134,6 +153,7 @@ class _Service:
     def _end_those_who_died(self) -> None:
         for child, end in list(self._children.reap()):
             self._gathered.retire(child.pid)
+            self._facts.pop(child.pid, None)
             self._ended(child.member, end)
 
     def _ended(self, member: Member, end: End) -> None:
@@ -176,21 +196,26 @@ class _Service:
         if now >= self._catch_up_at:
             self._catch_up_at = now + _LOOK_SECONDS
             self._log.catch_up()
+            if self._status is not None:
+                self._status.tick()
 
     def _forget(self) -> None:
         self._log.take_waiting()  # they are the supervisor's to write
+        if self._status is not None:
+            self._status.forget()
         self._close_files()
 
     def _close_files(self) -> None:
         """What is not a child's."""
         close_all(self._ports)
-        if self._status is not None:
-            self._status.close()
         self._selector.close()
         self._log.close()
 
     def close(self) -> None:
         """Close everything."""
+        if self._status is not None:
+            self._status.let_go()
+            self._status.wait()
         self._close_files()
         self._signals.close()
 

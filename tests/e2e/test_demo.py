@@ -11,7 +11,10 @@ from tests.support.processes import Program, accepts, free_port, module, wait_un
 
 
 def start(home: Path, kata_port: int, icap_port: int) -> Program:
-    ports = ["--kata-port", kata_port, "--icap-port", icap_port]
+    status_port = free_port()
+    while (following := free_port()) != status_port + 1:  # two, one after the other
+        status_port = following
+    ports = ["--kata-port", kata_port, "--icap-port", icap_port, "--status-port", status_port]
     command = [*module("examples.demo"), "--home", home, *ports]
     return Program(command, home.with_suffix(".out"))
 

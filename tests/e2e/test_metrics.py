@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from bridge.core import Case, Core, Decision, Door, Mode, Outcome, OutcomeKind, Source
-from bridge.core.units import Address
 from bridge.emulator import EICAR, Emulator
 from icapd.client import IcapClient
 from tests.support.judging import with_core
@@ -44,6 +43,7 @@ def test_both_doors_count_under_the_public_names(kata: Emulator, site: Site, sta
     (site.directory / "in" / "a.txt").write_bytes(b"harmless")
     started(site.start_watch())
     site.wait_records(4)
+    wait_until(lambda: metrics(icapd_port)["katabridge_in_flight"] == 0, "all is counted")
     got = metrics(icapd_port)
     cases = 'katabridge_cases_total{decision="block",door="ICAP",outcome="detect",source="%s"}'
     assert (got[cases % "kata"], got[cases % "known"]) == (1, 2)
@@ -53,11 +53,10 @@ def test_both_doors_count_under_the_public_names(kata: Emulator, site: Site, sta
     assert (got["katabridge_in_flight"], got["katabridge_queue"]) == (0, 0)
     assert got["katabridge_bypass"] == 0
     assert got["process_open_fds"] > 5
-    folder = metrics(watch_port)
     passed = (
         'katabridge_cases_total{decision="pass",door="FOLDER",outcome="not_detected",source="kata"}'
     )
-    assert folder[passed] == 1
+    wait_until(lambda: metrics(watch_port).get(passed) == 1, "the folder's case is counted")
     kata.stop()
     wait_until(
         lambda: _asks_in_vain(site) and metrics(icapd_port)["katabridge_kata_state"] == 0,
@@ -80,11 +79,15 @@ def test_a_taken_port_is_one_sentence(site: Site) -> None:
             site.start_icapd()
 
 
+def gauges(core: Core) -> dict[str, float]:
+    """Those without labels."""
+    return {name: samples[0][2] for name, *_, samples in core.figures() if len(samples) == 1}
+
+
 def test_a_full_disk_is_seen_in_metrics_and_nothing_is_lost(
     kata: Emulator, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     del kata
-    port = free_port()
     write, full = os.write, True
 
     def maybe_full(descriptor: int, data: bytes) -> int:
@@ -95,18 +98,17 @@ def test_a_full_disk_is_seen_in_metrics_and_nothing_is_lost(
 
     async def work(core: Core) -> None:
         nonlocal full
-        stop = core.serve_metrics(Address("127.0.0.1", port))
+        core.add_gauges()
         monkeypatch.setattr(os, "write", maybe_full)
         clean = Outcome(OutcomeKind.NOT_DETECTED, Source.KATA)
         for _ in range(3):
             await core.finish(Case(Door.ICAP, Mode.ADVANCED, "a", {}), None, clean, Decision.PASS)
-        waiting = await core.spool.in_thread(lambda: metrics(port))
+        waiting = gauges(core)
         assert waiting["katabridge_log_lines_waiting"] == 3
         full = False
         await core.spool.in_thread(lambda: wait_until(lambda: len(site.records()) == 3, "written"))
-        after = await core.spool.in_thread(lambda: metrics(port))
+        after = gauges(core)
         assert after["katabridge_log_lines_waiting"] == after["katabridge_log_lines_lost"] == 0
-        stop()
 
     with_core(site, work)
     said = capsys.readouterr().err

@@ -106,10 +106,10 @@ def test_json_has_the_keys_of_the_record(site: Site, folder: Path) -> None:
     missing, clean = objects(done)
     (record,) = site.records()
     same = clean.keys() & record.keys()
-    assert clean.keys() - record.keys() == {"detail"}
+    assert clean.keys() <= record.keys()
     assert record.keys() - clean.keys() == {"time", "door", "late", "mode"}
     differing = {key for key in same if clean[key] != record[key]}
-    assert differing <= {"waited_ms"}
+    assert differing <= {"waited_ms", "detail"}  # a record has it where there is no verdict
     assert (missing["case"], missing["outcome"], missing["detail"]) == (
         None, "error", "No such file or directory",
     )  # fmt: skip

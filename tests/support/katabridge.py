@@ -82,6 +82,7 @@ class Site:
             "icap": {"listen": [f"127.0.0.1:{self.icap_port}"]},
             "folders": [self.folder],
             "logs": {"dir": "log"},
+            "status": {"icapd": None, "watch": None},
         }
 
     def records(self, log: str = "log-history.log") -> Records:

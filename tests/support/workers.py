@@ -20,9 +20,17 @@ _ATTEMPTS = 60  # of as many connections all go to one of two workers once in 10
 
 
 def children(program: Program) -> list[int]:
-    """Its workers' process ids."""
+    """Its workers' process ids: the process of the status page is none."""
     pid = program.process.pid
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    words = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(word) for word in words if not _answers(int(word))]
+
+
+def _answers(pid: int) -> bool:
+    try:
+        return b"bridge.status" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it has ended
+        return False
 
 
 def is_alive(pid: int) -> bool:

@@ -14,8 +14,9 @@ ROOT = Path(__file__).parents[2]
 NON_IO_STDLIB = {
     *("__future__", "collections", "dataclasses", "enum", "functools", "re", "typing"),
 }
-HTTP = ("requests", "urllib3", "requests_toolbelt", "http.client", "aiohttp", "httpx")
+HTTP = ("requests", "urllib3", "requests_toolbelt", "httpx")
 BY_NAME = {
+    "bridge.status": "the status page",
     "bridge.folder": "the folder door",
     "bridge.commands": "a command",
     "bridge.cli": "a command",
@@ -59,9 +60,9 @@ def broken(module: str, name: str) -> Iterator[str]:
         yield "the ICAP door takes from bridge only bridge.core, by that name"
     if within(module, "bridge") and within(name, "icapd"):
         yield "nothing in bridge imports the ICAP door"
-    outside = ("bridge.folder", "bridge.emulator", "bridge.commands", "bridge.cli")
+    outside = ("bridge.folder", "bridge.emulator", "bridge.commands", "bridge.cli", "bridge.status")
     if within(module, "bridge.core") and any(within(name, package) for package in outside):
-        yield "the core imports no door, no emulator and no command"
+        yield "the core imports no door, no emulator, no command and no page"
     if within(name, "bridge.core") and not is_core_name(name):
         for package, who in BY_NAME.items():
             if within(module, package):
@@ -70,8 +71,26 @@ def broken(module: str, name: str) -> Iterator[str]:
         top = name.split(".", maxsplit=1)[0]
         if top not in NON_IO_STDLIB:
             yield "icapd.protocol imports nothing but itself and what does no I/O"
+    yield from of_http(module, name)
+    yield from of_status(module, name)
+
+
+def of_http(module: str, name: str) -> Iterator[str]:
     if module != "bridge.core.kata.client" and not within(module, "bridge.emulator"):
         yield from ("only the KATA client speaks HTTP" for lib in HTTP if within(name, lib))
+    if not within(module, "bridge.status"):
+        rule = "only the status page, and who asks it, speaks HTTP otherwise"
+        yield from (
+            rule for lib in ("http.client", "urllib.request", "aiohttp") if within(name, lib)
+        )
+
+
+def of_status(module: str, name: str) -> Iterator[str]:
+    others = ("bridge.folder", "bridge.emulator", "bridge.commands", "bridge.cli")
+    if within(module, "bridge.status") and any(within(name, package) for package in others):
+        yield "the status page imports no door, no emulator and no command"
+    if within(module, "bridge.folder") and within(name, "bridge.status"):
+        yield "no door imports the status page"
 
 
 def is_core_name(name: str) -> bool:
@@ -107,7 +126,13 @@ PLANTED = [
     ("icapd/protocol/http.py", "from icapd import channel", "icapd.protocol imports"),
     ("bridge/core/submitter.py", "import requests", "only the KATA client"),
     ("icapd/service.py", "from requests import get", "only the KATA client"),
-    ("bridge/core/kata/poller.py", "import http.client", "only the KATA client"),
+    ("bridge/core/kata/poller.py", "import http.client", "only the status page, and"),
+    ("bridge/core/statuslink.py", "import aiohttp", "only the status page, and"),
+    ("bridge/commands/known.py", "import urllib.request", "only the status page, and"),
+    ("bridge/core/statuslink.py", "from bridge.status import ask", "the core imports no door"),
+    ("bridge/folder/service.py", "from bridge.status import ask", "no door imports the status"),
+    ("bridge/status/live.py", "from bridge.core.journal import Journal", "the status page takes"),
+    ("bridge/status/live.py", "from bridge.folder import watch", "the status page imports no"),
 ]
 
 

@@ -19,6 +19,7 @@ from bridge.core.fields import (
 )
 from bridge.core.settings.section import Section
 from bridge.core.siem.message import parse_syslog_url
+from bridge.core.units import Address
 
 
 def _syslog_url(value: str) -> str:
@@ -78,6 +79,6 @@ class StatusSettings(Section):
     `token`: what a reader of the history, or who changes something, must show.
     """
 
-    icapd: ListenAddress | None = None
-    watch: ListenAddress | None = None
+    icapd: ListenAddress | None = Address("127.0.0.1", 8344)
+    watch: ListenAddress | None = Address("127.0.0.1", 8345)
     token: Annotated[SecretStr, BeforeValidator(_token)] | None = None

@@ -103,6 +103,7 @@ class Installation:
             "spool": {"dir": f"{self.state}/spool"},
             "folders": [folder],
             "logs": {"dir": str(self.records)},
+            "status": {"watch": None},  # several installations on a machine would meet there
         }
 
     def _validated(self, pin: str) -> tuple[Settings | None, list[Fault]]:

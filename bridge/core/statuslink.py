@@ -1,0 +1,215 @@
+"""The process that answers for a daemon: status page, /metrics, /health, /ready.
+
+It is a process of its own, so that no reader of the page, however many or slow, and no search
+through the history costs a request of a proxy any time. It asks by a byte over a socket; the answer
+is one line of JSON, `{"figures": [families], "facts": [one mapping a process]}`. A daemon that
+does not answer is not well. The end of the socket is the end of either: the process goes with its
+daemon, and is replaced when it dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
+
+from bridge.core.opening import StartError
+from bridge.core.settings import Settings
+from bridge.core.units import Address
+
+if TYPE_CHECKING:
+    from bridge.core.engine import Core
+
+_log = logging.getLogger(__name__)
+
+_TICK = 1.0
+_FIRST_PAUSE = 1.0
+_MAX_PAUSE = 60.0
+_YOUNG = 60.0  # seconds; who dies older is replaced at once
+_STOP_SECONDS = 3.0
+_BUFFER = 1 << 20
+_RECEIVE = 4096
+_BACKLOG = 64
+
+Report = dict[str, Any]
+Watch = Callable[[socket.socket, Callable[[], None]], object]
+
+
+class StatusProcess:
+    """Listens at `address` and has a process of its own answer there: `start`, `tick`, at the end
+    `let_go` and `wait`.
+
+    Belongs to one thread, whose loop watches the socket by `watch` and `unwatch`.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it answers for, and the loop it lives in
+        self,
+        settings: Settings,
+        program: str,
+        address: Address,
+        service_log: str,
+        *,
+        report: Callable[[], Report],
+        watch: Watch,
+        unwatch: Callable[[socket.socket], object],
+    ) -> None:
+        """StartError where the address cannot be had.
+
+        `program`: `icapd` or `watch`; `service_log`: its log, in `logs.dir` where it is no path.
+        """
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        try:
+            self._listener = socket.create_server(address, family=family, backlog=_BACKLOG)
+        except OSError as error:
+            reason = "is taken by another program" if error.errno == 98 else error.strerror
+            raise StartError(
+                f"cannot listen on {address} (status): it {reason}. "
+                f"Name another with status.{program}, or null for none."
+            ) from None
+        self._plan = os.memfd_create("katabridge-status")
+        with os.fdopen(os.dup(self._plan), "wb") as file:
+            pickle.dump((settings, program, service_log), file)
+        self._report = report
+        self._watch = watch
+        self._unwatch = unwatch
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._rest = b""
+        self._started = self._start_at = 0.0
+        self._pause = _FIRST_PAUSE
+
+    def start(self) -> None:
+        """Start the process; one that cannot be started is tried again."""
+        self._started = time.monotonic()
+        ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+        ours.setblocking(False)
+        os.lseek(self._plan, 0, os.SEEK_SET)
+        given = (self._listener.fileno(), theirs.fileno(), self._plan)
+        command = [sys.executable, "-m", "bridge.status", *map(str, given)]
+        try:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=given)
+        except OSError as error:
+            ours.close()
+            self._later(f"cannot be started: {error.strerror}")
+            return
+        finally:
+            theirs.close()
+        self._socket, self._rest = ours, b""
+        self._watch(ours, self._asked)
+
+    def tick(self) -> None:
+        """What is due each second: the rest of an answer, a process in place of one that died."""
+        if self._socket is not None:
+            self._send()
+        elif self._process is not None:
+            code = self._process.poll()
+            if code is not None:
+                self._process = None
+                how = f"exit code {code}" if code >= 0 else f"signal {-code}"
+                self._later(f"ended with {how}")
+        elif time.monotonic() >= self._start_at:
+            self.start()
+
+    def _later(self, what: str) -> None:
+        young = time.monotonic() - self._started < _YOUNG
+        pause = self._pause if young else 0.0
+        self._pause = min(pause * 2, _MAX_PAUSE) if young else _FIRST_PAUSE
+        self._start_at = time.monotonic() + pause
+        _log.error("the process of the status page %s; it is replaced in %.0f s", what, pause)
+
+    def _asked(self) -> None:
+        assert self._socket is not None  # noqa: S101 - it is watched no longer than it is there
+        try:
+            data = self._socket.recv(_RECEIVE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._lost()
+        elif not self._rest:  # who has not read the last answer has no use for another
+            self._rest = json.dumps(self._report(), separators=(",", ":")).encode() + b"\n"
+            self._send()
+
+    def _send(self) -> None:
+        if self._rest and self._socket is not None:
+            try:
+                self._rest = self._rest[self._socket.send(self._rest) :]
+            except BlockingIOError:
+                return
+            except OSError:
+                self._rest = b""  # its end is read in a moment
+
+    def _lost(self) -> None:
+        if self._socket is not None:
+            self._unwatch(self._socket)
+            self._socket.close()
+            self._socket = None
+
+    def forget(self) -> None:
+        """In a forked child: close what is the parent's."""
+        self._listener.close()
+        os.close(self._plan)
+        if self._socket is not None:
+            self._socket.close()
+
+    def let_go(self) -> None:
+        """Listen no longer, and let the process end."""
+        self._lost()
+        self._listener.close()
+        os.close(self._plan)
+
+    def wait(self) -> None:
+        """Return when the process has ended. Blocks: a moment, three seconds at most."""
+        process, self._process = self._process, None
+        if process is not None:
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextlib.asynccontextmanager
+async def status_of(
+    core: Core, program: str, address: Address | None, service_log: str
+) -> AsyncIterator[None]:
+    """Answer for this process at `address`, if anywhere, as long as this lasts. StartError."""
+    if address is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    process = StatusProcess(
+        core.settings,
+        program,
+        address,
+        service_log,
+        report=lambda: {"figures": core.figures(), "facts": [core.facts()]},
+        watch=loop.add_reader,
+        unwatch=loop.remove_reader,
+    )
+    core.add_gauges()
+    process.start()
+    ticking = asyncio.create_task(_tick(process), name="status")
+    try:
+        yield
+    finally:
+        ticking.cancel()
+        process.let_go()
+        await asyncio.to_thread(process.wait)
+
+
+async def _tick(process: StatusProcess) -> None:
+    while True:
+        await asyncio.sleep(_TICK)
+        process.tick()

@@ -1,0 +1,220 @@
+"""What needs the token: the history, which names people, and what changes something."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import math
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from bridge.core import (
+    DETECTS,
+    HISTORY,
+    HistoryFilter,
+    Settings,
+    StoreError,
+    Verdict,
+    allow_hash,
+    forget_hash,
+    open_verdicts,
+    parse_duration,
+    printable,
+    search_log,
+    show_hash,
+    tail_lines,
+)
+from bridge.status.live import harmless
+
+_log = logging.getLogger(__name__)
+
+_CASE = re.compile(r"[0-9a-z]{16}")
+_TEXTS = ("case", "name", "hash", "user", "client", "url", "outcome", "decision", "door")
+_MOST = 500
+_FEW = 50
+_SEARCHES = 2  # at a time
+_SECONDS = 5.0  # of one search
+_WRONG_SECONDS = 0.5  # before who guesses is told
+_LOG_BYTES = 64 << 20  # of the service log, from its end
+_LOG_LINES = 100
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class GuardedPages:
+    """The handlers that need the token of the configuration."""
+
+    def __init__(self, settings: Settings, service_log: str) -> None:
+        """`service_log`: a path, or a name in `logs.dir`."""
+        self._settings = settings
+        self._service_log = settings.logs.dir / service_log
+        token = settings.status.token
+        self._token = token.get_secret_value().encode() if token else None
+        self._searching = asyncio.Semaphore(_SEARCHES)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where each is found."""
+        return [
+            web.get("/api/history", self._guarded(self.history)),
+            web.get("/api/case/{case}", self._guarded(self.case)),
+            web.post("/api/known/{sha256}", self._guarded(self.known)),
+        ]
+
+    def _guarded(self, handler: Handler) -> Handler:
+        async def guarded(request: web.Request) -> web.Response:
+            if self._token is None:
+                raise web.HTTPUnauthorized(text="no token is configured (status.token)")
+            scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or not hmac.compare_digest(
+                shown.strip().encode("utf-8", "surrogateescape"), self._token
+            ):
+                if shown:
+                    _log.warning("%s shows a wrong token", request.remote)
+                    await asyncio.sleep(_WRONG_SECONDS)
+                raise web.HTTPUnauthorized(text="the token of the configuration is needed")
+            return await handler(request)
+
+        return guarded
+
+    # -- history -------------------------------------------------------------------------------
+
+    async def history(self, request: web.Request) -> web.Response:
+        """Cases, newest first."""
+        try:
+            wanted, limit = _filter(request.query)
+            found = await self._search(HISTORY, wanted, request.query.get("cursor") or None, limit)
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=str(error)) from None
+        body = {
+            "cases": found.records,
+            "cursor": found.cursor,
+            "searched_to": found.searched_to,
+            "complete": found.complete,
+        }
+        return web.json_response(harmless(body))
+
+    async def _search(
+        self, log: str, wanted: HistoryFilter, cursor: str | None = None, limit: int = _MOST
+    ) -> Any:
+        path = self._settings.logs.dir / log
+        async with self._searching:
+            try:
+                return await asyncio.to_thread(
+                    search_log, path, wanted, cursor=cursor, limit=limit, seconds=_SECONDS
+                )
+            except OSError as error:
+                sentence = f"{error.filename or path} cannot be read: {error.strerror}"
+                raise web.HTTPServiceUnavailable(text=sentence) from None
+
+    async def case(self, request: web.Request) -> web.Response:
+        """All that is known of one case."""
+        case = request.match_info["case"]
+        if not _CASE.fullmatch(case):
+            raise web.HTTPBadRequest(text=f"{printable(case)!r} is no case number")
+        wanted = HistoryFilter(case=case)
+        found = await self._search(HISTORY, wanted, limit=1)
+        detections = await self._search(DETECTS, wanted)
+        record = found.records[0] if found.records else None
+        sha256 = (record or {}).get("sha256")
+        body = {
+            "record": record,
+            "detections": detections.records,
+            "known": await self._known(sha256) if isinstance(sha256, str) else None,
+            "log": await asyncio.to_thread(self._lines_of, case),
+        }
+        return web.json_response(harmless(body))
+
+    def _lines_of(self, case: str) -> list[str]:
+        key, found = case.encode(), []
+        for line in tail_lines(self._service_log, _LOG_BYTES):
+            if key in line:
+                found.append(line.decode("utf-8", "backslashreplace"))
+        return found[:_LOG_LINES]
+
+    # -- known verdicts ------------------------------------------------------------------------
+
+    async def _known(self, sha256: str) -> dict[str, Any] | None:
+        store = open_verdicts(self._settings)
+        try:
+            return _verdict(await show_hash(store, sha256))
+        except (ValueError, StoreError):
+            return None
+        finally:
+            await store.close()
+
+    async def known(self, request: web.Request) -> web.Response:
+        """Forget a verdict, or call its bytes clean for a while."""
+        sha256, asked = request.match_info["sha256"], await _json(request)
+        store = open_verdicts(self._settings)
+        try:
+            if asked.get("do") == "forget":
+                await forget_hash(store, sha256)
+                _log.warning("%s has %s judged anew", request.remote, printable(sha256))
+            elif asked.get("do") == "allow":
+                seconds = parse_duration(asked.get("for"))
+                await allow_hash(store, sha256, seconds)
+                words = "%s calls %s clean for %.0f s"
+                _log.warning(words, request.remote, printable(sha256), seconds)
+            else:
+                raise web.HTTPBadRequest(text='"do" must be "forget" or "allow"')
+            return web.json_response(harmless({"known": _verdict(await show_hash(store, sha256))}))
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=str(error)) from None
+        except StoreError as error:
+            raise web.HTTPServiceUnavailable(text=str(error)) from None
+        finally:
+            await store.close()
+
+
+def _filter(query: Mapping[str, str]) -> tuple[HistoryFilter, int]:
+    """ValueError, one sentence, for what cannot be searched for."""
+    texts = {name: query[name] for name in _TEXTS if query.get(name)}
+    limit = _number(query, "limit")
+    if limit is None:
+        limit = _FEW
+    elif not 1 <= limit <= _MOST:
+        raise ValueError(f"limit must be 1 to {_MOST}")
+    since, until = _number(query, "since"), _number(query, "until")
+    return HistoryFilter(since=since, until=until, **texts), int(limit)
+
+
+def _number(query: Mapping[str, str], name: str) -> float | None:
+    text = query.get(name)
+    if not text:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be a number")
+    return number
+
+
+async def _json(request: web.Request) -> Mapping[str, Any]:
+    try:
+        asked = await request.json()
+    except ValueError:
+        asked = None
+    if not isinstance(asked, dict):
+        raise web.HTTPBadRequest(text="a JSON object is expected")
+    return asked
+
+
+def _verdict(verdict: Verdict | None) -> dict[str, Any] | None:
+    if verdict is None:
+        return None
+    return {
+        "outcome": verdict.kind.value,
+        "rule": verdict.rule,
+        "threat": verdict.threat,
+        "technology": verdict.technology,
+        "since": verdict.time,
+        "until": verdict.expires,
+        "scan_id": verdict.scan_id,
+        "md5": verdict.md5,
+    }

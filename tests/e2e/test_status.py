@@ -1,0 +1,276 @@
+"""The status page's process, as browsers, Prometheus and balancers see it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from bridge.emulator import EICAR, Emulator
+from icapd.client import IcapClient
+from tests.support.katabridge import Site
+from tests.support.processes import Program, free_port, wait_until
+
+Keep = Callable[[Program], Program]
+TOKEN = "planted-token-0123456789"
+GET = b"GET http://files.example/a%3Cb%3E.exe?x=1 HTTP/1.1\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\n\r\n"
+
+
+class Got(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Page:
+    """The port of a status page."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+
+    def ask(
+        self, path: str, token: str | None = None, body: object = None, method: str = ""
+    ) -> Got:
+        """One request on a connection of its own."""
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        data = None if body is None else json.dumps(body)
+        try:
+            link.request(method or ("POST" if data else "GET"), path, data, headers)
+            answer = link.getresponse()
+            return Got(answer.status, dict(answer.getheaders()), answer.read())
+        finally:
+            link.close()
+
+    def answers(self, path: str, status: int = 200) -> bool:
+        try:
+            return self.ask(path).status == status
+        except OSError:
+            return False
+
+
+@pytest.fixture
+def page(site: Site) -> Page:
+    page = Page()
+    where = f"127.0.0.1:{page.port}"
+    site.changes = {"status": {"icapd": where, "watch": where, "token": TOKEN}}
+    return page
+
+
+def judge(site: Site, body: bytes, head: bytes = GET) -> None:
+    with IcapClient("127.0.0.1", site.icap_port, timeout=20) as client:
+        client.respmod("av/respmod", head, OK, body, preview=1024)
+
+
+def page_process(program: Program) -> int:
+    """The process that answers for it."""
+    pid = program.process.pid
+    words = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    (found,) = [w for w in words if b"bridge.status" in Path(f"/proc/{w}/cmdline").read_bytes()]
+    return int(found)
+
+
+@pytest.fixture
+def running(kata: Emulator, site: Site, page: Page, started: Keep) -> Iterator[Program]:
+    del kata
+    program = started(site.start_icapd())
+    wait_until(lambda: page.answers("/ready"), "it is ready", 20)
+    yield program
+
+
+def test_what_everybody_may_see(site: Site, page: Page, running: Program) -> None:
+    with IcapClient("127.0.0.1", site.icap_port, timeout=20) as client:
+        client.options("av/respmod")
+    judge(site, EICAR)
+    live = page.ask("/api/live").json
+    assert (live["program"], live["node"], live["live"]) == ("icapd", "test", True)
+    assert live["ready"] == {"kata": True, "store": True, "spool": True}
+    assert live["token_set"] is True
+    assert [node["state"] for node in live["kata"]] == ["ok"]
+    assert live["services"][0]["mode"] == "advanced"
+    (proxy,) = live["proxies"]
+    assert (proxy["address"], proxy["requests"], proxy["withheld"]) == ("127.0.0.1", 1, 0)
+    assert time.time() - 60 < proxy["options"] <= proxy["request"] + 5 <= time.time() + 5
+    assert live["figures"]["cases"] == {"detect": 1}
+    assert live["figures"]["fds"] > 5
+    ready = page.ask("/ready")
+    assert ready.json == {"live": True, "ready": True, "kata": True, "store": True, "spool": True}
+    assert page.ask("/health").body == b"live\n"
+    assert set(page.ask("/api/series?span=day").json["series"]) > {"requests", "p95", "kata"}
+    assert page.ask("/api/series?span=year").status == 400
+    assert running.process.poll() is None
+
+
+def test_each_answer_is_guarded(page: Page, running: Program) -> None:
+    del running
+    for path in ("/", "/metrics", "/nothing", "/api/history", "/assets/../server.py"):
+        got = page.ask(path)
+        assert "default-src 'none'" in got.headers["Content-Security-Policy"], path
+        assert got.headers["X-Content-Type-Options"] == "nosniff"
+        assert got.headers["Cache-Control"] == "no-store"
+    assert page.ask("/nothing").json == {"error": "404: Not Found"}
+    assert page.ask("/api/live", method="DELETE").status == 405
+    assert page.ask("/metrics", method="HEAD").body == b""
+    assert page.ask("/assets/%2e%2e%2fserver.py").status == 404
+
+
+def test_the_history_is_for_who_has_the_token(site: Site, page: Page, running: Program) -> None:
+    judge(site, b"harmless", b"GET http://files.example/a%E2%80%AEb%1B.exe HTTP/1.1\r\n\r\n")
+    judge(site, EICAR)
+    detect, clean = site.wait_records(2)[::-1]
+    for token in (None, "wrong-token-0123456789"):
+        for path in ("/api/history", f"/api/case/{detect['case']}"):
+            got = page.ask(path, token)
+            assert (got.status, list(got.json)) == (401, ["error"])
+            assert detect["case"] not in got.body.decode()
+        assert page.ask(f"/api/known/{detect['sha256']}", token, {"do": "forget"}).status == 401
+    wait_until(lambda: "shows a wrong token" in running.output(), "it is said")
+    found = page.ask("/api/history?limit=10", TOKEN).json
+    assert [case["case"] for case in found["cases"]] == [detect["case"], clean["case"]]
+    assert found["complete"] is True
+    assert found["cases"][1]["name"] == "a\\u202eb\\x1b.exe"
+    assert len(page.ask("/api/history?name=HARM&outcome=detect", TOKEN).json["cases"]) == 0
+    for wrong in ("limit=0", "limit=x", "since=nan", "client=nowhere", "cursor=damaged"):
+        got = page.ask(f"/api/history?{wrong}", TOKEN)
+        assert (got.status, list(got.json)) == (400, ["error"]), wrong
+    for answer in (page.ask("/api/live"), page.ask("/metrics")):
+        assert TOKEN.encode() not in answer.body
+    assert TOKEN not in running.output()
+
+
+def test_a_case_and_what_is_known_of_it(site: Site, page: Page, running: Program) -> None:
+    judge(site, EICAR)
+    (record,) = site.wait_records(1)
+    case, sha256 = record["case"], record["sha256"]
+    got = page.ask(f"/api/case/{case}", TOKEN).json
+    assert got["record"] == record
+    assert [line["case"] for line in got["detections"]] == [case]
+    assert got["known"]["outcome"] == "detect"
+    assert any("blocking_advanced mode" in line for line in got["log"])
+    known = f"/api/known/{sha256}"
+    allowed = page.ask(known, TOKEN, {"do": "allow", "for": "1h"}).json["known"]
+    assert (allowed["outcome"], allowed["rule"]) == ("not_detected", "allowed by hand")
+    assert page.ask(known, TOKEN, {"do": "forget"}).json == {"known": None}
+    wait_until(lambda: f"calls {sha256} clean for 3600 s" in running.output(), "it is said")
+    assert f"has {sha256} judged anew" in running.output()
+    wrong: object
+    for wrong in ({"do": "x"}, {"do": "allow"}, {"do": "allow", "for": "soon"}, [], "x"):
+        assert page.ask(known, TOKEN, wrong).status == 400, wrong
+    assert page.ask("/api/known/abc", TOKEN, {"do": "forget"}).status == 400
+    assert page.ask("/api/case/..%2f..", TOKEN).status in (400, 404)
+    empty = page.ask("/api/case/0000000000000000", TOKEN).json
+    assert empty == {"record": None, "detections": [], "known": None, "log": []}
+
+
+def test_without_a_token_there_is_no_history(
+    kata: Emulator, site: Site, page: Page, started: Keep
+) -> None:
+    del kata
+    site.changes["status"]["token"] = None
+    started(site.start_icapd())
+    wait_until(lambda: page.answers("/health"), "it answers", 20)
+    assert page.ask("/api/live").json["token_set"] is False
+    got = page.ask("/api/history", "None")
+    assert (got.status, got.json) == (401, {"error": "no token is configured (status.token)"})
+
+
+def test_ready_says_what_is_missing(
+    kata: Emulator, site: Site, page: Page, running: Program
+) -> None:
+    del running
+    kata.stop()
+
+    def away() -> bool:
+        judge(site, os.urandom(8))
+        return page.ask("/ready").json["kata"] is False
+
+    wait_until(away, "KATA is seen to be away", 30)
+    assert page.ask("/ready").status == 503
+    assert page.ask("/health").status == 200
+    assert [node["state"] for node in page.ask("/api/live").json["kata"]] == ["unreachable"]
+
+
+def test_a_daemon_that_hangs_is_not_live(page: Page, running: Program) -> None:
+    running.process.send_signal(signal.SIGSTOP)
+    try:
+        wait_until(lambda: page.answers("/health", 503), "it is not live", 20)
+        assert page.ask("/metrics").status == 503
+        live = page.ask("/api/live").json
+        assert live["live"] is False
+        assert live["kata"]  # what it said last
+    finally:
+        running.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: page.answers("/health"), "it lives again")
+
+
+def test_the_page_may_die_and_comes_back(site: Site, page: Page, running: Program) -> None:
+    first = page_process(running)
+    os.kill(first, signal.SIGKILL)
+    judge(site, b"harmless")
+    wait_until(lambda: page.answers("/health"), "the page is back", 20)
+    assert page_process(running) != first
+    assert "the process of the status page ended with signal 9" in running.output()
+
+
+def test_the_page_goes_with_its_daemon(kata: Emulator, site: Site, page: Page) -> None:
+    del kata
+    running = site.start_icapd()
+    wait_until(lambda: page.answers("/health"), "it answers", 20)
+    child = page_process(running)
+    os.kill(child, signal.SIGTERM)  # as when the whole group is told: it waits for its daemon
+    assert page.answers("/health")
+    running.process.kill()
+    running.process.wait()
+    wait_until(lambda: not Path(f"/proc/{child}").exists(), "it is gone", 20)
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", page.port), 1)
+
+
+def test_the_charts_outlive_a_restart(
+    site: Site, page: Page, running: Program, started: Keep
+) -> None:
+    def known() -> list[float]:
+        values = page.ask("/api/series?span=hour").json["series"]["kata"]
+        return [value for value in values if value is not None]
+
+    wait_until(known, "a step is over", 25)
+    running.process.terminate()
+    assert running.process.wait(20) == 0
+    started(site.start_icapd())
+    wait_until(lambda: page.answers("/health"), "it is back", 20)
+    assert known()
+
+
+def test_the_folder_door_has_a_page_too(
+    kata: Emulator, site: Site, page: Page, started: Keep
+) -> None:
+    del kata
+    started(site.start_watch())
+    wait_until(lambda: page.answers("/ready"), "it is ready", 20)
+    (site.directory / "out").chmod(0o500)
+    live = page.ask("/api/live").json
+    (folder,) = live["folders"]
+    assert (live["program"], folder["name"]) == ("watch", "share")
+    assert folder["waiting"] == folder["held"] == folder["under_way"] == 0
+    assert live["services"] == live["proxies"] == []
+    (site.directory / "quarantine").rmdir()
+    (site.directory / "in" / "a.com").write_bytes(EICAR)
+
+    def troubled() -> bool:
+        (folder,) = page.ask("/api/live").json["folders"]
+        return folder["held"] == 1 and any("a.com" in each for each in folder["troubles"])
+
+    wait_until(troubled, "its trouble is seen", 20)

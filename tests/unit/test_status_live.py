@@ -1,0 +1,63 @@
+"""What the status page says of several processes, and how harmless it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bridge.status.live import harmless, merge_facts
+
+
+def facts(**changes: Any) -> dict[str, Any]:
+    ready = {"kata": True, "store": True, "spool": True}
+    node = {"url": "https://cn", "state": "ok", "reason": "", "since": 5.0}
+    return {"started": 10.0, "ready": ready, "bypass_until": None, "kata": [node]} | changes
+
+
+def proxy(**changes: Any) -> dict[str, Any]:
+    base = {"address": "10.0.0.1", "connections": 1, "requests": 5, "withheld": 0}
+    return base | {"options": None, "request": None} | changes
+
+
+def test_nothing_is_known_is_not_ready() -> None:
+    got = merge_facts([])
+    assert got["ready"] == {"kata": False, "store": False, "spool": False}
+    assert got["started"] is None
+
+
+def test_ready_is_what_one_can_do_with_kata_and_all_with_their_disks() -> None:
+    lame = {"kata": False, "store": True, "spool": False}
+    assert merge_facts([facts(), facts(ready=lame)])["ready"] == {
+        "kata": True,
+        "store": True,
+        "spool": False,
+    }
+
+
+def test_a_node_is_as_well_as_the_best_worker_finds_it() -> None:
+    away = {"url": "https://cn", "state": "unreachable", "reason": "refused", "since": 7.0}
+    for order in ((facts(), facts(kata=[away])), (facts(kata=[away]), facts())):
+        assert [node["state"] for node in merge_facts(order)["kata"]] == ["ok"]
+    later = away | {"since": 9.0}
+    both = [facts(kata=[later]), facts(kata=[away])]
+    assert merge_facts(both)["kata"][0]["since"] == 7.0
+    new = {"url": "https://cn", "state": "unknown", "reason": "", "since": None}
+    assert merge_facts([facts(kata=[new])])["kata"] == [new]
+
+
+def test_proxies_are_summed_by_address_and_the_last_comes_first() -> None:
+    one = facts(proxies=[proxy(request=50.0, options=3.0), proxy(address="10.0.0.2")])
+    two = facts(proxies=[proxy(request=70.0, withheld=2)])
+    first, second = merge_facts([one, two])["proxies"]
+    assert first == proxy(connections=2, requests=10, withheld=2, options=3.0, request=70.0)
+    assert (second["address"], second["request"]) == ("10.0.0.2", None)
+
+
+def test_the_bypass_ends_when_the_last_one_ends() -> None:
+    several = [facts(bypass_until=5.0), facts(bypass_until=9.0), facts()]
+    assert merge_facts(several)["bypass_until"] == 9.0
+    assert merge_facts(several[2:])["bypass_until"] is None
+
+
+def test_no_text_is_left_raw() -> None:
+    got = harmless({"a\u202e": ["\x1b[31m<b>\n", {"x": ("\udce9", 1, None, True)}]})
+    assert got == {"a\\u202e": ["\\x1b[31m<b>\\n", {"x": ["\\udce9", 1, None, True]}]}
