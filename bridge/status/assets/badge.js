@@ -1,0 +1,13 @@
+// Outcome and decision of a case, short: a sign, a word, and a colour.
+
+import { el, mark } from "./dom.js";
+import { DECISIONS, OUTCOMES } from "./words.js";
+
+export function outcomeBadge(code) {
+  const { sign, word } = OUTCOMES[code] ?? { sign: "?", word: code };
+  return el("span", { class: `badge of-${code in OUTCOMES ? code : "excluded"}` }, mark(sign), word);
+}
+
+export function decisionBadge(code) {
+  return el("span", { class: `did did-${code in DECISIONS ? code : "pass"}` }, DECISIONS[code]?.word ?? code);
+}

@@ -1,0 +1,143 @@
+// Everything known of one case.
+
+import { ask } from "./api.js";
+import { decisionBadge, outcomeBadge } from "./badge.js";
+import { el, foreign, mark } from "./dom.js";
+import { bytes, clock, count, day, parsed, span } from "./format.js";
+import { Known } from "./known.js";
+import { searchHash } from "./route.js";
+import { CONTEXT, DECISIONS, DOOR_SAYS, KEYS, MODES, OUTCOMES, RULES, SOURCES } from "./words.js";
+
+const said = (code, words) => [foreign(code), words ? el("span", { class: "soft" }, ` ${words}`) : null];
+const code = (text) => el("bdi", { class: "foreign code" }, text);
+const link = (filters, node) => el("a", { href: searchHash(filters) }, node);
+
+function time(text) {
+  const at = parsed(text);
+  return at === null ? foreign(text) : el("time", { datetime: text }, `${day(at)} ${clock(at, true)} `, el("span", { class: "soft code" }, text));
+}
+
+/** How a key's value is shown; without one it is text. */
+const SHOW = {
+  size: (value) => `${bytes(value)} (${count(value)} bytes)`,
+  sha256: (value) => link({ hash: value }, code(value)),
+  md5: (value) => link({ hash: value }, code(value)),
+  outcome: (value) => [outcomeBadge(value), el("span", { class: "soft" }, ` ${OUTCOMES[value]?.says ?? ""}`)],
+  decision: (value) => [decisionBadge(value), el("span", { class: "soft" }, ` ${DECISIONS[value]?.says ?? ""}`)],
+  source: (value) => said(value, SOURCES[value]),
+  rule: (value) => said(value, RULES[value]),
+  mode: (value) => said(value, MODES[value]),
+  door: (value) => said(value, DOOR_SAYS[value]),
+  threat: (value) => foreign(value, { class: "foreign bad" }),
+  waited_ms: (value) => `${span(value / 1000)} from its beginning to this record`,
+  late: (value) => (value ? "yes: it was found after the object had passed" : "no"),
+  scan_id: code,
+  case: code,
+  time,
+  client_ip: (value) => link({ client: value }, foreign(value)),
+  user: (value) => link({ user: value }, foreign(value)),
+};
+
+function plain(value) {
+  if (value === null || value === undefined || value === "") return el("span", { class: "soft" }, "–");
+  return foreign(typeof value === "object" ? JSON.stringify(value) : String(value));
+}
+
+function entry(key, label, value) {
+  const empty = value === null || value === undefined || value === "";
+  return el("div", { class: empty ? "empty" : "" }, el("dt", { title: key }, label),
+    el("dd", {}, empty || !SHOW[key] ? plain(value) : SHOW[key](value)));
+}
+
+function group(title, entries) {
+  return el("section", { class: "card" }, el("h2", {}, title), el("dl", { class: "record" }, entries));
+}
+
+function fields(record) {
+  const listed = new Set(["context", ...KEYS.flatMap(([, keys]) => keys.map(([key]) => key))]);
+  const context = Object.entries(record.context ?? {}).map(([key, value]) => entry(key, CONTEXT[key] ?? key, value));
+  const rest = Object.entries(record).filter(([key]) => !listed.has(key)).map(([key, value]) => entry(key, key, value));
+  return KEYS.map(([title, keys], at) => {
+    const own = keys.map(([key, label]) => entry(key, label, record[key]));
+    return group(title, at === KEYS.length - 1 ? [...own, ...context, ...rest] : own);
+  });
+}
+
+function detections(list, record) {
+  if (!list.length) return null;
+  return el("section", { class: "card" }, el("h2", {}, "Detections"), el("ol", { class: "rows" }, list.map((each) =>
+    el("li", {},
+      el("p", { class: "bad" }, mark("✕"), foreign(each.threat ?? "threat without a name"), each.late ? el("strong", {}, " late: found after the object had passed") : null),
+      el("p", { class: "soft" }, time(each.time), [each.technology, each.importance].filter(Boolean).map((text) => [" · ", foreign(text)])),
+      each.case !== record?.case && record ? el("p", {}, code(each.case)) : null))));
+}
+
+function log(lines) {
+  return el("section", { class: "card" }, el("h2", {}, "Service log"),
+    lines.length
+      ? el("ol", { class: "log" }, lines.map((line) => el("li", {}, foreign(line))))
+      : el("p", { class: "soft" }, "No line of the service log names this case."));
+}
+
+function related(record) {
+  const context = record.context ?? {};
+  const links = [
+    record.sha256 ? link({ hash: record.sha256 }, "cases with these bytes") : null,
+    context.client_ip ? link({ client: context.client_ip }, ["cases of ", foreign(context.client_ip)]) : null,
+    context.user ? link({ user: context.user }, ["cases of ", foreign(context.user)]) : null,
+    context.folder ? link({ door: "FOLDER" }, "cases of folders") : null,
+  ].filter(Boolean);
+  return el("nav", { class: "related", "aria-label": "Related cases" }, links);
+}
+
+function headline(record) {
+  const late = record.late ? " late" : "";
+  return el("div", { class: "verdict" }, decisionBadge(record.decision), outcomeBadge(record.outcome),
+    el("span", { class: "soft" }, late), record.threat ? foreign(record.threat, { class: "foreign bad" }) : null);
+}
+
+export class CasePage {
+  constructor(guarded, now) {
+    Object.assign(this, { guarded, now, turn: 0 });
+    this.title = el("h1", { tabindex: "-1" });
+    this.notice = el("div", { class: "notice" });
+    this.body = el("div", { class: "casebody" });
+    this.node = el("article", { class: "case" },
+      el("p", { class: "back" }, el("a", { href: "#/history" }, "History")), this.title, this.notice, this.body);
+    this.back = this.node.querySelector(".back a");
+  }
+
+  forget() {
+    this.turn += 1;
+    this.body.replaceChildren();
+  }
+
+  async show(id, from) {
+    const turn = ++this.turn;
+    this.id = id;
+    this.back.setAttribute("href", from);
+    this.title.replaceChildren("Case ", code(id));
+    this.body.replaceChildren(el("p", { class: "soft" }, "Loading …"));
+    const done = await this.guarded(async () => {
+      const answer = await ask(`api/case/${encodeURIComponent(id)}`, { secret: true, seconds: 20 });
+      if (turn === this.turn) this.take(answer);
+    }, this.notice, () => this.show(id, from));
+    if (!done && turn === this.turn) this.body.replaceChildren();
+  }
+
+  take({ record, detections: found, known, log: lines }) {
+    const about = record ?? found[0] ?? null;
+    const verdict = new Known(about?.sha256 ?? null, about?.name ?? "", this.guarded, this.now);
+    verdict.show(known);
+    const none = el("p", { class: "card" }, "log-history.log holds no record of this case: it goes on, or its file was rotated away, or there never was one.");
+    this.body.replaceChildren(...[
+      record ? el("p", { class: "object" }, foreign(record.name || "(no name)")) : null,
+      record ? headline(record) : none,
+      record ? related(record) : null,
+      el("div", { class: "columns" },
+        el("div", {}, detections(found, record), record ? fields(record).slice(0, 2) : null),
+        el("div", {}, record ? fields(record)[2] : null, about ? verdict.node : null)),
+      log(lines),
+    ].filter(Boolean));
+  }
+}

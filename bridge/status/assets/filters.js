@@ -1,0 +1,93 @@
+// The form of a search.
+
+import { el } from "./dom.js";
+import { DECISIONS, DOORS, OUTCOMES } from "./words.js";
+
+const TEXTS = [
+  ["name", "Name", "contains"], ["url", "URL", "contains"], ["user", "User", "contains"],
+  ["client", "Client", "address or network"], ["hash", "Hash", "SHA-256, its beginning, or MD5"],
+];
+const CHOICES = [
+  ["outcome", "Outcome", Object.entries(OUTCOMES).reverse().map(([code, { word }]) => [code, word])],
+  ["decision", "Decision", Object.entries(DECISIONS).map(([code, { word }]) => [code, word])],
+  ["door", "Door", Object.entries(DOORS)],
+];
+const SPANS = [["", "any time"], ["1h", "1 h"], ["24h", "24 h"], ["7d", "7 d"], ["between", "between"]];
+
+const two = (number) => String(number).padStart(2, "0");
+
+/** What a field for date and time holds, of epoch seconds. */
+function local(time) {
+  if (!time || Number.isNaN(Number(time))) return "";
+  const date = new Date(time * 1000);
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}T${two(date.getHours())}:${two(date.getMinutes())}`;
+}
+
+function epoch(text) {
+  const time = Date.parse(text); // without a zone: the browser's
+  return Number.isNaN(time) ? "" : String(time / 1000);
+}
+
+const field = (label, id, control) => el("div", { class: `field field-${id}` }, el("label", { for: `f-${id}` }, label), control);
+
+/** The form; `go(filters)` when it is sent. `set(filters)` fills it. */
+export class Filters {
+  constructor(go) {
+    this.inputs = {};
+    for (const [key, , hint] of TEXTS) {
+      this.inputs[key] = el("input", { type: "text", id: `f-${key}`, name: key, placeholder: hint, autocomplete: "off", spellcheck: "false", dir: "auto" });
+    }
+    for (const [key, , options] of CHOICES) {
+      this.inputs[key] = el("select", { id: `f-${key}`, name: key }, el("option", { value: "" }, "any"),
+        options.map(([value, word]) => el("option", { value }, word)));
+    }
+    for (const key of ["since", "until"]) this.inputs[key] = el("input", { type: "datetime-local", id: `f-${key}`, name: key });
+    this.radios = SPANS.map(([value]) => el("input", { type: "radio", name: "span", value, id: `f-span-${value || "any"}` }));
+    this.between = el("div", { class: "between" }, field("Since", "since", this.inputs.since), field("Until", "until", this.inputs.until));
+    const submit = (event) => {
+      event.preventDefault();
+      go(this.read());
+    };
+    const quick = () => {
+      this.showBetween();
+      if (this.chosen() !== "between") go(this.read());
+    };
+    this.node = el("form", { class: "filters", role: "search", "aria-label": "Cases", on: { submit } },
+      el("div", { class: "fields" },
+        TEXTS.map(([key, label]) => field(label, key, this.inputs[key])),
+        CHOICES.map(([key, label]) => field(label, key, this.inputs[key]))),
+      el("div", { class: "foot" },
+        el("fieldset", { class: "choice", on: { change: quick } }, el("legend", { class: "unseen" }, "Time"),
+          SPANS.map(([, word], at) => [this.radios[at], el("label", { for: this.radios[at].id }, word)])),
+        this.between,
+        el("span", { class: "acts" },
+          el("button", { type: "submit", class: "main" }, "Search"),
+          el("button", { type: "button", on: { click: () => go({}) } }, "Clear"))));
+  }
+
+  chosen() {
+    return this.radios.find((radio) => radio.checked)?.value ?? "";
+  }
+
+  showBetween() {
+    this.between.hidden = this.chosen() !== "between";
+  }
+
+  read() {
+    const found = { case: this.case };
+    for (const [key] of [...TEXTS, ...CHOICES]) found[key] = this.inputs[key].value.trim();
+    const span = this.chosen();
+    if (span === "between") Object.assign(found, { since: epoch(this.inputs.since.value), until: epoch(this.inputs.until.value) });
+    else if (span) found.within = span;
+    return found;
+  }
+
+  set(filters) {
+    this.case = filters.case ?? "";
+    for (const [key] of [...TEXTS, ...CHOICES]) this.inputs[key].value = filters[key] ?? "";
+    for (const key of ["since", "until"]) this.inputs[key].value = local(filters[key]);
+    const span = filters.within ?? (filters.since || filters.until ? "between" : "");
+    for (const radio of this.radios) radio.checked = radio.value === span;
+    this.showBetween();
+  }
+}

@@ -1,0 +1,225 @@
+"""A stand-in for a daemon's status page: the real assets, invented answers, the same policy.
+
+`python -m tests.support.status_api [PORT [SCENE [PROGRAM]]]` serves it for a look by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from bridge.core import parse_duration
+from tests.support import status_data as data
+
+ASSETS = Path(__file__).parents[2] / "bridge" / "status" / "assets"
+TOKEN = "a-token-of-the-stand-in"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+_CONTAINED = ("name", "user", "url")
+_EQUAL = ("case", "outcome", "decision", "door")
+
+
+class Refusal(Exception):  # noqa: N818 - as the page calls it
+    """An answer that is an error: status and sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class StatusApi:
+    """Serves page and API on `url` of 127.0.0.1 while it is entered.
+
+    `scene`, `program`, `token_set` and `records` may be changed at any time. `partly`: so many
+    records are looked at in one search, which is then not complete. `away`: nobody is answered.
+    `asked` holds all paths, `shown` the Authorization fields.
+    """
+
+    def __init__(self, port: int = 0) -> None:
+        self.scene = "works"
+        self.program = "icapd"
+        self.token_set = True
+        self.partly: int | None = None
+        self.away = False
+        self.records = data.history(time.time())
+        self.verdicts: dict[str, dict[str, Any] | None] = {}
+        self.asked: list[str] = []
+        self.shown: list[str] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+
+    def __enter__(self) -> StatusApi:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def answer(self, path: str, query: dict[str, str], shown: str, sent: Any) -> Any:
+        """What the API says; Refusal where it refuses."""
+        now = time.time()
+        if path == "/api/live":
+            return data.live(now, self.program, self.scene, token_set=self.token_set)
+        if path == "/api/series":
+            span = query.get("span", "hour")
+            away, empty = self.scene == "away", self.scene == "empty"
+            return data.series(span, now, away=away, empty=empty)
+        if not self.token_set:
+            raise Refusal(401, "no token is configured (status.token)")
+        if shown != f"Bearer {TOKEN}":
+            raise Refusal(401, "the token of the configuration is needed")
+        return self._guarded(path, query, sent, now)
+
+    def _guarded(self, path: str, query: dict[str, str], sent: Any, now: float) -> Any:
+        if path == "/api/history":
+            return self._history(query)
+        kind, _, name = path.removeprefix("/api/").partition("/")
+        name = unquote(name)
+        if kind == "case":
+            return self._case(name, now)
+        if kind == "known":
+            return {"known": self._change(name, sent, now)}
+        raise Refusal(404, "there is nothing of that name")
+
+    def _history(self, query: dict[str, str]) -> dict[str, Any]:
+        begin = int(query.get("cursor", "0"))
+        limit = int(query.get("limit", "50"))
+        end = len(self.records) if self.partly is None else begin + self.partly
+        found, at = [], begin
+        for at, record in enumerate(self.records[begin:end], begin + 1):
+            if _fits(record, query):
+                found.append(record)
+            if len(found) == limit:
+                break
+        more = at < len(self.records)
+        return {
+            "cases": found,
+            "cursor": str(at) if more else None,
+            "searched_to": self.records[at - 1]["time"] if at else None,
+            "complete": len(found) == limit or not more,
+        }
+
+    def _case(self, case: str, now: float) -> dict[str, Any]:
+        if len(case) != 16 or not case.isalnum():
+            raise Refusal(400, f"{case!r} is no case number")
+        record = next((each for each in self.records if each["case"] == case), None)
+        if record is None:
+            return {"record": None, "detections": [], "known": None, "log": []}
+        detects = record["outcome"] == "detect"
+        late = record | {"late": True, "time": data.stamp(now), "threat": "<b>Late</b>.Threat"}
+        sha256 = record["sha256"] or ""
+        return {
+            "record": record,
+            "detections": [late, record] if detects else [],
+            "known": self.verdicts.get(sha256, data.known(now) if detects else None),
+            "log": data.log_of(record),
+        }
+
+    def _change(self, sha256: str, sent: Any, now: float) -> dict[str, Any] | None:
+        if len(sha256) != 64:
+            raise Refusal(400, "a sha256 has 64 hex digits")
+        if sent == {"do": "forget"}:
+            self.verdicts[sha256] = None
+        elif sent.get("do") == "allow":
+            days = parse_duration(sent["for"]) / data.DAY
+            self.verdicts[sha256] = data.known(now, "not_detected", days)
+        else:
+            raise Refusal(400, '"do" must be "forget" or "allow"')
+        return self.verdicts[sha256]
+
+
+def _fits(record: dict[str, Any], query: dict[str, str]) -> bool:
+    context = record["context"]
+    texts = {**record, "user": context.get("user"), "url": context.get("url")}
+    when = data.datetime.fromisoformat(record["time"]).timestamp()
+    return (
+        all(query[k].lower() in (texts[k] or "").lower() for k in _CONTAINED if k in query)
+        and all(record[key] == query[key] for key in _EQUAL if key in query)
+        and (record["sha256"] or "").startswith(query.get("hash", ""))
+        and (context.get("client_ip") or "").startswith(query.get("client", ""))
+        and float(query.get("since", "0")) <= when < float(query.get("until", "inf"))
+    )
+
+
+def _handler(ours: StatusApi) -> Callable[..., BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._do(None)
+
+        def do_POST(self) -> None:
+            self._do(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+        def _do(self, sent: Any) -> None:
+            if ours.away:
+                self.close_connection = True
+                return
+            parts = urlsplit(self.path)
+            ours.asked.append(self.path)
+            if not parts.path.startswith("/api/"):
+                self._asset(parts.path)
+                return
+            shown = self.headers.get("Authorization", "")
+            ours.shown.append(shown)
+            try:
+                said = ours.answer(parts.path, dict(parse_qsl(parts.query)), shown, sent)
+                self._send(200, "application/json", json.dumps(said).encode())
+            except Refusal as refusal:
+                body = json.dumps({"error": str(refusal)}).encode()
+                self._send(refusal.status, "application/json", body)
+
+        def _asset(self, path: str) -> None:
+            name = path.removeprefix("/assets/") if path != "/" else "index.html"
+            file = ASSETS / name
+            if "/" in name or not file.is_file():
+                self._send(404, "text/plain", b"there is nothing of that name")
+            else:
+                self._send(200, f"{_TYPES[file.suffix]}; charset=utf-8", file.read_bytes())
+
+        def _send(self, status: int, content_type: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Security-Policy", POLICY)
+            self.send_header("X-Content-Type-Options", "nosniff")
+            self.send_header("Cache-Control", "no-store")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            del format, args
+
+    return Handler
+
+
+def main() -> None:
+    """Serve until interrupted."""
+    port, scene, program = [*sys.argv[1:], *("8344", "works", "icapd")[len(sys.argv) - 1 :]]
+    with StatusApi(int(port)) as api:
+        api.scene, api.program = scene, program
+        print(f"{api.url} (token {TOKEN})")
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()
