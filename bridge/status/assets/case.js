@@ -14,7 +14,7 @@ const link = (filters, node) => el("a", { href: searchHash(filters) }, node);
 
 function time(text) {
   const at = parsed(text);
-  return at === null ? foreign(text) : el("time", { datetime: text }, `${day(at)} ${clock(at, true)} `, el("span", { class: "soft code" }, text));
+  return at === null ? foreign(text) : el("time", { datetime: text, title: text }, `${day(at)} ${clock(at, true)}`);
 }
 
 /** How a key's value is shown; without one it is text. */
@@ -33,7 +33,7 @@ const SHOW = {
   late: (value) => (value ? "yes: it was found after the object had passed" : "no"),
   scan_id: code,
   case: code,
-  time,
+  time: (value) => [time(value), " ", el("span", { class: "soft code whole" }, foreign(value))],
   client_ip: (value) => link({ client: value }, foreign(value)),
   user: (value) => link({ user: value }, foreign(value)),
 };
@@ -90,10 +90,10 @@ function related(record) {
   return el("nav", { class: "related", "aria-label": "Related cases" }, links);
 }
 
-function headline(record) {
-  const late = record.late ? " late" : "";
+function headline(record, found) {
+  const late = found.some((each) => each.late);
   return el("div", { class: "verdict" }, decisionBadge(record.decision), outcomeBadge(record.outcome),
-    el("span", { class: "soft" }, late), record.threat ? foreign(record.threat, { class: "foreign bad" }) : null);
+    late ? el("strong", { class: "bad" }, "a threat was found after it had passed") : null, record.threat ? foreign(record.threat, { class: "foreign bad" }) : null);
 }
 
 export class CasePage {
@@ -132,7 +132,7 @@ export class CasePage {
     const none = el("p", { class: "card" }, "log-history.log holds no record of this case: it goes on, or its file was rotated away, or there never was one.");
     this.body.replaceChildren(...[
       record ? el("p", { class: "object" }, foreign(record.name || "(no name)")) : null,
-      record ? headline(record) : none,
+      record ? headline(record, found) : none,
       record ? related(record) : null,
       el("div", { class: "columns" },
         el("div", {}, detections(found, record), record ? fields(record).slice(0, 2) : null),

@@ -87,6 +87,11 @@ export function span(seconds) {
   return whole % 60 ? `${Math.floor(whole / 60)}${NB}min ${whole % 60}${NB}s` : `${whole / 60}${NB}min`;
 }
 
+/** A detail with a stop behind it; nothing of nothing. */
+export function sentence(text) {
+  return text && !/[.!?]$/.test(text) ? `${text}.` : text ?? "";
+}
+
 /** Epoch seconds of a time in a record; null where it is none. */
 export function parsed(text) {
   const time = Date.parse(text);

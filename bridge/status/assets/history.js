@@ -54,7 +54,9 @@ export class History {
     this.node = el("div", { class: "history" }, el("h1", { tabindex: "-1" }, "History"), this.form.node, this.results);
   }
 
+  /** A person searches: the result is what is read next. */
   go(wanted) {
+    this.wished = true;
     const hash = searchHash(wanted);
     if (hash === location.hash) this.search(filters(new URLSearchParams(hash.split("?")[1] ?? "")));
     else location.hash = hash;
@@ -102,6 +104,8 @@ export class History {
     const more = answer.cursor !== null;
     this.count.textContent = found ? `${plural(found, "case", "cases")}${more ? " so far" : ""}` : more ? "No case found so far" : "No case fits";
     this.foot.replaceChildren(...this.end(wanted, answer).filter(Boolean));
+    if (first && this.wished) this.count.focus();
+    this.wished = false;
     if (!first && answer.cases.length) this.body.children[found - answer.cases.length].querySelector("a")?.focus();
   }
 

@@ -36,8 +36,9 @@ export class Known {
     this.about = el("div");
     this.notice = el("div", { class: "notice" });
     this.length = el("select", { id: "allow-for" }, LENGTHS.map(([value, word]) => el("option", { value, selected: value === "30d" }, word)));
+    this.forgets = el("button", { type: "button", on: { click: () => this.forget() } }, "Forget");
     this.acts = el("div", { class: "acts" },
-      el("button", { type: "button", on: { click: () => this.forget() } }, "Forget"),
+      this.forgets,
       el("span", { class: "together" },
         el("button", { type: "button", on: { click: () => this.allow() } }, "Allow for"),
         el("label", { for: "allow-for", class: "unseen" }, "How long"), this.length));
@@ -47,6 +48,7 @@ export class Known {
 
   show(known) {
     const now = this.now();
+    this.forgets.disabled = known === null;
     if (!this.sha256) {
       this.about.replaceChildren(el("p", {}, "The bytes never came in whole: there is no verdict to change."));
     } else if (known === null) {

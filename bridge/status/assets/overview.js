@@ -35,7 +35,7 @@ export class Overview {
       ["hour", "day"].map((each) => el("button", { type: "button", "data-span": each, on: { click: () => choose(each) } }, each)));
     this.node = el("div", { class: "overview" },
       el("section", { class: "graphs", "aria-labelledby": "graphs-title" },
-        el("header", { class: "bar-head" }, el("h1", { id: "graphs-title", tabindex: "-1" }, "Last"), this.choice),
+        el("header", { class: "bar-head" }, el("h1", { id: "graphs-title", class: "unseen", tabindex: "-1" }, "Overview"), el("h2", {}, "Last"), this.choice),
         this.timeline.node, this.charts),
       this.beside);
   }

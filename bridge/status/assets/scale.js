@@ -21,7 +21,7 @@ export function ticks(most, wanted, { base = 10, least = 0 } = {}) {
   return found;
 }
 
-const MINUTES = [5, 10, 15, 30, 60, 120, 180, 240, 360, 720];
+const MINUTES = [5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 720];
 
 /** Round times between two, at most `wanted`, by the clock of the browser. */
 export function timeTicks(from, to, wanted) {

@@ -1,6 +1,6 @@
 // What the first line says: does it work, since when not, what goes on. Pure.
 
-import { clock, count, lasting, moment } from "./format.js";
+import { clock, count, lasting, moment, sentence } from "./format.js";
 import { outage } from "./words.js";
 
 const SIGNS = { ok: "✓", warn: "!", stop: "✕", gone: "?" };
@@ -9,6 +9,7 @@ const rank = { ok: 0, warn: 1, stop: 2 };
 const since = (begin, now) =>
   begin ? ` since ${moment(begin, now)} (${lasting(now - begin)})` : "";
 
+/** `level` ok, warn or stop; `subject` and `rest` may hold foreign text. */
 function line(level, word, begin, now, rest = "", subject = "") {
   return { level, word, said: word + (begin ? ` since ${moment(begin, now)}` : ""), since: since(begin, now), rest, subject };
 }
@@ -37,12 +38,15 @@ function aboutKata(live) {
       return line("warn", word, each.since, live.now, each.reason ?? "", each.url);
     });
   }
-  if (bad.length === 0) return [line("warn", "KATA has not been asked yet", null, live.now)];
+  if (bad.length === 0) {
+    const rest = "Nothing has had to be judged since the start, or the first answer is on its way.";
+    return [{ ...line("warn", "KATA has not answered yet", null, live.now, rest), leads: true }];
+  }
   const unaccepted = bad.filter((each) => each.state === "not accepted");
   const kind = unaccepted.length ? "kata_not_accepted" : "kata_unreachable";
   const begins = (unaccepted.length ? unaccepted : bad).map((each) => each.since).filter(Boolean);
   const reason = (unaccepted[0] ?? bad[0]).reason;
-  const todo = unaccepted.length ? outage(kind).todo : reason ? `${reason}.`.replace(/\.\.$/, ".") : "";
+  const todo = unaccepted.length ? outage(kind).todo : sentence(reason);
   const begin = begins.length ? Math.max(...begins) : null; // while one worked, KATA answered
   return [line("stop", outage(kind).word, begin, live.now, `${todo} ${meanwhile(live)}`.trim())];
 }
@@ -50,8 +54,8 @@ function aboutKata(live) {
 const TOLD = new Set(["kata_unreachable", "kata_not_accepted", "bypass_on"]); // told by other keys
 
 function aboutOutages(live) {
-  const lasting_ = (live.outages ?? []).filter((each) => each.end === null && !TOLD.has(each.kind));
-  return lasting_.map((each) => {
+  const now = (live.outages ?? []).filter((each) => each.end === null && !TOLD.has(each.kind));
+  return now.map((each) => {
     const level = ["disk_full", "store_failing", "share_gone"].includes(each.kind) ? "stop" : "warn";
     return line(level, outage(each.kind).word, each.begin, live.now, outage(each.kind).todo, each.subject);
   });
@@ -98,7 +102,7 @@ export function state(live) {
     return { level: "ok", sign: SIGNS.ok, word, said: word, since: "", rest, subject: "", more: [] };
   }
   const [worst, ...more] = found;
-  if (worst.level === "warn") {
+  if (worst.level === "warn" && !worst.leads) {
     const said = `Works, but: ${found.map((each) => `${each.word} ${each.subject}`.trim()).join("; ")}`;
     return { level: "warn", sign: SIGNS.warn, word: "Works, with trouble", said, since: "", rest: "", subject: "", more: found };
   }

@@ -1,7 +1,7 @@
 // When something was away: KATA's state as a strip, and each outage as bars, on the charts' time axis.
 
 import { el, foreign, mark, svg, update } from "./dom.js";
-import { lasting, moment } from "./format.js";
+import { lasting, moment, sentence } from "./format.js";
 import { LEFT, RIGHT, timeAxis } from "./chart.js";
 import { linear, stretches } from "./scale.js";
 import { outage } from "./words.js";
@@ -132,7 +132,7 @@ export class Timeline {
         svg("line", { class: "base", x1: LEFT, x2: width - RIGHT, y1: BAR + 2.5, y2: BAR + 2.5 }),
         shown.map((each) => this.bar("down", each.begin, Math.min(each.end ?? now, this.data.end), 1))),
       row.lasts && (latest.detail || todo)
-        ? el("p", { class: "soft" }, latest.detail ? foreign(latest.detail) : null, latest.detail && todo ? " " : null, todo)
+        ? el("p", { class: "soft" }, latest.detail ? foreign(sentence(latest.detail)) : null, latest.detail && todo ? " " : null, todo)
         : null);
   }
 }
