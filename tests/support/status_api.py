@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
 import time
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ _CONTAINED = ("name", "user", "url")
 _EQUAL = ("case", "outcome", "decision", "door")
 
 
-class Refusal(Exception):  # noqa: N818 - as the page calls it
+class Refusal(Exception):
     """An answer that is an error: status and sentence."""
 
     def __init__(self, status: int, sentence: str) -> None:
@@ -60,8 +60,8 @@ class StatusApi:
         self.verdicts: dict[str, dict[str, Any] | None] = {}
         self.asked: list[str] = []
         self.shown: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", port), _Handler)
+        self._server.ours = self
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
@@ -104,12 +104,10 @@ class StatusApi:
         begin = int(query.get("cursor", "0"))
         limit = int(query.get("limit", "50"))
         end = len(self.records) if self.partly is None else begin + self.partly
-        found, at = [], begin
-        for at, record in enumerate(self.records[begin:end], begin + 1):
-            if _fits(record, query):
-                found.append(record)
-            if len(found) == limit:
-                break
+        numbered = list(enumerate(self.records[begin:end], begin + 1))
+        fitting = [(at, record) for at, record in numbered if _fits(record, query)][:limit]
+        found = [record for _, record in fitting]
+        at = fitting[-1][0] if len(found) == limit else min(end, len(self.records))
         more = at < len(self.records)
         return {
             "cases": found,
@@ -160,56 +158,64 @@ def _fits(record: dict[str, Any], query: dict[str, str]) -> bool:
     )
 
 
-def _handler(ours: StatusApi) -> Callable[..., BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    ours: StatusApi
 
-        def do_GET(self) -> None:
-            self._do(None)
 
-        def do_POST(self) -> None:
-            self._do(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
 
-        def _do(self, sent: Any) -> None:
-            if ours.away:
-                self.close_connection = True
-                return
-            parts = urlsplit(self.path)
-            ours.asked.append(self.path)
-            if not parts.path.startswith("/api/"):
-                self._asset(parts.path)
-                return
-            shown = self.headers.get("Authorization", "")
-            ours.shown.append(shown)
-            try:
-                said = ours.answer(parts.path, dict(parse_qsl(parts.query)), shown, sent)
-                self._send(200, "application/json", json.dumps(said).encode())
-            except Refusal as refusal:
-                body = json.dumps({"error": str(refusal)}).encode()
-                self._send(refusal.status, "application/json", body)
+    def do_GET(self) -> None:
+        self._do(None)
 
-        def _asset(self, path: str) -> None:
-            name = path.removeprefix("/assets/") if path != "/" else "index.html"
-            file = ASSETS / name
-            if "/" in name or not file.is_file():
-                self._send(404, "text/plain", b"there is nothing of that name")
+    def do_POST(self) -> None:
+        self._do(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def _do(self, sent: Any) -> None:
+        ours = self.server.ours
+        if ours.away:
+            self.close_connection = True
+            return
+        ours.asked.append(self.path)
+        path = urlsplit(self.path).path
+        with contextlib.suppress(ConnectionError):  # a browser that leaves a page waits for nothing
+            if path.startswith("/api/"):
+                self._send(*self._answer(ours, path, sent))
             else:
-                self._send(200, f"{_TYPES[file.suffix]}; charset=utf-8", file.read_bytes())
+                self._send(*_asset(path))
 
-        def _send(self, status: int, content_type: str, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Content-Security-Policy", POLICY)
-            self.send_header("X-Content-Type-Options", "nosniff")
-            self.send_header("Cache-Control", "no-store")
-            self.end_headers()
-            self.wfile.write(body)
+    def _answer(self, ours: StatusApi, path: str, sent: Any) -> tuple[int, str, bytes]:
+        query = dict(parse_qsl(urlsplit(self.path).query))
+        shown = self.headers.get("Authorization", "")
+        ours.shown.append(shown)
+        try:
+            status, said = 200, ours.answer(path, query, shown, sent)
+        except Refusal as refusal:
+            status, said = refusal.status, {"error": str(refusal)}
+        return status, "application/json", json.dumps(said).encode()
 
-        def log_message(self, format: str, *args: object) -> None:
-            del format, args
+    def _send(self, status: int, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Security-Policy", POLICY)
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        self.wfile.write(body)
 
-    return Handler
+    def log_message(self, format: str, *args: object) -> None:
+        del format, args
+
+
+def _asset(path: str) -> tuple[int, str, bytes]:
+    name = path.removeprefix("/assets/") if path != "/" else "index.html"
+    file = ASSETS / name
+    if "/" in name or not file.is_file():
+        return 404, "text/plain", b"there is nothing of that name"
+    return 200, f"{_TYPES[file.suffix]}; charset=utf-8", file.read_bytes()
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Invented answers of a status page's API: hours of figures with an outage in them, hostile names."""
+"""Invented answers of a status page's API: a day of figures with outages, hostile names."""
 
 from __future__ import annotations
 
@@ -50,8 +50,12 @@ def outages(now: float, *, away: bool) -> list[dict[str, Any]]:
         ("kata_unreachable", "https://cn2.example", 20 * HOUR, 19.8 * HOUR, "connection reset"),
     ]
     if away:
-        told.insert(0, ("kata_unreachable", "https://cn1.example", 47 * 60, None, "no route to host"))
-        told.insert(1, ("kata_unreachable", "https://cn2.example", 47 * 60, None, "no route to host"))
+        told.insert(
+            0, ("kata_unreachable", "https://cn1.example", 47 * 60, None, "no route to host")
+        )
+        told.insert(
+            1, ("kata_unreachable", "https://cn2.example", 47 * 60, None, "no route to host")
+        )
     return [
         {
             "kind": kind,
@@ -110,7 +114,6 @@ def _point(when: float, now: float, away: bool) -> dict[str, float | None]:
 
 def live(now: float, program: str, scene: str, *, token_set: bool) -> dict[str, Any]:
     """A `/api/live`. Scenes: works, away, not_accepted, bypass, trouble, dead, empty."""
-    away = scene == "away"
     empty = scene == "empty"
     ok = scene not in ("away", "not_accepted", "empty")
     return {
@@ -236,7 +239,7 @@ def _record(now: float, at: int, chance: random.Random) -> dict[str, Any]:
     context = _folder_context(name) if folder else _icap_context(name, at, chance)
     return {
         "time": stamp(when),
-        "case": "".join(_ALPHABET[(at * 7 + each * each) % 32] for each in range(16)),
+        "case": "".join(_ALPHABET[(at * 7 + each * (each + at // 32)) % 32] for each in range(16)),
         "door": "FOLDER" if folder else "ICAP",
         "name": printable(name),
         "size": chance.randrange(60, 90_000_000) if whole else None,
@@ -288,7 +291,7 @@ def known(now: float, outcome: str = "detect", days: float = 6.0) -> dict[str, A
     """What the verdict store knows of a content."""
     return {
         "outcome": outcome,
-        "rule": None if outcome == "detect" else "by hand",
+        "rule": None if outcome == "detect" else "allowed by hand",
         "threat": "HEUR:Trojan-Downloader.Script.Generic" if outcome == "detect" else None,
         "technology": "Sandbox" if outcome == "detect" else None,
         "since": now - HOUR,

@@ -4,6 +4,7 @@ import { el } from "./dom.js";
 import { DECISIONS, DOORS, OUTCOMES } from "./words.js";
 
 const TEXTS = [
+  ["case", "Case", "number of a block page"],
   ["name", "Name", "contains"], ["url", "URL", "contains"], ["user", "User", "contains"],
   ["client", "Client", "address or network"], ["hash", "Hash", "SHA-256, its beginning, or MD5"],
 ];
@@ -74,7 +75,7 @@ export class Filters {
   }
 
   read() {
-    const found = { case: this.case };
+    const found = {};
     for (const [key] of [...TEXTS, ...CHOICES]) found[key] = this.inputs[key].value.trim();
     const span = this.chosen();
     if (span === "between") Object.assign(found, { since: epoch(this.inputs.since.value), until: epoch(this.inputs.until.value) });
@@ -83,7 +84,6 @@ export class Filters {
   }
 
   set(filters) {
-    this.case = filters.case ?? "";
     for (const [key] of [...TEXTS, ...CHOICES]) this.inputs[key].value = filters[key] ?? "";
     for (const key of ["since", "until"]) this.inputs[key].value = local(filters[key]);
     const span = filters.within ?? (filters.since || filters.until ? "between" : "");

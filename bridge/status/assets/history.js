@@ -8,6 +8,7 @@ import { bytes, clock, day, moment, parsed, plural } from "./format.js";
 import { apiQuery, caseHash, filters, searchHash } from "./route.js";
 
 const COLUMNS = ["Time", "Outcome", "Decision", "Object", "Client", "User", "Size", "Case"];
+const CASE = /^[0-9a-z]{16}$/;
 const SECONDS = 20; // the daemon searches for five, and may have others before this one
 
 function when(record) {
@@ -57,6 +58,12 @@ export class History {
   /** A person searches: the result is what is read next. */
   go(wanted) {
     this.wished = true;
+    const id = wanted.case?.trim().toLowerCase() ?? "";
+    const others = Object.entries(wanted).some(([key, value]) => key !== "case" && value);
+    if (CASE.test(id) && !others) {
+      location.hash = caseHash(id);
+      return;
+    }
     const hash = searchHash(wanted);
     if (hash === location.hash) this.search(filters(new URLSearchParams(hash.split("?")[1] ?? "")));
     else location.hash = hash;

@@ -28,7 +28,7 @@ function say(what) {
   const box = find("state");
   box.className = `state is-${what.level}`;
   update(box, el("p", { class: "headline" },
-    el("span", { class: "sign", "aria-hidden": "true" }, what.sign),
+    el("span", { class: "sign", "aria-hidden": "true" }, what.sign), " ",
     el("strong", {}, what.word), what.subject ? [" ", foreign(what.subject)] : null, el("span", { class: "since" }, what.since)),
   what.rest ? el("p", { class: "rest" }, foreign(what.rest)) : null,
   what.more.length ? el("ul", { class: "also" }, what.more.map(item)) : null);
@@ -42,7 +42,7 @@ function taken(live) {
   page.live = live;
   page.ahead = live.now - Date.now() / 1000;
   page.last = Date.now() / 1000;
-  document.body.classList.remove("is-gone");
+  document.body.classList.toggle("is-gone", !live.live);
   say(state(live));
   find("who").replaceChildren(foreign(live.program), " on ", foreign(live.node));
   find("foot").textContent = `katabridge ${live.version}${live.started ? `, running for ${lasting(live.now - live.started)}` : ""}. Times are in this browser's zone, ${zone()}.`;
@@ -144,5 +144,5 @@ find("signout").addEventListener("click", () => {
 });
 
 const live = new Feed(() => "api/live", 2, taken, missed);
-const series = new Feed(() => `api/series?span=${page.span}`, 10, (data) => overview.series(data));
+const series = new Feed(() => `api/series?span=${page.span}`, 10, (data) => overview.series(data), (fault) => overview.fault(fault.message));
 live.now();

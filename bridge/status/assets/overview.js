@@ -31,11 +31,12 @@ export class Overview {
     this.charts = el("div", { class: "charts" });
     this.beside = el("div", { class: "beside" });
     this.drawn = [];
+    this.note = el("p", { class: "bad" });
     this.choice = el("div", { class: "choice", role: "group", "aria-label": "Time that the charts show" },
       ["hour", "day"].map((each) => el("button", { type: "button", "data-span": each, on: { click: () => choose(each) } }, each)));
     this.node = el("div", { class: "overview" },
       el("section", { class: "graphs", "aria-labelledby": "graphs-title" },
-        el("header", { class: "bar-head" }, el("h1", { id: "graphs-title", class: "unseen", tabindex: "-1" }, "Overview"), el("h2", {}, "Last"), this.choice),
+        el("header", { class: "bar-head" }, el("h1", { id: "graphs-title", class: "unseen", tabindex: "-1" }, "Overview"), el("h2", {}, "Last"), this.choice, this.note),
         this.timeline.node, this.charts),
       this.beside);
   }
@@ -58,7 +59,13 @@ export class Overview {
     this.redraw();
   }
 
+  /** The charts stay as they are, and the page says so. */
+  fault(sentence) {
+    this.note.textContent = `The charts are old: ${sentence}`;
+  }
+
   series(data) {
+    this.note.textContent = "";
     this.data = data;
     this.redraw();
   }

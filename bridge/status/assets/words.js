@@ -42,6 +42,7 @@ export const RULES = {
   "content-encoding": "the body does not decode",
   "kata.max_object_size": "larger than the configuration lets be sent",
   kata: "larger than KATA takes",
+  "allowed by hand": "a person's word on these bytes",
   "released by hand": "a person brought it from quarantine to the output",
   "deleted by hand": "a person removed it from quarantine",
 };
