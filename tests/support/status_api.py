@@ -10,6 +10,7 @@ import json
 import sys
 import threading
 import time
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,7 @@ class StatusApi:
 def _fits(record: dict[str, Any], query: dict[str, str]) -> bool:
     context = record["context"]
     texts = {**record, "user": context.get("user"), "url": context.get("url")}
-    when = data.datetime.fromisoformat(record["time"]).timestamp()
+    when = datetime.fromisoformat(record["time"]).timestamp()
     return (
         all(query[k].lower() in (texts[k] or "").lower() for k in _CONTAINED if k in query)
         and all(record[key] == query[key] for key in _EQUAL if key in query)

@@ -6,7 +6,8 @@ const MISSES = 2; // one lost answer is no outage
 
 /**
  * Asks for `path()` every `seconds` while the tab is seen, and tells `taken(answer)`; after two
- * answers that did not come, `missed(error)`. `now()`: ask at once.
+ * answers that did not come, `missed(error)`. `now()`: ask at once; `rest()`: not before the next
+ * `now()`.
  */
 export class Feed {
   constructor(path, seconds, taken, missed = () => {}) {
@@ -14,16 +15,28 @@ export class Feed {
     this.misses = 0;
     this.turn = 0;
     this.timer = null;
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.rest() : this.now()));
+    this.wanted = false;
+    document.addEventListener("visibilitychange", () => this.look());
+  }
+
+  look() {
+    if (document.hidden) this.stop();
+    else if (this.wanted) this.now();
   }
 
   rest() {
+    this.wanted = false;
+    this.stop();
+  }
+
+  stop() {
     clearTimeout(this.timer);
     this.turn += 1; // an answer under way is not wanted any more
   }
 
   async now() {
-    this.rest();
+    this.stop();
+    this.wanted = true;
     if (document.hidden) return;
     const turn = this.turn;
     let answer = null;

@@ -110,6 +110,7 @@ function route({ focus = true } = {}) {
     window.scrollTo(0, 0);
     shown.node.querySelector("h1").focus({ preventScroll: true });
   }
+  if (view !== "") series.rest();
   if (view === "history") {
     page.from = location.hash;
     history.show(query);

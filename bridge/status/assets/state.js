@@ -98,7 +98,7 @@ export function state(live) {
   const found = troubles(live);
   if (found.length === 0) {
     const word = "Works";
-    const rest = `KATA answers; running for ${lasting(live.now - live.started)}.`;
+    const rest = `KATA answers; running for ${lasting(live.now - (live.started ?? live.now))}.`;
     return { level: "ok", sign: SIGNS.ok, word, said: word, since: "", rest, subject: "", more: [] };
   }
   const [worst, ...more] = found;
