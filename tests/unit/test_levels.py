@@ -1,0 +1,204 @@
+"""What the parts of a core say of themselves when they fail, and when they work again."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.core.body import BLOCK, SpoolError
+from bridge.core.bypass import Bypass, set_bypass
+from bridge.core.model import Door, OutcomeKind
+from bridge.core.notify import Webhook
+from bridge.core.settings import NotifySettings, SpoolSettings
+from bridge.core.siem import SyslogSender, SyslogTarget
+from bridge.core.spool import Spool
+from bridge.core.verdicts import StoreError, VerdictFront
+from bridge.core.verdicts.memory import MemoryVerdicts
+from tests.support.collector import Collector
+from tests.support.hooks import Receiver, status
+from tests.support.processes import free_port, wait_until
+
+MIB = 1 << 20
+
+
+def new_spool(directory: Path, **settings: Any) -> Spool:
+    values = {"dir": directory, "memory": 0, "memory_total": 0, "min_free": 0, "max_bytes": MIB}
+    return Spool(SpoolSettings.model_construct(**{**values, **settings}), "test")
+
+
+# -- the spool ---------------------------------------------------------------------------------
+
+
+def test_a_full_spool_has_room_when_what_did_not_fit_would(tmp_path: Path) -> None:
+    spool = new_spool(tmp_path)
+    spool.reserve_disk(MIB - 100)
+    assert spool.why_full() == ""
+    with pytest.raises(SpoolError):
+        spool.reserve_disk(500)
+    assert "spool.max_bytes" in spool.why_full()
+    spool.disk_used -= 399
+    assert "spool.max_bytes" in spool.why_full()
+    spool.disk_used -= 1
+    assert spool.why_full() == ""
+    spool.close()
+
+
+def test_what_is_larger_than_the_whole_spool_needs_an_empty_one(tmp_path: Path) -> None:
+    spool = new_spool(tmp_path)
+    spool.reserve_disk(1)
+    with pytest.raises(SpoolError):
+        spool.reserve_disk(5 * MIB)
+    assert spool.why_full() != ""
+    spool.disk_used -= 1
+    assert spool.why_full() == ""
+    spool.close()
+
+
+def test_a_disk_below_min_free_is_full_until_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, statvfs, free = new_spool(tmp_path, min_free=MIB), os.statvfs, MIB
+
+    def little(path: Path) -> os.statvfs_result:
+        state = list(statvfs(path))
+        state[1], state[4] = 1, free
+        return os.statvfs_result(state)
+
+    monkeypatch.setattr(os, "statvfs", little)
+    with pytest.raises(SpoolError):
+        spool.check_free()
+    assert "spool.min_free" in spool.why_full()
+    free = MIB + BLOCK
+    assert spool.why_full() == ""
+    with monkeypatch.context() as patch:
+        free = 0
+        with pytest.raises(SpoolError):
+            spool.check_free()
+        patch.setattr(os, "statvfs", _fails)
+        assert "spool.min_free" in spool.why_full(), "a disk that fails has no room"
+    spool.close()
+
+
+def _fails(*_: object) -> None:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_write_that_finds_no_space_is_a_full_spool_until_one_succeeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    spool = new_spool(tmp_path)
+
+    def full(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    async def write() -> None:
+        writer = spool.writer()
+        with pytest.raises(SpoolError):
+            await writer.write(b"x" * 1000)
+        writer.discard()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        patch.setattr(Path, "write_bytes", full)
+        asyncio.run(write())
+        assert os.strerror(number) in spool.why_full()
+    assert spool.why_full() == ""
+    assert list(spool.dir.iterdir()) == []
+    spool.close()
+
+
+# -- the verdict store -------------------------------------------------------------------------
+
+
+class Store(MemoryVerdicts):
+    """Fails on demand."""
+
+    fails = False
+
+    async def get(self, sha256: str) -> Any:
+        if self.fails:
+            raise StoreError("the store is locked")
+        return await super().get(sha256)
+
+
+def test_a_store_is_known_once_it_was_asked_and_works_again_without_a_user() -> None:
+    async def main() -> None:
+        store = Store()
+        front = VerdictFront(store, {OutcomeKind.NOT_DETECTED: 60.0})
+        assert front.trouble is None
+        await front.knock()
+        assert front.trouble == ""
+        store.fails = True
+        await front.knock()
+        assert front.trouble == "", "a store that works is not asked"
+        await front.get("a" * 64)
+        assert front.trouble == "the store is locked"
+        await front.knock()
+        assert front.trouble == "the store is locked"
+        store.fails = False
+        await front.knock()
+        assert front.trouble == ""
+        await front.close()
+
+    asyncio.run(main())
+
+
+# -- receivers ---------------------------------------------------------------------------------
+
+
+def test_a_collector_is_known_once_it_was_tried(tmp_path: Path) -> None:
+    port = free_port()
+    sender = SyslogSender(SyslogTarget("tcp", "127.0.0.1", port), tmp_path)
+    sender.send("a")
+    wait_until(lambda: sender.away, "it is away")
+    assert sender.away == "Connection refused"
+    collector = Collector(port)
+    wait_until(lambda: sender.away == "", "it is there", 30)
+    sender.close(0.1)
+    collector.kill()
+
+
+def test_a_collector_that_never_answered_is_not_known(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as silent:
+        host, port = silent.getsockname()
+        sender = SyslogSender(SyslogTarget("tls", host, port), tmp_path)
+        assert sender.away is None
+        sender.close(0.1)
+
+
+def test_a_webhook_is_known_once_it_was_tried(tmp_path: Path) -> None:
+    receiver = Receiver()
+    receiver.script = [status(500)]
+    settings = NotifySettings(url=f"http://127.0.0.1:{receiver.port}/x?token=secret")
+    webhook = Webhook(settings, tmp_path)
+    assert webhook.away == "", "nothing waits for it"
+    webhook._buffer.add(b"{}")
+    assert webhook.away is None
+    webhook.start()
+    wait_until(lambda: webhook.away, "it is away")
+    assert "500" in (webhook.away or "")
+    wait_until(lambda: webhook.away == "", "it is there")
+    assert webhook.target == f"http://127.0.0.1:{receiver.port}"
+    webhook.close(0.1)
+    receiver.close()
+
+
+# -- the bypass --------------------------------------------------------------------------------
+
+
+def test_a_bypass_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bypass = Bypass(tmp_path)
+    assert bypass.until(Door.ICAP) is None
+    monkeypatch.setattr("time.time", lambda: 1000.0)
+    set_bypass(tmp_path, {Door.ICAP: 1600.0})
+    bypass.refresh(Door.ICAP)
+    assert (bypass.until(Door.ICAP), bypass.until(Door.FOLDER)) == (1600.0, None)
+    monkeypatch.setattr("time.time", lambda: 1600.0)
+    assert bypass.until(Door.ICAP) is None
