@@ -17,7 +17,7 @@ from bridge.core.history_raw import conditions_of, lines_that_may_fit
 from bridge.core.model import Outcome, Source
 from tests.support.history import line, older, write
 
-unhurried = settings(deadline=None, max_examples=200)
+unhurried = settings(deadline=None, max_examples=120)
 
 # what becomes other or several signs where capitals do not count, escapes, and what looks like one
 ODD = 'ßẞſKkİiıŉǰΐςσΣﬁ"\\\n\t\x7f\x00\u202e\ud83d\ude00😀ёЁqQ𐐀𐐨u0416'
@@ -127,7 +127,7 @@ def test_a_line_that_is_wanted_passes(search: tuple[list[bytes], HistoryFilter])
     assert len(passed) <= len(written)
 
 
-BROKEN = [b"", b"{", b"[]", b'"case"', b"\x00\xff\x00", b"{}", b"[" * 3000, b'{"time":"2026-11-2']
+BROKEN = [b"", b"{", b"[]", b'"case"', b"\x00\xff\x00", b"{}", b"[" * 2000, b'{"time":"2026-11-2']
 NO_RECORDS = st.sampled_from(BROKEN)
 entries = st.tuples(lines, st.just(True)) | st.tuples(NO_RECORDS, st.just(False))
 logs = st.lists(st.lists(entries, max_size=6), min_size=1, max_size=3)
@@ -135,7 +135,11 @@ logs = st.lists(st.lists(entries, max_size=6), min_size=1, max_size=3)
 
 @unhurried
 @given(
-    logs, st.integers(1, 5), st.integers(8, 3000), st.booleans(), st.sampled_from(["", "{", "x"])
+    logs,
+    st.integers(1, 5),
+    st.sampled_from([50, 700, 1 << 18]),
+    st.booleans(),
+    st.sampled_from(["", "{", "x"]),
 )
 def test_pages_are_the_whole_log_in_order(
     log: list[list[tuple[bytes, bool]]], limit: int, block: int, is_hurried: bool, tail: str
