@@ -5,7 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bridge.commands import bypass, emulate, enrol, known, migrate, quarantine, scan, watch
+from bridge.commands import (
+    bypass,
+    capture,
+    emulate,
+    enrol,
+    known,
+    migrate,
+    quarantine,
+    scan,
+    watch,
+)
 from bridge.core import open_streams
 
 
@@ -22,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="kata-bridge", description="Folders whose files are judged by Kaspersky KATA."
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (watch, enrol, scan, quarantine, known, bypass, migrate, emulate):
+    for command in (watch, enrol, scan, quarantine, known, bypass, capture, migrate, emulate):
         command.add(commands)
     return parser
 

@@ -97,6 +97,11 @@ class Channel(Stream):
         """Whether the proxy has said nothing that is not answered."""
         return not (self.closing or self._eof or self.icap.in_request or self._expired)
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether nobody waits on it."""
+        return self._resume is not None
+
     def rest(self, resume: Callable[[], None]) -> None:
         """Call `resume` as soon as somebody must see to the connection. Nobody need wait on it.
 
@@ -177,6 +182,8 @@ class Channel(Stream):
         return self._read_before.pop() if self._read_before else self.icap.next_event()
 
     def _take(self, data: bytes) -> int:
+        if self.tap is not None:
+            self.tap.heard(data)
         self.icap.receive_data(data)
         return self.icap.buffered
 

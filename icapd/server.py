@@ -17,6 +17,7 @@ from icapd.protocol import Limits, RequestState
 from icapd.proxies import Proxies
 from icapd.secure import TlsPorts
 from icapd.service import Services
+from icapd.taps import Taps
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +55,8 @@ class IcapServer:
         self._tls: TlsPorts | None = None
         self._servers: list[asyncio.Server] = []
         self._open: dict[Channel, asyncio.Task[bool] | None] = {}  # None: it is at rest
-        self._look: asyncio.Task[None] | None = None
+        self._taps = Taps(core, self.limits, self._express, lambda: self._open)
+        self._looks: list[asyncio.Task[None]] = []
 
     @property
     def addresses(self) -> list[Address]:
@@ -85,7 +87,8 @@ class IcapServer:
         except StartError:
             await self.stop()
             raise
-        self._look = asyncio.create_task(self._look_for_expired(), name="icap-expiry")
+        looks = {"icap-expiry": self._look_for_expired(), "icap-captures": self._taps.run()}
+        self._looks = [asyncio.create_task(look, name=name) for name, look in looks.items()]
 
     async def _listen(self, address: Address, shares_port: bool) -> asyncio.Server:
         loop = asyncio.get_running_loop()
@@ -102,7 +105,9 @@ class IcapServer:
 
     def _start_tls(self, settings: IcapTlsSettings, shares_ports: bool) -> None:
         def new_channel() -> Channel:
-            return Channel(self.limits, self.times, self.figures.answered)
+            channel = Channel(self.limits, self.times, self.figures.answered)
+            self._taps.fresh(channel)
+            return channel
 
         try:
             self._tls = TlsPorts(settings, self._access, self._complaints, new_channel, self._serve)
@@ -124,8 +129,8 @@ class IcapServer:
 
     def _serve(self, channel: Channel, entry: Entry) -> None:
         self._open[channel] = None
+        self._taps.begins(channel)
         if entry.refusal is None:
-            channel.express = self._express
             channel.proxy = self._proxies.enter(entry.peer)
             channel.rest(lambda: self._work(channel, entry))
         else:
@@ -139,6 +144,7 @@ class IcapServer:
     def _done(self, channel: Channel, entry: Entry, task: asyncio.Task[bool]) -> None:
         if not task.cancelled() and task.exception() is None and task.result():
             self._open[channel] = None
+            self._taps.rests(channel)
             channel.rest(lambda: self._work(channel, entry))
         else:
             self._open.pop(channel, None)
@@ -164,8 +170,8 @@ class IcapServer:
             server.close()
         if self._tls is not None:
             await self._tls.stop()
-        if self._look is not None:
-            self._look.cancel()
+        for look in self._looks:
+            look.cancel()
         for channel in list(self._open):
             channel.closing = True
             channel.hand_over()
@@ -181,6 +187,7 @@ class IcapServer:
                 task.cancel()
             channel.abort()
         await self._wait(_STOP_SECONDS)
+        await asyncio.gather(*self._looks, return_exceptions=True)
         self._complaints.close()
 
     def _expire(self, which: Callable[[Channel], bool]) -> None:

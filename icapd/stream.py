@@ -11,15 +11,31 @@ from abc import abstractmethod
 from array import array
 from fcntl import ioctl
 from termios import TIOCOUTQ
-from typing import cast
+from typing import Protocol, cast
 
-from bridge.core import IcapTimes
+from bridge.core import Address, IcapTimes
 from icapd.peer import Disconnected, Expired, address_of
 from icapd.protocol import ProtocolError
 
 UNREAD_MAX = 64 << 10  # more than that is one read, and the next one waits
 _LINGER_SECONDS = 2.0
 FLUSH_SECONDS = 30.0  # for what is not sent yet when a connection is closed
+
+
+class Listener(Protocol):
+    """Is told what is heard and said on a connection, while `kata-bridge capture` wants it."""
+
+    def heard(self, data: bytes) -> None:
+        """Bytes came."""
+
+    def said(self, data: bytes) -> None:
+        """Bytes went out."""
+
+    def leaves(self) -> None:
+        """The peer says no more, and was the first to end the connection."""
+
+    def gone(self, *, is_cut: bool) -> None:
+        """The connection is no more, or is cut now."""
 
 
 class Stream(asyncio.Protocol):
@@ -32,6 +48,7 @@ class Stream(asyncio.Protocol):
     def __init__(self, times: IcapTimes | None = None) -> None:
         self.times = times or IcapTimes()
         self.peer = "unknown"
+        self.tap: Listener | None = None
         self.lost = False
         self.lost_by: Exception | None = None
         self._expires: float | None = None  # loop seconds; None: never
@@ -81,6 +98,8 @@ class Stream(asyncio.Protocol):
         """See asyncio.Protocol; the answer can still be written, but not over TLS."""
         self._eof = True
         self._eof_at = self._loop.time()
+        if self.tap is not None and not self._discarding:
+            self.tap.leaves()
         self._wake()
         return self._transport.can_write_eof()
 
@@ -88,6 +107,8 @@ class Stream(asyncio.Protocol):
         """See asyncio.Protocol."""
         self.lost_by = exc
         self.lost = self._eof = True
+        if self.tap is not None:
+            self.tap.gone(is_cut=exc is not None)
         self.resume_writing()
         _end(self._gone)
         self._wake()
@@ -132,6 +153,13 @@ class Stream(asyncio.Protocol):
             self._transport.resume_reading()
             self._paused = False
 
+    def ends(self) -> tuple[Address, Address, bool]:
+        """Where the peer is and where we are, and whether it is TLS between them."""
+        transport = self._transport
+        places = [transport.get_extra_info(name) for name in ("peername", "sockname")]
+        client, own = (Address(address_of(at), at[1] if at else 0) for at in places)
+        return client, own, transport.get_extra_info("ssl_object") is not None
+
     def time(self) -> float:
         """The loop's seconds, by which `until` counts."""
         return self._loop.time()
@@ -167,6 +195,8 @@ class Stream(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send; what a lost connection cannot take is dropped."""
+        if self.tap is not None:
+            self.tap.said(data)
         if not self.lost:
             self._transport.write(data)
 
@@ -200,6 +230,8 @@ class Stream(asyncio.Protocol):
 
     def abort(self) -> None:
         """Cut the connection so that the proxy sees a broken answer."""
+        if self.tap is not None:
+            self.tap.gone(is_cut=True)
         self._transport.abort()
 
     # -- the end -------------------------------------------------------------------------------

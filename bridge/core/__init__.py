@@ -5,6 +5,26 @@ Doors import this package by its name only.
 
 from bridge.core.body import Body, BodyWriter, SpoolError
 from bridge.core.bypass import BypassError, local_time, read_bypass, set_bypass
+from bridge.core.capture import (
+    CAPTURE_BYTES,
+    CAPTURE_SECONDS,
+    CaptureError,
+    CaptureRequest,
+    CaptureSwitch,
+    begin_capture,
+    parse_client,
+    read_capture,
+    remove_leftovers,
+)
+from bridge.core.captureparts import (
+    CapturePart,
+    CaptureState,
+    Merged,
+    capture_states,
+    captured_bytes,
+    merge_captured,
+)
+from bridge.core.capturetcp import Flow
 from bridge.core.config import DEFAULT_PATH, ConfigError, find_config, load_config
 from bridge.core.configedit import EditError, set_value, write_atomically
 from bridge.core.daemon import (
@@ -88,6 +108,7 @@ from bridge.core.units import (
     parse_central_node,
     parse_duration,
     parse_fingerprint,
+    parse_size,
 )
 from bridge.core.verdicts import StoreError, Verdict
 from bridge.core.verdicts.admin import allow as allow_hash
@@ -96,6 +117,8 @@ from bridge.core.verdicts.admin import forget as forget_hash
 from bridge.core.verdicts.admin import show as show_hash
 
 __all__ = [
+    "CAPTURE_BYTES",
+    "CAPTURE_SECONDS",
     "CUT_OFF",
     "DEFAULT_PATH",
     "DELETED_BY_HAND",
@@ -113,6 +136,11 @@ __all__ = [
     "BodyWriter",
     "BypassError",
     "CallResult",
+    "CaptureError",
+    "CapturePart",
+    "CaptureRequest",
+    "CaptureState",
+    "CaptureSwitch",
     "Case",
     "ConfigError",
     "ContentSettings",
@@ -122,6 +150,7 @@ __all__ = [
     "EditError",
     "Entry",
     "Events",
+    "Flow",
     "FolderSettings",
     "Found",
     "Gathered",
@@ -136,6 +165,7 @@ __all__ = [
     "KnownBytes",
     "LineLog",
     "LogSettings",
+    "Merged",
     "Metrics",
     "Mode",
     "Origin",
@@ -159,6 +189,9 @@ __all__ = [
     "Verdict",
     "VisitSettings",
     "allow_hash",
+    "begin_capture",
+    "capture_states",
+    "captured_bytes",
     "certificate_expiry",
     "checked_hash",
     "expiry_warning",
@@ -171,6 +204,7 @@ __all__ = [
     "load_config",
     "local_time",
     "make_certificate",
+    "merge_captured",
     "new_case_id",
     "open_streams",
     "open_verdicts",
@@ -179,12 +213,16 @@ __all__ = [
     "oversize",
     "parse_address",
     "parse_central_node",
+    "parse_client",
     "parse_duration",
     "parse_fingerprint",
+    "parse_size",
     "printable",
     "read_bypass",
+    "read_capture",
     "read_settings",
     "remove_instance",
+    "remove_leftovers",
     "renew_certificate",
     "run_daemon",
     "run_until_stopped",

@@ -1,0 +1,176 @@
+"""`kata-bridge capture`: has the running icapd write down its ICAP conversations, for Wireshark."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from bridge.commands.capture_wait import Waiting, size_text
+from bridge.commands.options import add_config, duration
+from bridge.commands.terminal import complain, prepare, reason, say
+from bridge.core import (
+    CAPTURE_BYTES,
+    CAPTURE_SECONDS,
+    CaptureError,
+    CaptureRequest,
+    Settings,
+    begin_capture,
+    merge_captured,
+    parse_client,
+    parse_size,
+    printable,
+    read_settings,
+)
+
+if TYPE_CHECKING:
+    from bridge.commands import Commands
+
+_LEAST_BYTES = 4096
+
+
+def add(commands: Commands) -> None:
+    """Give the command its options."""
+    parser = commands.add_parser(
+        "capture",
+        help="write down ICAP conversations, for Wireshark",
+        description="Has the running icapd write down what it hears and says on its ICAP "
+        "connections, without passwords, cookies and tokens. Ctrl-C ends it; the file is complete "
+        "then, too.",
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="FILE.pcapng")
+    parser.add_argument("--force", action="store_true", help="overwrite FILE")
+    parser.add_argument(
+        "--client",
+        type=_client,
+        default="",
+        metavar="ADDRESS",
+        help="only what is for this address or network: X-Client-IP, else the proxy itself",
+    )
+    parser.add_argument("--url", default="", metavar="TEXT", help="only URLs that contain this")
+    parser.add_argument(
+        "--for",
+        type=_seconds,
+        dest="seconds",
+        default=60.0,
+        metavar="TIME",
+        help="60s if not given",
+    )
+    parser.add_argument(
+        "--max-size", type=_size, default=10 << 20, metavar="SIZE", help="10MiB if not given"
+    )
+    parser.add_argument(
+        "--bodies",
+        type=_bodies,
+        default=0,
+        metavar="none|SIZE|full",
+        help="how much of each body is kept; none if not given",
+    )
+    add_config(parser)
+    parser.set_defaults(run=run)
+
+
+def _client(text: str) -> str:
+    try:
+        return str(parse_client(text) or "")
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no address or network (as in 10.1.2.3 or 10.1.0.0/16)"
+        ) from None
+
+
+def _seconds(text: str) -> float:
+    seconds = duration(text)
+    if seconds > CAPTURE_SECONDS:
+        raise argparse.ArgumentTypeError("a capture lasts a day at most")
+    return seconds
+
+
+def _size(text: str) -> int:
+    try:
+        size = parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not _LEAST_BYTES <= size <= CAPTURE_BYTES:
+        raise argparse.ArgumentTypeError(f"{text} is not within 4KiB and 1GiB")
+    return size
+
+
+def _bodies(text: str) -> int | None:
+    if text in ("none", "full"):
+        return 0 if text == "none" else None
+    try:
+        return min(parse_size(text), CAPTURE_BYTES)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"none, full, or a size: {error}") from None
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 a capture that ended as it was to, 1 none or one that ended sooner, 2 configuration."""
+    prepare()
+    settings = read_settings(options.config, check_only=False)
+    if isinstance(settings, int):
+        return settings
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # each ends it, and not us
+        signal.signal(number, signal.default_int_handler)
+    try:
+        with _draft(options.output, may_replace=options.force) as draft:
+            return _capture(settings, options, draft)
+    except CaptureError as error:
+        complain("capture", str(error))
+    except KeyboardInterrupt:
+        complain("capture", "stopped; no file was written.")
+    return 1
+
+
+@contextlib.contextmanager
+def _draft(output: Path, *, may_replace: bool) -> Iterator[BinaryIO]:
+    """A file that becomes `output`, unless an error ends the block."""
+    try:
+        if output.is_dir():
+            raise CaptureError(f"{output} is a folder; name a file.")
+        if output.exists() and not may_replace:
+            raise CaptureError(f"{output} exists already; --force overwrites it.")
+        descriptor, name = tempfile.mkstemp(".new", ".capture-", output.parent)  # mode 0600
+    except OSError as error:
+        raise CaptureError(f"{output} cannot be written: {reason(error)}.") from None
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+        Path(name).replace(output)
+    except OSError as error:
+        raise CaptureError(f"{output} cannot be written: {reason(error)}.") from None
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _capture(settings: Settings, options: argparse.Namespace, draft: BinaryIO) -> int:
+    end = time.time() + options.seconds
+    wanted = CaptureRequest(end, options.max_size, options.bodies, options.client, options.url)
+    switch = begin_capture(settings.spool.dir, wanted)
+    try:
+        waiting = Waiting(settings.spool.dir, switch, options.seconds)
+        waiting.wait()
+        program = f"katabridge {version('katabridge')}"
+        what = (program, _description(options))
+        merged = merge_captured(settings.spool.dir, wanted.id, draft, options.max_size, what)
+    finally:
+        switch.close()
+    say(f"{options.output}: {waiting.caught}, {size_text(merged.size)}; {waiting.reason}.")
+    if not merged.packets:
+        say("Nothing was said on an ICAP connection that fits.")
+    return 1 if waiting.is_fault else 0
+
+
+def _description(options: argparse.Namespace) -> str:
+    """What the file says of itself."""
+    bodies = {0: "none", None: "full"}.get(options.bodies, f"{options.bodies} bytes of each")
+    client, url = options.client or "any", options.url or "any"
+    return printable(f"bodies: {bodies}; client: {client}; URL with: {url}")
