@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from bridge.commands.capture_wait import Waiting, size_text
+from bridge.commands.capture_wait import PICK_UP_SECONDS, Waiting, size_text
 from bridge.commands.options import add_config, duration
 from bridge.commands.terminal import complain, prepare, reason, say
 from bridge.core import (
@@ -61,17 +61,17 @@ def add(commands: Commands) -> None:
         dest="seconds",
         default=60.0,
         metavar="TIME",
-        help="60s if not given",
+        help="default: 60s",
     )
     parser.add_argument(
-        "--max-size", type=_size, default=10 << 20, metavar="SIZE", help="10MiB if not given"
+        "--max-size", type=_size, default=10 << 20, metavar="SIZE", help="default: 10MiB"
     )
     parser.add_argument(
         "--bodies",
         type=_bodies,
         default=0,
         metavar="none|SIZE|full",
-        help="how much of each body is kept; none if not given",
+        help="how much of each body is kept; default: none",
     )
     add_config(parser)
     parser.set_defaults(run=run)
@@ -152,7 +152,7 @@ def _draft(output: Path, *, may_replace: bool) -> Iterator[BinaryIO]:
 
 
 def _capture(settings: Settings, options: argparse.Namespace, draft: BinaryIO) -> int:
-    end = time.time() + options.seconds
+    end = time.time() + PICK_UP_SECONDS + options.seconds  # who waits ends it sooner
     wanted = CaptureRequest(end, options.max_size, options.bodies, options.client, options.url)
     switch = begin_capture(settings.spool.dir, wanted)
     try:
