@@ -187,7 +187,8 @@ class IcapServer:
                 task.cancel()
             channel.abort()
         await self._wait(_STOP_SECONDS)
-        await asyncio.gather(*self._looks, return_exceptions=True)
+        if self._looks:
+            await asyncio.wait(self._looks, timeout=_STOP_SECONDS)
         self._complaints.close()
 
     def _expire(self, which: Callable[[Channel], bool]) -> None:

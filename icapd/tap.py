@@ -143,14 +143,15 @@ class Tap:
             return
         watch, side, size = self.watch, 0 if by_client else 1, len(piece.data)
         now, data, keep, left = watch.now(), piece.data, None, self._left[side]
+        comment = ""
         if piece.kind in _WITH_SECRETS:
             data = without_secrets(data, keep_query=watch.keep_query)
+            comment = f"came in {piece.reads} pieces" if by_client and piece.reads > 1 else ""
         elif piece.kind is Kind.REST:
             keep = 0
         elif piece.kind is Kind.BODY and left is not None:
             keep = min(size, left)
             self._left[side] = left - keep
-        comment = f"came in {piece.reads} pieces" if by_client and piece.reads > 1 else ""
         watch.emit(self._opened(now))
         if self._flow is not None:
             watch.emit(self._flow.data(now, by_client, data, keep, comment))

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from bridge.core import (
     OF_ALL_WORKERS,
@@ -28,6 +30,7 @@ _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
 _FLUSH_SECONDS = 0.25
+T = TypeVar("T")
 _NOBODY = "nobody waits for it any more"
 
 
@@ -50,6 +53,9 @@ class Taps:
         self._watch: Watch | None = None
         self._over = ""  # the capture that ended here before its time
         self._complaint = ""
+        self._thread = ThreadPoolExecutor(
+            1, "captures"
+        )  # one, so that what it does keeps its order
 
     # -- connections ---------------------------------------------------------------------------
 
@@ -90,16 +96,25 @@ class Taps:
 
     async def run(self) -> None:
         """Look for requests, and do as they say, until it is cancelled."""
-        await asyncio.to_thread(remove_leftovers, self._directory)
-        while True:
-            try:
-                request = await asyncio.to_thread(self._look)
-                if request is not None and request.until > time.time() and request.id != self._over:
-                    self._over = request.id
-                    await self._capture(request)
-            except Exception:
-                _log.exception("a fault of katabridge itself ends a capture, and nothing else")
-            await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            await self._in_thread(remove_leftovers, self._directory)
+            while True:
+                await self._look_and_capture()
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            self._thread.shutdown(wait=False)
+
+    async def _look_and_capture(self) -> None:
+        try:
+            request = await self._in_thread(self._look)
+            if request is not None and request.until > time.time() and request.id != self._over:
+                self._over = request.id
+                await self._capture(request)
+        except Exception:
+            _log.exception("a fault of katabridge itself ends a capture, and nothing else")
+
+    def _in_thread(self, work: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 
     def _look(self) -> CaptureRequest | None:
         try:
@@ -113,7 +128,7 @@ class Taps:
 
     async def _capture(self, request: CaptureRequest) -> None:
         try:
-            part = await asyncio.to_thread(
+            part = await self._in_thread(
                 CapturePart, self._directory, request.id, self._core.instance
             )
         except OSError as error:
@@ -125,13 +140,13 @@ class Taps:
             self._begin(watch)
             while not watch.ended:
                 await asyncio.sleep(_FLUSH_SECONDS)
-                await asyncio.to_thread(self._flush, watch, part, watch.take())
+                await self._in_thread(self._flush, watch, part, watch.take())
         except asyncio.CancelledError:
             watch.end("icapd was stopped")
             raise
         finally:
             self._end()
-            await asyncio.to_thread(self._close, watch, part, watch.take())
+            await self._in_thread(self._close, watch, part, watch.take())
             level = logging.ERROR if watch.is_fault else logging.WARNING
             _log.log(level, "the capture of ICAP conversations has ended: %s", watch.ended)
 

@@ -103,11 +103,10 @@ def captured_bytes(directory: Path, number: str) -> int:
 
 
 class Merged(NamedTuple):
-    """`is_cut`: not everything fitted."""
+    """A file that was written; `size` in bytes."""
 
     packets: int
     size: int
-    is_cut: bool
 
 
 def merge_captured(
@@ -127,10 +126,10 @@ def merge_captured(
         ]
         for packet in _in_order(parts):
             if size + len(packet.block) > max_bytes:
-                return Merged(count, size, is_cut=True)
+                break  # several processes may have been at it at once
             target.write(packet.block)
             size, count = size + len(packet.block), count + 1
-    return Merged(count, size, is_cut=False)
+    return Merged(count, size)
 
 
 def _in_order(parts: list[Iterator[Packet]]) -> Iterator[Packet]:
