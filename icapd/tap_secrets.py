@@ -35,7 +35,8 @@ def without_secrets(heads: bytes, *, keep_query: bool = True) -> bytes:
         if ended and not text.startswith((b" ", b"\t")):
             is_secret, masked = _hide(text, keep_query)
         elif is_secret:
-            masked = _stars(text)
+            value = text.lstrip(b" \t")
+            masked = text[: len(text) - len(value)] + _stars(value)
         else:
             more, masked = _hide(text, keep_query)
             is_secret = is_secret or (more and not ended)
