@@ -165,20 +165,21 @@ class Taps:
                 watch.end(f"the disk of {self._directory} is down to spool.min_free", is_fault=True)
         except OSError as error:
             watch.end(f"{self._directory} cannot be written: {error.strerror}", is_fault=True)
-        self._tell(watch, part)
+        if not watch.ended:  # what is said to have ended is all there
+            self._tell(part, CaptureState(watch.conversations))
 
-    def _tell(self, watch: Watch, part: CapturePart) -> None:
+    def _tell(self, part: CapturePart, state: CaptureState) -> None:
         try:
-            part.tell(CaptureState(watch.conversations, watch.ended, watch.is_fault))
+            part.tell(state)
         except OSError as error:
-            watch.end(f"{self._directory} cannot be written: {error.strerror}", is_fault=True)
+            _log.error("the state of a capture cannot be told: %s", error.strerror)
 
     def _close(self, watch: Watch, part: CapturePart, blocks: bytes) -> None:
         try:
             part.write(blocks)
         except OSError as error:
             watch.end(f"{self._directory} cannot be written: {error.strerror}", is_fault=True)
-        self._tell(watch, part)
+        self._tell(part, CaptureState(watch.conversations, watch.ended, watch.is_fault))
         part.close(remove=watch.ended == _NOBODY)
 
 

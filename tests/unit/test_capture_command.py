@@ -1,0 +1,218 @@
+"""`kata-bridge capture` without an icapd: what it refuses, and what it says meanwhile."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bridge.cli import main
+from bridge.core import CapturePart, CaptureState, begin_capture, read_capture
+from bridge.core.capture import CaptureRequest
+from bridge.core.pcapng import packet
+from tests.support.katabridge import Site
+from tests.support.processes import wait_until
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    for name, seconds in (("_PAUSE", 0.01), ("PICK_UP_SECONDS", 0.3), ("_END_SECONDS", 0.3)):
+        monkeypatch.setattr(f"bridge.commands.capture_wait.{name}", seconds)
+    monkeypatch.setattr("bridge.commands.capture.signal.signal", lambda *_: None)  # they are ours
+    made = Site(tmp_path / "site", "https://127.0.0.1:1", tmp_path / "site" / "client.pem")
+    (made.directory / "spool").mkdir()
+    return made
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "a.pcapng"
+
+
+def run(site: Site, output: Path, *words: str) -> int:
+    return main(["capture", "--config", str(site.config), "--output", str(output), *words])
+
+
+def left(site: Site, output: Path) -> list[str]:
+    """What there is of captures in the spool, and in the folder of the output."""
+    places = (site.directory / "spool", output.parent)
+    return sorted(path.name for place in places for path in place.glob("*capture*"))
+
+
+WRONG = {
+    "no size": (["--max-size", "10"], "not a size with a unit"),
+    "a size too small": (["--max-size", "1KiB"], "not within 4KiB and 1GiB"),
+    "a size too large": (["--max-size", "2GiB"], "not within 4KiB and 1GiB"),
+    "no time": (["--for", "0s"], "no time at all"),
+    "a time too long": (["--for", "25h"], "a day at most"),
+    "no bodies": (["--bodies", "some"], "none, full, or a size"),
+    "no network": (["--client", "ivanov"], "is no address or network"),
+}
+
+
+@pytest.mark.parametrize(("words", "sentence"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_wrong_is_said(
+    site: Site,
+    output: Path,
+    words: list[str],
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        run(site, output, *words)
+    assert end.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_without_an_icapd_it_says_so(
+    site: Site, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(site, output) == 1
+    said = capsys.readouterr().err
+    assert "no icapd has begun within" in said
+    assert f"spool.dir than {site.directory / 'spool'}" in said
+    assert left(site, output) == []
+    assert not output.exists()
+
+
+def test_what_is_there_is_overwritten_only_if_that_is_asked_for(
+    site: Site, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output.write_text("mine")
+    assert run(site, output) == 1
+    assert f"{output} exists already; --force overwrites it." in capsys.readouterr().err
+    assert run(site, output, "--force") == 1  # nothing was captured
+    assert output.read_text() == "mine"
+    assert run(site, output.parent) == 1
+    assert "is a folder" in capsys.readouterr().err
+    assert run(site, output.parent / "none" / "x") == 1
+    assert "cannot be written: No such file" in capsys.readouterr().err
+    assert left(site, output) == []
+
+
+def test_a_spool_that_is_not_there_and_a_capture_that_is(
+    site: Site, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    switch = begin_capture(site.directory / "spool", CaptureRequest(time.time() + 60, 1 << 20))
+    assert run(site, output) == 1
+    assert "another capture is under way" in capsys.readouterr().err
+    switch.close()
+    (site.directory / "spool").rmdir()
+    assert run(site, output) == 1
+    assert "does not exist: no icapd has run" in capsys.readouterr().err
+
+
+class Pretender(threading.Thread):
+    """Does what processes of an icapd do: each says these states in turn, until it is told to end.
+
+    `seen`: the request.
+    """
+
+    def __init__(self, site: Site, *states: CaptureState, processes: int = 1) -> None:
+        super().__init__()
+        self._spool = site.directory / "spool"
+        self._states = states
+        self._processes = processes
+        self.seen: CaptureRequest
+
+    def run(self) -> None:
+        wait_until(lambda: read_capture(self._spool), "a request")
+        request = read_capture(self._spool)
+        assert request is not None
+        self.seen = request
+        parts = [CapturePart(self._spool, request.id, f"p.{n}") for n in range(self._processes)]
+        for number, part in enumerate(parts):
+            part.write(packet(5 - number, b"x" * 60, 60))
+            for state in self._states:
+                part.tell(state)
+                time.sleep(0.05)
+        while (now := read_capture(self._spool)) is not None and now.until:
+            time.sleep(0.01)
+        for part in parts:
+            last = self._states[-1]
+            part.tell(last if last.ended else CaptureState(last.conversations, "told to end"))
+            part.close()
+
+
+def capture(
+    site: Site, output: Path, *words: str, states: tuple[CaptureState, ...], processes: int = 1
+) -> tuple[int, CaptureRequest]:
+    """The exit code, and what was asked for."""
+    pretender = Pretender(site, *states, processes=processes)
+    pretender.start()
+    code = run(site, output, *words)
+    pretender.join()
+    return code, pretender.seen
+
+
+def test_what_is_asked_for_is_what_the_options_say(
+    site: Site, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--client", "10.1.2.3/8", "--url", "\x1b[31mx", "--max-size", "1MiB", "--for", "400ms")
+    states = (CaptureState(1), CaptureState(3))
+    code, asked = capture(site, output, *words, states=states, processes=2)
+    assert code == 0
+    assert (asked.client, asked.url, asked.bodies) == ("10.0.0.0/8", "\x1b[31mx", 0)
+    assert asked.max_bytes == 1 << 20
+    said = capsys.readouterr().out
+    assert f"{output}: 6 conversations in 2 processes, " in said
+    assert said.rstrip().endswith("its time is over.")
+    file = output.read_bytes()
+    assert b"bodies: none; client: 10.0.0.0/8; URL with: \\x1b[31mx" in file
+    assert file.count(b"x" * 60) == 2
+    assert output.stat().st_mode & 0o777 == 0o600
+    assert left(site, output) == []
+
+
+BODIES = {"none": 0, "0B": 0, "2KiB": 2048, "full": None}
+
+
+@pytest.mark.parametrize("word", BODIES)
+def test_a_size_or_none_or_all_of_each_body(site: Site, output: Path, word: str) -> None:
+    _, asked = capture(site, output, "--bodies", word, "--for", "50ms", states=(CaptureState(),))
+    assert asked.bodies == BODIES[word]
+
+
+@pytest.mark.parametrize("is_fault", [False, True])
+def test_an_icapd_ends_it_with_its_own_words(
+    site: Site, output: Path, capsys: pytest.CaptureFixture[str], is_fault: bool
+) -> None:
+    output.write_text("old")
+    ended = CaptureState(1, "the disk is full\x1b[2J", is_fault)
+    assert capture(site, output, "--force", states=(ended,))[0] == int(is_fault)
+    said = capsys.readouterr().out
+    assert "1 conversation, " in said
+    assert "the disk is full\\x1b[2J." in said
+    assert b"old" not in output.read_bytes()
+
+
+def test_who_is_not_on_a_terminal_gets_a_line_now_and_then(
+    site: Site,
+    output: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bridge.commands.capture_wait._EVERY", 0.1)
+    capture(site, output, "--for", "350ms", states=(CaptureState(4),))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Captures for 0:00:00")
+    assert lines[1] == "0:00:00 of 0:00:00: 4 conversations, 92 bytes"
+
+
+def test_one_that_was_killed_is_not_waited_for(
+    site: Site, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CapturePart, "tell", lambda *_: None)
+    pretended = '{"conversations": 2}'
+
+    def made(self: CapturePart, *_: object) -> None:
+        self._paths[0].write_text(pretended)
+
+    monkeypatch.setattr(CapturePart, "tell", made)
+    assert capture(site, output, "--for", "50ms", states=(CaptureState(2),))[0] == 0
+    assert output.exists()
