@@ -8,6 +8,7 @@ import sys
 from bridge.commands import (
     bypass,
     capture,
+    check,
     emulate,
     enrol,
     known,
@@ -32,7 +33,18 @@ def _parser() -> argparse.ArgumentParser:
         prog="kata-bridge", description="Folders whose files are judged by Kaspersky KATA."
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (watch, enrol, scan, quarantine, known, bypass, capture, migrate, emulate):
+    for command in (
+        watch,
+        enrol,
+        check,
+        scan,
+        quarantine,
+        known,
+        bypass,
+        capture,
+        migrate,
+        emulate,
+    ):
         command.add(commands)
     return parser
 

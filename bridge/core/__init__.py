@@ -78,8 +78,10 @@ from bridge.core.model import (
     Stage,
     new_case_id,
 )
+from bridge.core.notify.target import parse_webhook_url
 from bridge.core.opening import InstanceTakenError, StartError, open_verdicts
 from bridge.core.orphans import orphans, remove_instance
+from bridge.core.policy import door_policy, lenient
 from bridge.core.printable import printable
 from bridge.core.records import DETECTS, HISTORY
 from bridge.core.rotation import tail_lines
@@ -90,14 +92,18 @@ from bridge.core.settings import (
     IcapSettings,
     IcapTimes,
     IcapTlsSettings,
+    KataSettings,
     LogSettings,
     PageSettings,
     ServiceSettings,
     Settings,
+    SpoolSettings,
     TrickleSettings,
     VisitSettings,
     share,
 )
+from bridge.core.siem.message import parse_syslog_url
+from bridge.core.sieve import Sieve
 from bridge.core.spool import Spool
 from bridge.core.stamp import stamp
 from bridge.core.statuslink import StatusProcess, status_of
@@ -115,6 +121,7 @@ from bridge.core.verdicts.admin import allow as allow_hash
 from bridge.core.verdicts.admin import checked_hash
 from bridge.core.verdicts.admin import forget as forget_hash
 from bridge.core.verdicts.admin import show as show_hash
+from bridge.core.verdicts.schema import VERSION as SCHEMA_VERSION
 
 __all__ = [
     "CAPTURE_BYTES",
@@ -130,6 +137,7 @@ __all__ = [
     "OF_ALL_WORKERS",
     "PENDING",
     "RELEASED_BY_HAND",
+    "SCHEMA_VERSION",
     "Address",
     "Answer",
     "Body",
@@ -162,6 +170,7 @@ __all__ = [
     "Item",
     "JournalError",
     "KataClient",
+    "KataSettings",
     "KnownBytes",
     "LineLog",
     "LogSettings",
@@ -177,9 +186,11 @@ __all__ = [
     "ServerCertificate",
     "ServiceSettings",
     "Settings",
+    "Sieve",
     "Source",
     "Spool",
     "SpoolError",
+    "SpoolSettings",
     "Stage",
     "StartError",
     "StatusProcess",
@@ -194,6 +205,7 @@ __all__ = [
     "captured_bytes",
     "certificate_expiry",
     "checked_hash",
+    "door_policy",
     "expiry_warning",
     "find_config",
     "fingerprint",
@@ -201,6 +213,7 @@ __all__ = [
     "format_group",
     "from_plain",
     "leave_alone_what_is_there",
+    "lenient",
     "load_config",
     "local_time",
     "make_certificate",
@@ -217,6 +230,8 @@ __all__ = [
     "parse_duration",
     "parse_fingerprint",
     "parse_size",
+    "parse_syslog_url",
+    "parse_webhook_url",
     "printable",
     "read_bypass",
     "read_capture",

@@ -123,15 +123,17 @@ class KataClient:
         def get(call: Call) -> CallResult:
             response = self._request(call, "GET", url)
             detail = _detail("state", response)
+            date = wire.parse_date(response.headers.get("Date"))
             if response.status_code in (204, 404):  # no results for this id
-                return CallResult(Answer.OK, detail, states={})
+                return CallResult(Answer.OK, detail, states={}, date=date)
             answer = wire.classify(response.status_code)
             if answer is not Answer.OK:
-                return CallResult(answer, detail)
+                return CallResult(answer, detail, date=date)
             try:
-                return CallResult(answer, detail, states=wire.parse_states(response.content))
+                states = wire.parse_states(response.content)
             except wire.WireError as error:
-                return CallResult(Answer.FAULT, str(error))
+                return CallResult(Answer.FAULT, str(error), date=date)
+            return CallResult(answer, detail, states=states, date=date)
 
         return await self._run("state", self._state[central_node], get, _STATE_SECONDS)
 

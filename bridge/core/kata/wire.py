@@ -10,6 +10,8 @@ import json
 import re
 import uuid
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from enum import Enum, StrEnum, auto
 from typing import Any
 from urllib.parse import quote
@@ -64,7 +66,8 @@ class AlertPage:
 @dataclass(frozen=True, slots=True)
 class CallResult:
     """How one call went. `detail` is for people, `retry_after` in seconds, `md5` of what was sent,
-    `states` by scanId, `max_object_size` in bytes, `alerts`: what the call of that name gave."""
+    `states` by scanId, `max_object_size` in bytes, `alerts`: what the call of that name gave.
+    `date`: of a state call's answer, KATA's clock (seconds since the epoch)."""
 
     answer: Answer
     detail: str
@@ -74,6 +77,7 @@ class CallResult:
     max_object_size: int | None = None
     alerts: AlertPage | None = None
     missing: bool = False  # 404 for one scan
+    date: float | None = None
 
 
 _ANSWERS = {
@@ -85,6 +89,7 @@ _ANSWERS = {
 ALERTS_A_PAGE = 1000
 _TECHNOLOGIES = "am,sb,yara,url_reputation,ids"
 _MAX_TEXT = 1000  # no name of a threat is longer
+_MAX_DATE = 60
 _SCAN_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -234,6 +239,17 @@ def _parse_entry(entry: Any) -> tuple[str, ScanState] | None:
     try:
         return str(scan_id), ScanState(str(state))
     except ValueError:
+        return None
+
+
+def parse_date(value: str | None) -> float | None:
+    """Seconds since the epoch of a Date header; None where there is none, or it is no date."""
+    if value is None or len(value) > _MAX_DATE:
+        return None
+    try:
+        date = parsedate_to_datetime(value)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, LookupError, OverflowError):
         return None
 
 

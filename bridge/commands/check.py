@@ -1,0 +1,97 @@
+"""`kata-bridge check`: the doctor, who looks at all that a verdict needs, and changes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.commands.checking.examination import Examination, read_configuration
+from bridge.commands.checking.line import Line, Status, result
+from bridge.commands.checking.report import Report
+from bridge.commands.options import add_config
+from bridge.commands.terminal import complain, prepare
+from bridge.core import find_config
+
+if TYPE_CHECKING:
+    from bridge.commands import Commands
+
+_EXIT_CONFIG = 2
+_EXIT_STOPPED = 130
+
+
+def add(commands: Commands) -> None:
+    """Give the command its options."""
+    parser = commands.add_parser(
+        "check",
+        help="look at everything that a verdict needs, and say what is wrong",
+        description="Looks at configuration, certificates, disks, KATA, folders and the running "
+        "icapd, within a minute. The first line that failed names the fault. It changes nothing, "
+        "but the self-test of icapd leaves records, and a detection of EICAR.",
+    )
+    add_config(parser)
+    parser.add_argument("--json", action="store_true", help="a JSON object")
+    parser.add_argument(
+        "--no-self-test", action="store_true", help="do not ask icapd, and send no body"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 nothing failed, 1 something did, 2 the configuration cannot be read, 130 Ctrl-C."""
+    prepare()
+    report = Report(as_json=options.json)
+    check = _Check(find_config(options.config), self_test=not options.no_self_test)
+    try:
+        with contextlib.closing(check.lines()) as lines, report.showing(lambda: check.looks_at):
+            for line in lines:
+                report.add(line)
+        report.end()
+    except KeyboardInterrupt:
+        complain("check", "stopped.")
+        return _EXIT_STOPPED
+    if check.hangs:  # Python would wait for some threads before it ends
+        sys.stdout.flush()
+        os._exit(check.exit_code)
+    return check.exit_code
+
+
+class _Check:
+    def __init__(self, config: Path, *, self_test: bool) -> None:
+        self._config = config
+        self._self_test = self_test
+        self._examination: Examination | None = None
+        self._found: list[Line] = []
+
+    @property
+    def looks_at(self) -> str:
+        """What is being looked at."""
+        return self._examination.looks_at if self._examination else "configuration"
+
+    @property
+    def hangs(self) -> bool:
+        """Whether something was left that still hangs."""
+        return self._examination is not None and self._examination.overran
+
+    @property
+    def exit_code(self) -> int:
+        """By all that was found."""
+        if self._examination is None:
+            return _EXIT_CONFIG
+        return int(result(self._found) is Status.FAILED)
+
+    def lines(self) -> Generator[Line, None, None]:
+        """Everything, as it is known."""
+        settings, lines = read_configuration(self._config)
+        if settings is not None:
+            self._examination = Examination(settings, self._config, self_test=self._self_test)
+        self._found += lines
+        yield from lines
+        if self._examination is not None:
+            for line in self._examination.lines():
+                self._found.append(line)
+                yield line

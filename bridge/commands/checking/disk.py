@@ -1,0 +1,140 @@
+"""The folders that katabridge keeps itself: spool and logs. All of it blocks: disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from bridge.commands.checking.line import Line, failed, ok, warning
+from bridge.commands.checking.rights import (
+    file_fault,
+    name_of,
+    own_folder_fault,
+    room,
+    user_name,
+)
+from bridge.commands.checking.words import size_words
+from bridge.core import HISTORY, LogSettings, Settings, SpoolSettings
+
+_ROTATED = 3  # so many full log files should still fit
+_LEAST = 10 << 20
+_OWN = "have that user own it (chown), and run this check as the service's user"
+_LOGS = (HISTORY, "log-detects.log", "preprocessor_icap.log", "kata-bridge-watch.log")
+
+
+def look_at_user(settings: Settings) -> Iterator[Line]:
+    """Whether rights are looked at for the user who needs them."""
+    directory = settings.spool.dir
+    owner = directory.stat().st_uid if directory.exists() else os.geteuid()
+    if owner == os.geteuid():
+        yield ok("user", f"runs as {user_name()}, whose rights are looked at")
+        return
+    name = name_of(owner)
+    yield warning(
+        "user",
+        f"this check runs as {user_name()}, but spool.dir ({directory}) belongs to {name}: "
+        f"what {name} may do is not known",
+        f"run it as the service's user: sudo -u {name} kata-bridge check",
+    )
+
+
+def look_at_spool(settings: Settings) -> Iterator[Line]:
+    """Rights and room for the bodies that are judged."""
+    spool = settings.spool
+    key = f"spool.dir ({spool.dir})"
+    fault = own_folder_fault(spool.dir)
+    if fault is not None:
+        yield failed("spool", f"{key} {fault}", _OWN)
+        return
+    strange = next(_not_ours(spool.dir, settings.kata.node), None)
+    if strange is not None:
+        yield failed("spool", strange, _OWN)
+        return
+    yield judge_room(spool, room(spool.dir).free, used(spool.dir, settings.kata.node))
+
+
+def judge_room(spool: SpoolSettings, free: int | None, in_use: int) -> Line:
+    """Whether bodies have a place: `free` bytes on the disk (None: nobody knows), `in_use` by the
+    fuller door. Pure."""
+    key, grow = f"spool.dir ({spool.dir})", "free space there, or name another disk in spool.dir"
+    kept, most = size_words(spool.min_free), size_words(spool.max_bytes)
+    if free is not None and free < spool.min_free:
+        sentence = f"{key} has {size_words(free)} free, and spool.min_free is {kept}: all bodies "
+        return failed("spool", f"{sentence}that do not fit into memory are unavailable", grow)
+    if in_use >= spool.max_bytes:
+        sentence = f"{key} holds {size_words(in_use)}, and spool.max_bytes is {most}: it is full"
+        return failed("spool", sentence, "see whether KATA takes files, or raise spool.max_bytes")
+    left = spool.max_bytes - in_use
+    if free is not None and free - spool.min_free < left:
+        fit = size_words(free - spool.min_free)
+        sentence = f"{key} has room for {fit} above spool.min_free, and spool.max_bytes is {most}"
+        return warning("spool", sentence, f"{grow}, or lower spool.max_bytes")
+    words = "an unknown number of bytes" if free is None else size_words(free)
+    return ok("spool", f"{key} can be written, {words} free, {size_words(in_use)} in use")
+
+
+def used(directory: Path, node: str) -> int:
+    """Bytes of the bodies of one door, all workers together: of the fuller one."""
+    doors = ("icap", "folder")
+    return max(_bytes_below(directory, f"{node}.{door}.") for door in doors)
+
+
+def look_at_logs(settings: Settings) -> Iterator[Line]:
+    """Rights and room for the records."""
+    logs = settings.logs
+    key = f"logs.dir ({logs.dir})"
+    fault = own_folder_fault(logs.dir)
+    if fault is not None:
+        yield failed("logs", f"{key} {fault}", _OWN)
+        return
+    for path in (logs.dir / name for name in _LOGS):
+        strange = file_fault(path)
+        if strange is not None:
+            yield failed("logs", f"{path} {strange}", _OWN)
+            return
+    yield judge_log_room(logs, room(logs.dir).free)
+
+
+def judge_log_room(logs: LogSettings, free: int | None) -> Line:
+    """Whether records have a place: `free` bytes (None: nobody knows). Pure."""
+    key = f"logs.dir ({logs.dir})"
+    if free is None:
+        return ok("logs", f"{key} can be written")
+    grow = "free space there, or shorten logs.keep"
+    if free < _LEAST:
+        sentence = f"{key} has {size_words(free)} free: records wait in memory, and may be lost"
+        return failed("logs", sentence, grow)
+    if free < _ROTATED * logs.rotate:
+        sentence = f"{key} has {size_words(free)} free, less than {_ROTATED} log files take"
+        return warning("logs", sentence, grow)
+    return ok("logs", f"{key} can be written, {size_words(free)} free")
+
+
+def _not_ours(directory: Path, node: str) -> Iterator[str]:
+    """What a daemon of this node uses there, and this user cannot: left by another user."""
+    if not directory.is_dir():
+        return
+    for path in sorted(directory.iterdir()):
+        if path.name.startswith(f"{node}."):
+            fault = file_fault(path)
+            if fault is not None:
+                yield f"{path} {fault}"
+
+
+def _bytes_below(directory: Path, prefix: str) -> int:
+    if not directory.is_dir():
+        return 0
+    total = 0
+    for path in directory.iterdir():
+        queue = path.suffix in (".syslog", ".notify")  # with limits of their own
+        if path.name.startswith(prefix) and path.is_dir() and not queue:
+            total += sum(_size(each) for each in path.iterdir())
+    return total
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:  # judged in the meantime
+        return 0

@@ -1,0 +1,117 @@
+"""Everything that is looked at, in the order in which one thing needs another.
+
+What does not need each other begins at once, and its lines are given in order. So the first line
+that failed names the fault, and the whole takes less than a minute whatever hangs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from bridge.commands.checking import icap, kata
+from bridge.commands.checking.certificates import look_at_certificates
+from bridge.commands.checking.daemons import look_at_watch
+from bridge.commands.checking.disk import look_at_logs, look_at_spool, look_at_user
+from bridge.commands.checking.folders import hanging_shares, look_at_folders
+from bridge.commands.checking.line import Line, Status, failed, ok, skipped
+from bridge.commands.checking.outages import look_at_outages
+from bridge.commands.checking.proxies import look_at_proxies
+from bridge.commands.checking.receivers import look_at_receivers
+from bridge.commands.checking.rules import look_at_bypass, look_at_rules
+from bridge.commands.checking.running import Running, TooSlowError, within
+from bridge.commands.checking.store import look_at_store
+from bridge.core import ConfigError, Settings, load_config
+
+CONFIGURATION = "configuration"
+_CONFIG_SECONDS = 8.0
+_SECONDS = 15.0
+_PROXY_SECONDS = 5.0
+
+Look = Callable[[], Iterable[Line]]
+
+
+def read_configuration(path: Path) -> tuple[Settings | None, list[Line]]:
+    """The settings, or None, and what is said of them. Blocks: disk."""
+    try:
+        settings = within(_CONFIG_SECONDS, load_config, path)
+    except ConfigError as error:
+        advice = "correct it; docs/configuration.md has every key"
+        return None, [failed(CONFIGURATION, each, advice) for each in str(error).splitlines()]
+    except TooSlowError:
+        hanging = ", ".join(hanging_shares()) or "a share that it names"
+        sentence = f"{path} was not read within {_CONFIG_SECONDS:.0f} s: {hanging} does not answer"
+        return None, [failed(CONFIGURATION, sentence, "unmount it, or bring its server back")]
+    return settings, [ok(CONFIGURATION, f"{path} is good")]
+
+
+class Examination:
+    """One pass through everything; `lines` gives what is found as it is known."""
+
+    def __init__(self, settings: Settings, config: Path, *, self_test: bool) -> None:
+        """`config`: the file that the settings came from."""
+        self._settings = settings
+        self._config = config
+        self._self_test = self_test
+        self.overran = False  # a thread still hangs
+        self.looks_at = ""  # for who watches
+
+    def lines(self) -> Iterator[Line]:
+        """All of them."""
+        found: list[Line] = []
+        for running in self._begun():
+            for line in self._of(running):
+                found.append(line)
+                yield line
+        runs = False
+        for line in self._icap(found):
+            runs |= line.area == "icap" and line.status is Status.OK
+            yield line
+        yield from self._of(
+            Running("proxies", lambda: look_at_proxies(self._settings, runs=runs), _PROXY_SECONDS)
+        )
+
+    def _begun(self) -> list[Running]:
+        settings = self._settings
+        looks: list[tuple[str, Look, float]] = [
+            ("user", lambda: look_at_user(settings), _SECONDS),
+            ("certificate", lambda: look_at_certificates(settings), _SECONDS),
+            ("spool", lambda: look_at_spool(settings), _SECONDS),
+            ("verdicts", lambda: look_at_store(settings), _SECONDS),
+            ("logs", lambda: look_at_logs(settings), _SECONDS),
+            ("kata", lambda: kata.look_at_kata(settings.kata), kata.SECONDS + 1),
+            ("folders", lambda: look_at_folders(settings), _SECONDS),
+            ("watch", lambda: look_at_watch(settings), _SECONDS),
+            ("policy", lambda: look_at_rules(settings), _SECONDS),
+            ("bypass", lambda: look_at_bypass(settings), _SECONDS),
+            ("receivers", lambda: look_at_receivers(settings), kata.SECONDS),
+            ("outages", lambda: look_at_outages(settings), _SECONDS),
+        ]
+        return [Running(*each) for each in looks]
+
+    def _of(self, running: Running) -> Iterator[Line]:
+        self.looks_at = running.area
+        yield from running.lines()
+        self.overran |= running.overran
+
+    def _icap(self, found: list[Line]) -> Iterator[Line]:
+        if not self._self_test:
+            yield skipped("icap", "--no-self-test: icapd was not asked")
+            return
+        why = _why_no_bodies(found)
+        yield from self._of(
+            Running(
+                "icap",
+                lambda: icap.look_at_icap(self._config, without_bodies=why),
+                icap.SECONDS + 1,
+            )
+        )
+
+
+def _why_no_bodies(found: list[Line]) -> str | None:
+    """What failed that a verdict needs."""
+    bad = {line.area for line in found if line.status is Status.FAILED}
+    needed = [area for area in ("certificate", "trust", "kata", "spool") if area in bad]
+    if any(line.area == "kata" and "accepts this system" in line.sentence for line in found):
+        needed = [area for area in needed if area not in ("trust", "kata")]
+    return needed[0] if needed else None

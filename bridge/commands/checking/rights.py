@@ -1,0 +1,75 @@
+"""What this user may do with files and folders. All of it blocks: disk."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+from typing import NamedTuple
+
+_USE = os.R_OK | os.W_OK | os.X_OK
+
+
+class Room(NamedTuple):
+    """Bytes of a file system; both are None where it does not say."""
+
+    free: int | None
+    size: int | None
+
+
+def user_name() -> str:
+    """Who runs this."""
+    return name_of(os.geteuid())
+
+
+def name_of(uid: int) -> str:
+    """A user's name, or number."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def folder_fault(path: Path) -> str | None:
+    """Why this user cannot work in a folder that is there; None: nothing is in the way."""
+    if not path.is_dir():
+        return "is no folder" if path.exists() else "does not exist"
+    if not os.access(path, _USE):
+        if _is_read_only(path):
+            return "lies on a file system that is read-only"
+        return f"may not be read and written by the user {user_name()}"
+    return None
+
+
+def own_folder_fault(path: Path) -> str | None:
+    """The same for a folder that a daemon makes itself where it is missing."""
+    if path.exists() or path.is_symlink():
+        return folder_fault(path)
+    above = next(each for each in path.parents if each.exists())
+    fault = folder_fault(above)
+    return None if fault is None else f"does not exist, and cannot be made: {above} {fault}"
+
+
+def file_fault(path: Path) -> str | None:
+    """Why this user cannot go on writing something that may be there; None: he can."""
+    try:
+        kind = _USE if path.is_dir() else os.R_OK | os.W_OK
+        if not path.exists() or os.access(path, kind):
+            return None
+        owner = name_of(path.stat().st_uid)
+    except OSError as error:
+        return f"cannot be looked at: {error.strerror}"
+    return f"belongs to {owner}, and may not be written by the user {user_name()}"
+
+
+def room(path: Path) -> Room:
+    """What is free for this user on the disk of a folder, or of the one where it will be."""
+    there = next((each for each in (path, *path.parents) if each.exists()), Path("/"))
+    state = os.statvfs(there)
+    if not state.f_blocks:  # some network file systems keep it to themselves
+        return Room(None, None)
+    return Room(state.f_bavail * state.f_frsize, state.f_blocks * state.f_frsize)
+
+
+def _is_read_only(path: Path) -> bool:
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)

@@ -1,0 +1,41 @@
+"""`python -m icapd.selftest`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bridge.core import open_streams, read_settings
+from icapd.selftest.examination import examine
+
+_SECONDS = 60.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Ask icapd: 0 nothing failed, 1 something did, 2 the configuration cannot be read."""
+    open_streams()
+    parser = argparse.ArgumentParser(
+        prog="python -m icapd.selftest",
+        description="Asks the icapd of a configuration: OPTIONS, a clean body and EICAR through "
+        "each service. It leaves records, and a detection.",
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the configuration file")
+    parser.add_argument("--json", action="store_true", help="a JSON object for each line")
+    parser.add_argument("--seconds", type=float, default=_SECONDS, metavar="N", help="at most")
+    parser.add_argument("--without-bodies", metavar="WHY", help="OPTIONS only")
+    options = parser.parse_args(arguments)
+    settings = read_settings(options.config, check_only=False)
+    if isinstance(settings, int):
+        return settings
+    code = 0
+    for finding in examine(settings, options.seconds, options.without_bodies):
+        text = finding.as_json() if options.json else finding.as_text()
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+        code = 1 if finding.status == "failed" else code
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

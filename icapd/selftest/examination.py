@@ -1,0 +1,148 @@
+"""All questions to one icapd, in the order in which one needs another. Blocks: network, disk."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from ipaddress import ip_address
+
+from bridge.core import Settings, StartError, share
+from icapd.client import Answer
+from icapd.pages import Pages
+from icapd.protocol import ProtocolError
+from icapd.selftest.asking import Place, connect, place_of, try_body, why_refused
+from icapd.selftest.finding import Finding
+from icapd.selftest.judging import judge
+
+_CONNECT = 5.0
+_LEAST = 1.0
+_STRANGER = "run this on a machine of icap.allow_from, or add the address {} if it is to be let in"
+
+
+def examine(settings: Settings, seconds: float, without_bodies: str | None) -> Iterator[Finding]:
+    """What is found, as it is known. `seconds`: how long all of it may take.
+
+    `without_bodies`: why nothing is to be judged.
+    """
+    end = time.monotonic() + seconds
+    try:
+        Pages(settings.icap.pages)
+    except StartError as error:
+        yield Finding("failed", str(error), "correct icap.pages, or icapd does not start", "pages")
+    place = place_of(settings.icap)
+    if not place.address.port:
+        yield Finding("skipped", "icap.listen leaves the port to the system: it is not known here")
+        return
+    answers = _options(settings, place, end)
+    if isinstance(answers, Finding):
+        yield answers
+        yield Finding("skipped", "services were not asked, and no body was sent")
+        return
+    stranger = next((each for each in answers.values() if each.status == 403), None)
+    if stranger is not None:
+        yield _stranger(place, why_refused(stranger))
+        yield Finding("skipped", "no body was sent")
+        return
+    served = []
+    for path, answer in answers.items():
+        finding = judge_options(settings, place, path, answer)
+        served += [path] if finding.status != "failed" else []
+        yield finding
+    if without_bodies is not None:
+        yield Finding("skipped", f"no body was sent: none can be judged ({without_bodies} failed)")
+        return
+    yield from _bodies(settings, place, served, end)
+
+
+def _options(settings: Settings, place: Place, end: float) -> dict[str, Answer] | Finding:
+    """The answer of each service, or why there is none."""
+    found = {}
+    try:
+        for path in settings.icap.services:
+            with connect(place, _left(end, _CONNECT)) as client:
+                found[path] = client.options(path.strip("/"))
+    except ConnectionRefusedError:
+        return _silent(settings, place)
+    except (OSError, ProtocolError) as error:
+        if settings.icap.tls is not None and place.is_tls and settings.icap.tls.client_ca:
+            sentence = f"{place} wants the certificate of a proxy (icap.tls.client_ca)"
+            return Finding("skipped", sentence)
+        if place.is_tls and not _is_let_in(settings, place):
+            return _stranger(place, "the connection is cut")
+        if not found and isinstance(error, TimeoutError):
+            sentence = f"{place} did not answer within {_CONNECT:.0f} s"
+            return Finding("failed", sentence, "see whether icapd hangs: its log, and its CPU time")
+        sentence = f"{place} does not answer as an ICAP server does: {error}"
+        return Finding("failed", sentence, "see what listens there, and the log of icapd")
+    return found
+
+
+def _is_let_in(settings: Settings, place: Place) -> bool:
+    """Whether this machine is in icap.allow_from, as far as the address tells that it is asked by:
+    who asks a machine's own address comes from there."""
+    address = ip_address(place.address.host)
+    return any(address in network for network in settings.icap.allow_from)
+
+
+def _stranger(place: Place, why: str) -> Finding:
+    sentence = f"icapd at {place} does not serve this machine: {why}"
+    return Finding("warning", sentence, _STRANGER.format(place.address.host))
+
+
+def _silent(settings: Settings, place: Place) -> Finding:
+    sentence = f"nothing listens on {place}: icapd does not run"
+    if settings.folders and "icap" not in settings.model_fields_set:
+        advice = "that is right where only folders are watched; else start icapd"
+        return Finding("warning", sentence, advice)
+    return Finding("failed", sentence, "start icapd; what is in its way its log says, or stderr")
+
+
+def judge_options(settings: Settings, place: Place, path: str, answer: Answer) -> Finding:
+    """Whether the icapd that runs offers a service as the configuration has it. Pure."""
+    service = settings.icap.services[path]
+    where = f"{path} at {place}"
+    if answer.status != 200:
+        advice = "restart icapd, which reads its configuration at the start only"
+        return Finding("failed", f"{where} is not offered: {why_refused(answer)}", advice)
+    if service.method not in answer.fields.get("methods", ""):
+        advice = "restart icapd, which reads its configuration at the start only"
+        return Finding("failed", f"{where} does not take {service.method}", advice)
+    by_paths = settings.icap.tls is not None or settings.icap.pages.dir is not None
+    # a tag made of relative paths says nothing to who names the same file otherwise
+    if not by_paths and answer.fields.get("istag", "").strip('"') != istag(settings):
+        sentence = f"{where} is served by another version, or by another section icap"
+        return Finding("warning", sentence, "restart icapd if the configuration was changed")
+    return Finding("ok", f"{where} takes {service.method}, mode {service.mode}")
+
+
+def istag(settings: Settings) -> str:
+    """What `icapd.service` makes of the same configuration."""
+    icap = share(settings, 0).icap
+    return hashlib.sha256(f"{version('katabridge')} {icap!r}".encode()).hexdigest()[:24]
+
+
+def _bodies(settings: Settings, place: Place, served: list[str], end: float) -> Iterator[Finding]:
+    """A clean body and EICAR for each service, all at the same time."""
+    kinds = [(path, threat) for path in served for threat in (False, True)]
+    with ThreadPoolExecutor(max(1, len(kinds))) as threads:
+        begun = [
+            threads.submit(
+                try_body,
+                place,
+                path.strip("/"),
+                settings.icap.services[path],
+                threat=threat,
+                logs=settings.logs.dir,
+                seconds=_left(end, end),
+            )
+            for path, threat in kinds
+        ]
+        for each in begun:
+            yield judge(each.result())
+
+
+def _left(end: float, most: float) -> float:
+    return max(_LEAST, min(most, end - time.monotonic()))
