@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,16 +126,12 @@ def _not_ours(directory: Path, node: str) -> Iterator[str]:
 def _bytes_below(directory: Path, prefix: str) -> int:
     if not directory.is_dir():
         return 0
-    total = 0
+    sizes: dict[int, int] = {}  # by inode: what is kept for later has two names
     for path in directory.iterdir():
         queue = path.suffix in (".syslog", ".notify")  # with limits of their own
         if path.name.startswith(prefix) and path.is_dir() and not queue:
-            total += sum(_size(each) for each in path.iterdir())
-    return total
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.lstat().st_size
-    except FileNotFoundError:  # judged in the meantime
-        return 0
+            for each in path.iterdir():
+                with contextlib.suppress(FileNotFoundError):  # judged in the meantime
+                    state = each.lstat()
+                    sizes[state.st_ino] = state.st_size
+    return sum(sizes.values())

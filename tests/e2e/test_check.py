@@ -1,0 +1,424 @@
+"""`kata-bridge check`: what is broken is the first line that failed."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.cli import main
+from bridge.commands.checking import folders, kata
+from bridge.commands.checking.examination import Examination, read_configuration
+from bridge.commands.checking.line import Line, Status
+from bridge.core import Door, set_bypass
+from bridge.emulator import Emulator, Memory
+from bridge.folder import mounts
+from tests.support.certificates import put_certificate
+from tests.support.katabridge import Site
+from tests.support.node import OddNode, http
+from tests.support.processes import free_port
+
+TOKEN = "status-token-0123456789"
+PASSWORD = "pa55word-of-redis"
+HOOK = "hook-token-0123456789"
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """One emulated KATA for all tests here."""
+    folder = tmp_path_factory.mktemp("kata")
+    put_certificate(folder / "server.pem", folder / "server.key", "kata")
+    with Emulator(Memory(folder)) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def good(node: Emulator, tmp_path: Path) -> Site:
+    """A set-up in which nothing is wrong."""
+    node.memory.accept = "auto"
+    site = Site(tmp_path / "site", node.url, node.certificate)
+    (site.directory / "client.key").chmod(0o600)
+    site.changes = {"icap": {"policy": {"oversize": "block"}}}
+    return site
+
+
+def look(site: Site) -> list[Line]:
+    """What is found, without asking icapd."""
+    config = site.config
+    settings, lines = read_configuration(config)
+    if settings is None:
+        return lines
+    return [*lines, *Examination(settings, config, self_test=False).lines()]
+
+
+def first_failed(lines: list[Line]) -> Line:
+    return next(line for line in lines if line.status is Status.FAILED)
+
+
+def of(lines: list[Line], status: Status) -> dict[str, str]:
+    return {line.area: line.sentence for line in lines if line.status is status}
+
+
+def tree(folder: Path) -> dict[str, tuple[int, int]]:
+    found = {}
+    for path in folder.rglob("*"):
+        state = path.lstat()
+        found[str(path)] = (state.st_ino, state.st_mtime_ns)
+    return found
+
+
+def test_of_a_good_set_up_nothing_is_wrong_and_nothing_is_changed(
+    good: Site, node: Emulator
+) -> None:
+    config = good.config
+    before, submitted = tree(good.directory), node.memory.calls["submit"]
+    settings, lines = read_configuration(config)
+    assert settings is not None
+    lines += Examination(settings, config, self_test=False).lines()
+    assert of(lines, Status.FAILED) == {}
+    assert of(lines, Status.WARNING).keys() == {"watch"}
+    assert of(lines, Status.SKIPPED).keys() == {"icap", "proxies"}
+    areas = list(dict.fromkeys(line.area for line in lines))
+    assert areas == [
+        *("configuration", "user", "certificate", "spool", "verdicts", "logs", "kata", "clock"),
+        *("limits", "folder share", "watch", "exclusions", "policy", "bypass", "icap", "proxies"),
+    ]
+    assert tree(good.directory) == before
+    assert node.memory.calls["submit"] == submitted
+
+
+# -- ten and more ways to break it -------------------------------------------------------------
+
+Break = Callable[[Site, Emulator, pytest.MonkeyPatch, ExitStack], None]
+BREAKS: dict[str, tuple[Break, str, str]] = {}
+
+
+def breaks(name: str, area: str, words: str) -> Callable[[Break], Break]:
+    """One way: what the first failed line must be about, and say."""
+
+    def keep(function: Break) -> Break:
+        BREAKS[name] = function, area, words
+        return function
+
+    return keep
+
+
+def change(site: Site, section: str, **values: Any) -> None:
+    site.changes.setdefault(section, {}).update(values)
+
+
+def odd(site: Site, stack: ExitStack, answer: bytes | None, *, tls: bool = True) -> None:
+    """Let the Central Node be an odd one, under the certificate that is trusted."""
+    files = (site.server_certificate, site.server_certificate.with_suffix(".key"))
+    site.url = stack.enter_context(OddNode(answer, *(files if tls else (None, None)))).url
+
+
+def age(site: Site, begin: timedelta, end: timedelta) -> None:
+    """Another client certificate for the same key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+
+    path = site.directory / "client.pem"
+    old = x509.load_pem_x509_certificate(path.read_bytes())
+    key = serialization.load_pem_private_key((path.with_suffix(".key")).read_bytes(), None)
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(old.subject)
+        .issuer_name(old.issuer)
+        .public_key(old.public_key())
+        .serial_number(1)
+        .not_valid_before(now + begin)
+        .not_valid_after(now + end)
+        .sign(key, hashes.SHA256())  # type: ignore[arg-type]
+    )
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+
+
+@breaks("an unknown key", "configuration", "unknown key; did you mean policy?")
+def _unknown_key(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    site.changes["polici"] = {}
+
+
+@breaks("another's key", "configuration", "are not a certificate and its key")
+def _other_key(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    put_certificate(site.directory / "other.pem", site.directory / "client.key", "other")
+
+
+@breaks("an expired certificate", "certificate", "kata.client_cert")
+def _expired(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    age(site, timedelta(days=-9), timedelta(days=-1))
+
+
+@breaks("a certificate of tomorrow", "certificate", "is not valid before")
+def _tomorrow(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    age(site, timedelta(days=1), timedelta(days=9))
+
+
+@breaks("a spool that is a file", "spool", "is no folder")
+def _spool_file(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    (site.directory / "spool").write_text("")
+
+
+@breaks("a spool without room", "spool", "spool.min_free is 900.0 TiB")
+def _spool_full(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    change(site, "spool", min_free="900TiB")
+
+
+@breaks("bodies up to max_bytes", "spool", "it is full")
+def _spool_used(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    folder = site.directory / "spool" / "test.icap.0"
+    folder.mkdir(parents=True)
+    (folder / "body").write_bytes(b"x" * 2048)
+    change(site, "spool", max_bytes="1KiB")
+
+
+@breaks("a damaged store", "verdicts", "file is not a database")
+def _damaged(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    (site.directory / "verdicts.db").write_bytes(b"no database at all" * 100)
+
+
+@breaks("a store of a later version", "verdicts", "was written by a later katabridge (version 99")
+def _later(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    with sqlite3.connect(site.directory / "verdicts.db") as db:
+        db.execute("PRAGMA user_version=99")
+    db.close()
+
+
+@breaks("no redis", "verdicts", "redis://127.0.0.1:")
+def _no_redis(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    change(site, "verdicts", store=f"redis://:{PASSWORD}@127.0.0.1:{free_port()}/0")
+
+
+@breaks("logs in a file", "logs", "logs.dir")
+def _logs_file(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    (site.directory / "log").write_text("")
+
+
+@breaks("a name that is none", "kata", "the name kata.example does not resolve: nobody knows it")
+def _no_name(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    def resolve(host: str, *_: object) -> None:
+        raise socket.gaierror(-2, "nobody knows it")
+
+    patch.setattr(socket, "getaddrinfo", resolve)
+    site.url = "https://kata.example"
+
+
+@breaks("nobody there", "kata", "cannot be reached: Connection refused")
+def _nobody(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    site.url = f"https://127.0.0.1:{free_port()}"
+
+
+@breaks("a node that says nothing", "kata", "did not begin TLS within")
+def _silent(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    patch.setattr(kata, "_STEP", 1.3)
+    odd(site, stack, None)
+
+
+@breaks("a node without TLS", "kata", "does not speak TLS")
+def _no_tls(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    odd(site, stack, b"SSH-2.0-OpenSSH\r\n" * 100, tls=False)
+
+
+@breaks("another certificate than the pin", "trust", "kata.server_fingerprint is sha256:aaaa")
+def _pin(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    change(site, "kata", server_fingerprint=f"sha256:{'a' * 64}")
+
+
+@breaks("another CA", "trust", "a certificate that kata.server_ca")
+def _ca(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    put_certificate(site.directory / "ca.pem", site.directory / "ca.key", "another")
+    change(site, "kata", server_ca="ca.pem")
+
+
+@breaks("not accepted", "kata", "does not accept this system (sensorId ")
+def _unaccepted(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    node.memory.accept = "manual"
+
+
+@breaks("garbage", "kata", "the state answer is not JSON")
+def _garbage(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    odd(site, stack, http(b"\x00\xff<html>\x1b[31m"))
+
+
+@breaks("a hostile reason", "kata", "state answered 500 \\x1b]0;evil")
+def _reason(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    odd(site, stack, http(b"", status="500 \x1b]0;evil" + "e" * 5000))
+
+
+@breaks("a clock that is wrong", "clock", "this machine's clock is 10 min behind")
+def _clock(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    ahead = format_datetime(datetime.now(UTC) + timedelta(minutes=10), usegmt=True)
+    odd(site, stack, http(b"[]", f"Date: {ahead}"))
+
+
+@breaks("a folder that is gone", "folder share", "output (")
+def _gone(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    (site.directory / "out").rmdir()
+
+
+@breaks("a link in the place of claims", "folder share", "is a link or a file")
+def _claims(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    (site.directory / "in" / ".katabridge").symlink_to("/tmp")
+
+
+@breaks("a share that is not mounted", "folder share", "//nas/in (cifs) is not mounted on")
+def _unmounted(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    fstab = site.directory / "fstab"
+    fstab.write_text(f"//nas/in {site.directory}/in cifs defaults 0 0\n")
+    patch.setattr(mounts, "_FSTAB", fstab)
+
+
+@breaks("a share that hangs", "folder share", "input (")
+def _hangs(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    ours, theirs = os.pipe()
+    stack.callback(os.close, ours)
+    stack.callback(os.close, theirs)
+    check = mounts.SamePlace.check
+
+    def hang(self: mounts.SamePlace) -> None:
+        if self.root.name == "in":
+            os.read(ours, 1)
+        check(self)
+
+    patch.setattr(folders, "SECONDS", 0.3)
+    patch.setattr(mounts.SamePlace, "check", hang)
+
+
+@breaks("no collector", "syslog", "cannot be reached: Connection refused")
+def _no_collector(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    change(site, "logs", syslog={"url": f"tcp://127.0.0.1:{free_port()}"})
+
+
+@breaks("no webhook", "webhook", "cannot be reached: Connection refused")
+def _no_hook(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    site.changes["notify"] = {"url": f"http://eve:{HOOK}@127.0.0.1:{free_port()}/{HOOK}?t={HOOK}"}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_the_first_line_that_failed_names_the_fault(
+    good: Site, node: Emulator, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    function, area, words = BREAKS[name]
+    change(good, "status", token=TOKEN)
+    with ExitStack() as stack:
+        function(good, node, monkeypatch, stack)
+        lines = look(good)
+    failed = first_failed(lines)
+    assert failed.area == area, lines
+    assert words in failed.sentence
+    assert failed.advice
+    everything = "".join(f"{line.sentence}{line.advice}" for line in lines)
+    assert everything.isprintable()
+    assert not [secret for secret in (TOKEN, PASSWORD, HOOK) if secret in everything]
+    assert max(len(line.sentence) for line in lines) < 1200
+
+
+# -- what works, and should be known -----------------------------------------------------------
+
+WARNINGS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "a rule that a stranger makes fit": (
+        {"exclusions": [{"name": "*.iso"}]},
+        "exclusions",
+        "exclusions[0] (name=*.iso) stands on what a stranger can choose",
+    ),
+    "few types": ({"submit": {"types": ["archive"]}}, "exclusions", "looks like archive"),
+    "a policy that passes what was not judged": (
+        {"policy": {"unavailable": "pass", "error": "pass"}},
+        "policy",
+        "the FOLDER door passes what is error, unavailable",
+    ),
+    "the shipped policy": ({"icap": {"policy": {}}}, "policy", "passes what is oversize"),
+    "names that are not sent": (
+        {"icap": {"policy": {"oversize": "block"}, "transfer": {"ignore": ["iso"]}}},
+        "policy",
+        "icap.transfer.ignore: proxies send no file named like iso",
+    ),
+    "parts": (
+        {"icap": {"policy": {"oversize": "block"}, "ranges": "pass"}},
+        "policy",
+        "icap.ranges is pass",
+    ),
+    "everybody": (
+        {"icap": {"policy": {"oversize": "block"}, "allow_from": ["0.0.0.0/0"]}},
+        "policy",
+        "icap.allow_from lets everybody ask",
+    ),
+    "objects that KATA refuses": (
+        {"kata": {"max_object_size": "500MiB"}},
+        "limits",
+        "takes objects of up to 100.0 MiB, and kata.max_object_size is 500.0 MiB",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WARNINGS)
+def test_what_lets_objects_by_is_a_warning(good: Site, name: str) -> None:
+    changes, area, words = WARNINGS[name]
+    good.changes |= changes
+    lines = look(good)
+    assert of(lines, Status.FAILED) == {}
+    assert words in of(lines, Status.WARNING)[area]
+
+
+def test_the_bypass_is_a_warning_and_its_damage_a_fault(good: Site) -> None:
+    spool = good.directory / "spool"
+    set_bypass(spool, {Door.ICAP: datetime.now(UTC).timestamp() + 3600})
+    assert "the ICAP door passes everything UNJUDGED" in of(look(good), Status.WARNING)["bypass"]
+    (spool / "bypass.json").write_text("{")
+    assert "is damaged" in of(look(good), Status.FAILED)["bypass"]
+
+
+def test_a_node_that_is_away_beside_one_that_works_is_a_warning(good: Site) -> None:
+    change(good, "kata", urls=[f"https://127.0.0.1:{free_port()}", good.url])
+    lines = look(good)
+    assert of(lines, Status.FAILED) == {}
+    assert "Connection refused; others take the files" in of(lines, Status.WARNING)["kata"]
+    change(good, "kata", server_fingerprint=f"sha256:{'b' * 64}")
+    assert "trust" in of(look(good), Status.FAILED)
+
+
+def test_folders_need_not_be(good: Site) -> None:
+    good.changes["folders"] = []
+    assert "none is configured" in of(look(good), Status.OK)["folders"]
+
+
+# -- the command -------------------------------------------------------------------------------
+
+
+def check(site: Site, *words: str) -> int:
+    return main(["check", "--config", str(site.config), *words])
+
+
+def test_exit_codes_and_json(good: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(good, "--no-self-test", "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["result"] == "warning"
+    assert shown["lines"][0] == {
+        "area": "configuration",
+        "status": "ok",
+        "sentence": f"{good.directory}/katabridge.yaml is good",
+        "advice": None,
+    }
+    assert {line["status"] for line in shown["lines"]} == {"ok", "warning", "skipped"}
+    change(good, "spool", min_free="900TiB")
+    assert check(good, "--no-self-test") == 1
+    text = capsys.readouterr().out
+    assert "\nfailed  spool: spool.dir (" in text
+    assert "\n        -> free space there" in text
+    good.changes["polici"] = 1
+    assert check(good, "--json") == 2
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["result"] == "failed"
+    assert [line["area"] for line in shown["lines"]] == ["configuration"]
+    assert main(["check", "--config", str(good.directory / "none.yaml")]) == 2
+    assert "the configuration cannot be read: No such file" in capsys.readouterr().out

@@ -1,0 +1,140 @@
+"""The self-test of icapd: a running one is asked as a proxy asks it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bridge.core import Door, set_bypass
+from icapd.selftest import examination
+from icapd.selftest.examination import examine
+from tests.support.katabridge import Site
+from tests.support.processes import Program, module, wait_until
+
+Keep = Callable[[Program], Program]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def good(site: Site) -> Site:
+    """A set-up that is known to be good."""
+    site.changes = {"icap": {"policy": {"oversize": "block"}}}
+    return site
+
+
+def ask_icapd(site: Site, why: str | None = None) -> list[tuple[str, str]]:
+    return [(each.status, each.sentence) for each in examine(site.settings(), 15, why)]
+
+
+def test_a_running_icapd_is_asked_for_all_that_it_offers(good: Site, started: Keep) -> None:
+    good.changes["icap"] |= {
+        "services": {
+            "av/reqmod": {"method": "REQMOD"},
+            "av/respmod": {"method": "RESPMOD"},
+            "watch": {"method": "RESPMOD", "mode": "monitor"},
+        }
+    }
+    icapd = started(good.start_icapd())
+    done = subprocess.run(
+        [*module("bridge.cli"), "check", "--config", str(good.config)],
+        capture_output=True, text=True, timeout=60, check=False, cwd=good.directory,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    for words in (
+        f"ok      icap: av/respmod at 127.0.0.1:{good.icap_port} takes RESPMOD, mode advanced",
+        "ok      icap: a clean body through av/reqmod passes",
+        "ok      icap: EICAR through av/reqmod is blocked",
+        "ok      icap: a clean body through av/respmod passes",
+        "ok      icap: EICAR through av/respmod is blocked",
+        "ok      icap: EICAR through watch passes, as mode monitor says",
+        "none has asked in the last hour",
+    ):
+        assert words in done.stdout
+    ours = [record for record in good.records() if record["decision"] == "block"]
+    assert {record["context"]["user"] for record in ours} == {"kata-bridge check"}
+    assert all(r["context"]["url"].startswith("http://katabridge.invalid/check/") for r in ours)
+
+    assert ask_icapd(good, "kata")[-1][1].endswith("none can be judged (kata failed)")
+    set_bypass(good.directory / "spool", {Door.ICAP: time.time() + 600})
+
+    def bypassed() -> bool:
+        opened = "EICAR through av/respmod passes, but not because KATA said so: excluded (not"
+        return any(words.startswith(opened) for _, words in ask_icapd(good))
+
+    wait_until(bypassed, "the door follows", 15)
+    set_bypass(good.directory / "spool", {})
+
+    good.changes["icap"]["preview"] = 1024
+    found = ask_icapd(good, "no bodies")
+    assert found[0] == (
+        "warning",
+        f"av/reqmod at 127.0.0.1:{good.icap_port} is served by another version, or by another "
+        "section icap",
+    )
+    good.changes["icap"]["services"]["new"] = {"method": "REQMOD"}
+    assert ("failed", f"new at 127.0.0.1:{good.icap_port} is not offered: ICAP status 404") in [
+        (status, words.partition(", ")[0]) for status, words in ask_icapd(good, "no bodies")
+    ]
+    assert icapd.process.poll() is None
+
+
+def test_an_icapd_that_does_not_run(good: Site) -> None:
+    found = ask_icapd(good)
+    assert found[0] == (
+        "failed",
+        f"nothing listens on 127.0.0.1:{good.icap_port}: icapd does not run",
+    )
+    assert found[1][0] == "skipped"
+
+
+def test_pages_that_keep_icapd_from_starting_are_said_first(good: Site) -> None:
+    pages = good.directory / "pages"
+    pages.mkdir()
+    (pages / "block.html").write_text("{% if %}")
+    good.changes["icap"]["pages"] = {"dir": str(pages)}
+    assert ask_icapd(good)[0][0] == "failed"
+    assert str(pages) in ask_icapd(good)[0][1]
+
+
+ODD = {
+    "nothing": (None, "did not answer within"),
+    "another protocol": (b"220 mail.example ESMTP\x1b[31m\r\n", "not answer as an ICAP server"),
+    "an end": (b"", "not answer as an ICAP server does"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_something_else_on_the_port(good: Site, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer, words = ODD[name]
+    monkeypatch.setattr(examination, "_CONNECT", 0.3)
+    monkeypatch.setattr(examination, "_LEAST", 0.3)
+    with socket.create_server(("127.0.0.1", good.icap_port)) as listener:
+        if answer is not None:
+            listener.settimeout(10)
+
+            def serve() -> None:
+                sock, _ = listener.accept()
+                with sock:
+                    sock.sendall(answer)
+
+            threading.Thread(target=serve, daemon=True).start()
+        found = ask_icapd(good)
+    assert found[0][0] == "failed"
+    assert words in found[0][1]
+
+
+def test_who_is_not_let_in_is_told_so(good: Site, started: Keep) -> None:
+    good.changes["icap"]["allow_from"] = ["192.0.2.0/24"]
+    started(good.start_icapd())
+    found = ask_icapd(good)
+    assert found[0][0] == "warning"
+    assert "does not serve this machine: ICAP status 403" in found[0][1]
+    assert found[1][0] == "skipped"

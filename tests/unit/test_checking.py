@@ -1,0 +1,396 @@
+"""The parts of `kata-bridge check` that decide, without a server."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.commands.checking import certificates, daemons, disk, examination, icap, kata, outages
+from bridge.commands.checking import proxies as proxy_look
+from bridge.commands.checking.line import Line, Status, failed, ok, result, skipped, warning
+from bridge.commands.checking.report import as_text
+from bridge.commands.checking.rights import file_fault, folder_fault, own_folder_fault
+from bridge.commands.checking.running import Running, TooSlowError, within
+from bridge.commands.checking.words import clock_words, size_words, time_words
+from bridge.core import Answer, CallResult, LogSettings, Settings, SpoolSettings, stamp
+from tests.support.certificates import put_certificate
+from tests.support.katabridge import Site
+
+MIB = 1 << 20
+NOW = 1_800_000_000.0
+
+
+# -- lines -------------------------------------------------------------------------------------
+
+
+def test_the_worst_line_is_the_result() -> None:
+    good, gone = ok("a", "b"), skipped("a", "b")
+    assert result([good, gone]) is Status.OK
+    assert result([good, warning("a", "b", "c")]) is Status.WARNING
+    assert result([failed("a", "b", "c"), warning("a", "b", "c")]) is Status.FAILED
+
+
+def test_whatever_is_quoted_stays_one_line_and_harmless() -> None:
+    line = failed("kata", "it says \x1b[2J\n" + "x" * 5000, "\u202e")
+    assert line.sentence.startswith("it says \\x1b[2J\\nxxx")
+    assert len(line.sentence) < 1100
+    assert as_text(line).count("\n") == 2
+    assert (line.sentence + line.advice).isprintable()
+
+
+def test_words() -> None:
+    assert [size_words(n) for n in (0, 2048, 3 << 29, 1 << 60)] == [
+        *("0 B", "2.0 KiB", "1.5 GiB", "1048576.0 TiB"),
+    ]
+    assert [time_words(n) for n in (-45, 300, 10000, 864000)] == ["45 s", "5 min", "3 h", "10 days"]
+    assert clock_words(1e30) == "1e+30"
+
+
+# -- what hangs --------------------------------------------------------------------------------
+
+
+def test_who_hangs_is_left_alone_after_his_time() -> None:
+    forever = threading.Event()
+
+    def look() -> Iterator[Line]:
+        yield ok("disk", "begins")
+        forever.wait()
+
+    running = Running("disk", look, 0.1)
+    found = list(running.lines())
+    assert [line.status for line in found] == [Status.OK, Status.FAILED]
+    assert "did not answer within 0 s" in found[1].sentence
+    assert running.overran
+    with pytest.raises(TooSlowError):
+        within(0.05, forever.wait)
+    forever.set()
+
+
+def test_what_a_look_raises_is_a_line_and_its_own_timeout_is_its_own() -> None:
+    def look() -> Iterator[Line]:
+        raise ValueError("odd\x1b")
+
+    (line,) = Running("disk", look, 5).lines()
+    assert line.status is Status.FAILED
+    assert "ValueError: odd\\x1b" in line.sentence
+
+    def slow() -> None:
+        raise TimeoutError("a socket's")
+
+    with pytest.raises(TimeoutError, match="a socket's"):
+        within(5, slow)
+
+
+def test_a_configuration_that_cannot_be_read_for_a_share_names_the_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    forever = threading.Event()
+    monkeypatch.setattr(examination, "_CONFIG_SECONDS", 0.05)
+    monkeypatch.setattr(examination, "load_config", lambda _: forever.wait())
+    monkeypatch.setattr(examination, "hanging_shares", lambda: ["/mnt/in"])
+    settings, lines = examination.read_configuration(Path("k.yaml"))
+    forever.set()
+    assert settings is None
+    assert "/mnt/in does not answer" in lines[0].sentence
+
+
+# -- certificates ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("days", "status", "words"),
+    [
+        (0, Status.OK, "is valid until"),
+        (334, Status.OK, "is valid until"),
+        (337, Status.WARNING, "in 27 days"),
+        (366, Status.FAILED, "has expired on"),
+        (-1, Status.FAILED, "is not valid before"),
+    ],
+)
+def test_a_certificate_by_its_dates(tmp_path: Path, days: int, status: Status, words: str) -> None:
+    path = tmp_path / "c.pem"
+    put_certificate(path, tmp_path / "c.key")
+    now = datetime.now(UTC) + timedelta(days=days)
+    line = certificates.judge_certificate("kata.client_cert", path, "renew", now)
+    assert (line.status, words in line.sentence) == (status, True), line
+
+
+def test_a_certificate_that_is_gone_is_said_as_such(tmp_path: Path) -> None:
+    line = certificates.judge_certificate("k", tmp_path / "none", "renew", datetime.now(UTC))
+    assert line.status is Status.FAILED
+
+
+# -- disks -------------------------------------------------------------------------------------
+
+
+def spool(**values: Any) -> SpoolSettings:
+    return SpoolSettings.model_construct(
+        **{"dir": Path("/spool"), "max_bytes": 100 * MIB, "min_free": 10 * MIB, **values}
+    )
+
+
+@pytest.mark.parametrize(
+    ("free", "used", "status", "words"),
+    [
+        (200 * MIB, 0, Status.OK, "200.0 MiB free"),
+        (None, 0, Status.OK, "an unknown number"),
+        (100 * MIB, 0, Status.WARNING, "room for 90.0 MiB above spool.min_free"),
+        (100 * MIB, 20 * MIB, Status.OK, "20.0 MiB in use"),
+        (9 * MIB, 0, Status.FAILED, "are unavailable"),
+        (200 * MIB, 100 * MIB, Status.FAILED, "it is full"),
+    ],
+)
+def test_room_for_bodies(free: int | None, used: int, status: Status, words: str) -> None:
+    line = disk.judge_room(spool(), free, used)
+    assert (line.status, words in line.sentence) == (status, True), line
+
+
+@pytest.mark.parametrize(
+    ("free", "status"),
+    [(None, Status.OK), (MIB, Status.FAILED), (100 * MIB, Status.WARNING), (1 << 30, Status.OK)],
+)
+def test_room_for_records(free: int | None, status: Status) -> None:
+    assert disk.judge_log_room(LogSettings(), free).status is status
+
+
+def test_what_is_in_use_is_counted_once_and_without_queues(tmp_path: Path) -> None:
+    for name in ("n.icap.0", "n.icap.0.kept", "n.icap.1", "n.icap.0.syslog", "n.folder.0"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "n.icap.0" / "a").write_bytes(b"x" * 100)
+    (tmp_path / "n.icap.0.kept" / "b").hardlink_to(tmp_path / "n.icap.0" / "a")
+    (tmp_path / "n.icap.1" / "c").write_bytes(b"x" * 10)
+    (tmp_path / "n.icap.0.syslog" / "d").write_bytes(b"x" * 5000)
+    (tmp_path / "n.folder.0" / "e").write_bytes(b"x" * 50)
+    assert disk.used(tmp_path, "n") == 110
+    assert disk.used(tmp_path / "none", "n") == 0
+
+
+def test_rights_are_those_of_this_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "log-history.log"
+    file.write_text("")
+    assert folder_fault(tmp_path) is None
+    assert file_fault(file) is None
+    assert folder_fault(file) == "is no folder"
+    assert folder_fault(tmp_path / "none") == "does not exist"
+    assert own_folder_fault(tmp_path / "none" / "deep") is None
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    for fault in (folder_fault(tmp_path), own_folder_fault(tmp_path / "none"), file_fault(file)):
+        assert fault is not None
+        assert "by the user" in fault
+
+
+def test_a_log_that_root_left_is_named(site_settings: Settings) -> None:
+    directory = site_settings.logs.dir
+    directory.mkdir()
+    (directory / "log-detects.log").write_text("")
+    real = os.access
+
+    def access(path: Any, mode: int) -> bool:
+        return "log-detects" not in str(path) and real(path, mode)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "access", access)
+        (line,) = disk.look_at_logs(site_settings)
+    assert line.status is Status.FAILED
+    assert f"{directory}/log-detects.log belongs to" in line.sentence
+
+
+@pytest.fixture
+def site_settings(tmp_path: Path) -> Settings:
+    put_certificate(tmp_path / "ca.pem", tmp_path / "ca.key", "kata")
+    return Site(tmp_path / "site", "https://127.0.0.1", tmp_path / "ca.pem").settings()
+
+
+def test_another_users_spool_is_a_warning(
+    site_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site_settings.spool.dir.mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    (line,) = disk.look_at_user(site_settings)
+    assert line.status is Status.WARNING
+    assert "runs as 12345" in line.sentence
+
+
+# -- the folder door's process -----------------------------------------------------------------
+
+
+def test_locks_are_read_and_never_taken() -> None:
+    locks = (
+        "1: POSIX  ADVISORY  READ 16509 fe:00:11 128 128\n"
+        "2: FLOCK  ADVISORY  WRITE 16509 fe:00:12 0 EOF\n"
+        "2: -> FLOCK  ADVISORY  WRITE 16510 fe:00:13 0 EOF\n"
+        "3: FLOCK\n4: FLOCK  ADVISORY  WRITE 1 nonsense 0 EOF\n"
+    )
+    assert daemons.locked_inodes(locks) == {12}
+
+
+def test_a_watch_that_runs_is_seen(site_settings: Settings) -> None:
+    from bridge.core.opening import lock_instance
+
+    lock = lock_instance(site_settings.spool.dir, "test.folder.0")
+    try:
+        (line,) = daemons.look_at_watch(site_settings)
+    finally:
+        os.close(lock)
+    assert line.status is Status.OK
+    (line,) = daemons.look_at_watch(site_settings)
+    assert line.status is Status.WARNING
+
+
+# -- KATA --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("apart", "status", "words"),
+    [
+        (0, Status.OK, "agrees"),
+        (-60, Status.OK, "agrees"),
+        (61, Status.WARNING, "61 s ahead of"),
+        (-299, Status.WARNING, "5 min behind"),
+        (301, Status.FAILED, "5 min ahead of"),
+        (-9e9, Status.FAILED, "days behind"),
+    ],
+)
+def test_clocks(apart: float, status: Status, words: str) -> None:
+    line = kata.judge_clock("https://cn", NOW - apart, NOW)
+    assert (line.status, words in line.sentence) == (status, True), line
+
+
+def test_a_node_without_a_time_is_not_blamed() -> None:
+    assert kata.judge_clock("https://cn", None, NOW).status is Status.SKIPPED
+
+
+@pytest.mark.parametrize(
+    ("answer", "size", "status"),
+    [
+        (Answer.OK, 100 * MIB, Status.OK),
+        (Answer.OK, 200 * MIB, Status.OK),
+        (Answer.OK, 99 * MIB, Status.WARNING),
+        (Answer.OK, 100, Status.WARNING),  # cannot be bytes
+        (Answer.OK, None, Status.WARNING),
+        (Answer.FAULT, None, Status.WARNING),
+    ],
+)
+def test_limits(answer: Answer, size: int | None, status: Status) -> None:
+    said = CallResult(answer, "filters answered 200", max_object_size=size)
+    assert kata.judge_limit("https://cn", 100 * MIB, said).status is status
+
+
+# -- outages and proxies -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Outage:
+    kind: str
+    subject: str
+    begin: float
+    end: float | None
+    detail: str
+
+
+def test_outages_are_told_newest_first_and_not_without_end() -> None:
+    lasts = Outage("kata_unreachable", "https://cn\x1b", NOW - 600, None, "refused")
+    over = Outage("disk_full", "spool", NOW - 7200, NOW - 7000, "no space")
+    found = list(outages.describe([lasts, over], NOW))
+    assert [line.status for line in found] == [Status.WARNING] * 2
+    assert "kata_unreachable https://cn\\x1b: since 20" in found[0].sentence
+    assert "(10 min): refused" in found[0].sentence
+    assert "for 3 min; it is over: no space" in found[1].sentence
+    many = list(outages.describe([over] * 50, NOW))
+    assert len(many) == 11
+    assert "40 more in the last 24 hours" in many[-1].sentence
+    assert next(iter(outages.describe([], NOW))).status is Status.OK
+
+
+def record(proxy: object, *, user: str = "eve", rule: str | None = None, time: str = "") -> bytes:
+    import json
+
+    context = {"proxy": proxy, "user": user}
+    return json.dumps({"time": time or stamp(), "rule": rule, "context": context}).encode()
+
+
+def test_proxies_by_the_log() -> None:
+    lines = [
+        record("192.0.2.1"),
+        record("192.0.2.1", rule="withheld"),
+        record("192.0.2.2"),
+        record("192.0.2.3", time="2020-01-01T00:00:00+00:00"),
+        record("127.0.0.1", user="kata-bridge check"),
+        record(None), record(["x"]), record("192.0.2.4", time="yesterday"),
+        b"{", b"[]", b'{"context": 1}', b"[" * 100_000, b"\xff",
+    ]  # fmt: skip
+    found = proxy_look.by_log(lines, datetime.now(UTC).timestamp() - 3600)
+    assert [(p.address, p.requests, p.withheld) for p in found] == [
+        ("192.0.2.1", 2, 1),
+        ("192.0.2.2", 1, 0),
+    ]
+    told = {line.status: line.sentence for line in proxy_look.describe(found)}
+    assert "192.0.2.1 withholds bodies: 1 of its 2 cases" in told[Status.WARNING]
+    assert "192.0.2.2: 1 cases, last request" in told[Status.OK]
+    (none,) = proxy_look.describe([])
+    assert none.status is Status.WARNING
+
+
+def test_proxies_by_the_daemons_own_word(
+    site_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC).timestamp()
+    asked = []
+
+    def ask(address: object, path: str) -> bytes:
+        asked.append((str(address), path))
+        return (
+            b'{"proxies": [{"address": "192.0.2.7", "connections": 1, "options": null, '
+            b'"request": %f, "requests": 9, "withheld": 0}, {"address": "192.0.2.8", '
+            b'"connections": 0, "options": 1, "request": %f, "requests": 9, "withheld": 0}, '
+            b'{"address": "192.0.2.9", "connections": 1, "options": 1, "request": null, '
+            b'"requests": 0, "withheld": 0}]}' % (now - 5, now - 4000)
+        )
+
+    monkeypatch.setattr(proxy_look, "ask", ask)
+    status = site_settings.status.model_copy(
+        update={"icapd": site_settings.icap.listen[0]._replace(port=8344)}
+    )
+    settings = site_settings.model_copy(update={"status": status})
+    (line,) = proxy_look.look_at_proxies(settings, runs=True)
+    assert line.status is Status.OK
+    assert line.sentence.startswith("192.0.2.7: 9 cases")
+    assert asked == [("127.0.0.1:8344", "/api/live")]
+    monkeypatch.setattr(proxy_look, "ask", lambda *_: b'{"proxies": [7]}')
+    (line,) = proxy_look.look_at_proxies(settings, runs=True)
+    assert "by the end of log-history.log" in line.sentence
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"null", b"[1]", b'{"proxies": 3}', b'{"proxies": [{}]}', b"[" * 100_000]
+)
+def test_what_a_status_page_never_says_is_not_believed(answer: bytes) -> None:
+    assert proxy_look.by_status(answer) is None
+
+
+# -- the self-test's lines ---------------------------------------------------------------------
+
+
+def test_lines_of_the_self_test_are_read_with_care() -> None:
+    line = icap.read_line(
+        '{"area": "icap", "status": "failed", "sentence": "a\\u001b[31m", "advice": null}'
+    )
+    assert line == Line("icap", Status.FAILED, "a\\x1b[31m", "")
+    for text in ("", "{}", "null", '{"area": "a", "status": "odd", "sentence": "", "advice": ""}'):
+        assert icap.read_line(text) is None
+
+
+def test_what_failed_before_keeps_bodies_back() -> None:
+    works = ok("kata", "https://cn accepts this system (sensorId 1)")
+    away = failed("kata", "away", "")
+    assert examination._why_no_bodies([works]) is None
+    assert examination._why_no_bodies([away]) == "kata"
+    assert examination._why_no_bodies([failed("trust", "x", ""), works]) is None
+    assert examination._why_no_bodies([failed("spool", "x", ""), works]) == "spool"
