@@ -25,7 +25,8 @@ from bridge.folder import mounts
 from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site
 from tests.support.node import OddNode, http
-from tests.support.processes import free_port
+from tests.support.processes import free_port, module
+from tests.support.terminals import Terminal
 
 TOKEN = "status-token-0123456789"
 PASSWORD = "pa55word-of-redis"
@@ -261,6 +262,11 @@ def _clock(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitSta
     odd(site, stack, http(b"[]", f"Date: {ahead}"))
 
 
+@breaks("a clock of another age", "clock", "days behind")
+def _age(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    odd(site, stack, http(b"[]", "Date: Fri, 31 Dec 9999 23:59:59 GMT"))
+
+
 @breaks("a folder that is gone", "folder share", "output (")
 def _gone(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
     (site.directory / "out").rmdir()
@@ -422,3 +428,25 @@ def test_exit_codes_and_json(good: Site, capsys: pytest.CaptureFixture[str]) -> 
     assert [line["area"] for line in shown["lines"]] == ["configuration"]
     assert main(["check", "--config", str(good.directory / "none.yaml")]) == 2
     assert "the configuration cannot be read: No such file" in capsys.readouterr().out
+
+
+def test_a_date_that_is_none_is_no_fault(good: Site) -> None:
+    with ExitStack() as stack:
+        odd(good, stack, http(b"[]", f"Date: {'9' * 60_000}"))
+        lines = look(good)
+    assert "names no time" in of(lines, Status.SKIPPED)["clock"]
+    assert of(lines, Status.FAILED) == {}
+
+
+def test_a_person_sees_colours_and_what_is_looked_at(good: Site) -> None:
+    change(good, "spool", min_free="900TiB")
+    command = [*module("bridge.cli"), "check", "--config", good.config, "--no-self-test"]
+    with Terminal(command) as terminal:
+        code = terminal.wait()
+    assert code == 1
+    shown = terminal.shown
+    assert "\x1b[1;31mfailed  \x1b[0m" in shown
+    assert "\x1b[32mok      \x1b[0m" in shown
+    assert "→ free space there" in shown
+    assert shown.rstrip().endswith("The first line that failed names the fault.")
+    assert "Traceback" not in shown

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ import pytest
 from bridge.core import Door, set_bypass
 from icapd.selftest import examination
 from icapd.selftest.examination import examine
+from tests.support.certificates import Authority
 from tests.support.katabridge import Site
-from tests.support.processes import Program, module, wait_until
+from tests.support.processes import Program, accepts, free_port, module, wait_until
 
 Keep = Callable[[Program], Program]
 ROOT = Path(__file__).parents[2]
@@ -138,3 +140,51 @@ def test_who_is_not_let_in_is_told_so(good: Site, started: Keep) -> None:
     assert found[0][0] == "warning"
     assert "does not serve this machine: ICAP status 403" in found[0][1]
     assert found[1][0] == "skipped"
+
+
+def test_over_tls_where_there_is_no_other_port(good: Site, tmp_path: Path, started: Keep) -> None:
+    port, authority = free_port(), Authority(tmp_path / "ca", "test-ca")
+    certificate, key = authority.issue("icapd")
+    tls = {"listen": [f"127.0.0.1:{port}"], "cert": str(certificate), "key": str(key)}
+    good.changes["icap"] |= {"listen": [], "tls": tls}
+    program = Program([*module("icapd.cli"), "--config", good.config], tmp_path / "icapd.out")
+    started(program).wait_for(lambda: accepts(port), "icapd")
+    found = ask_icapd(good)
+    assert {status for status, _ in found} == {"ok"}, found
+    assert found[0][1] == f"av/reqmod at 127.0.0.1:{port} (TLS) takes REQMOD, mode advanced"
+
+
+def test_a_tls_port_that_hangs_up(good: Site, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca", "test-ca")
+    certificate, key = authority.issue("icapd")
+    with hanging_up() as port:
+        tls = {"listen": [f"127.0.0.1:{port}"], "cert": str(certificate), "key": str(key)}
+        good.changes["icap"] |= {"listen": [], "tls": tls, "allow_from": ["192.0.2.0/24"]}
+        assert "does not serve this machine: the connection is cut" in ask_icapd(good)[0][1]
+        tls["client_ca"] = str(authority.certificate)
+        assert "wants the certificate of a proxy" in ask_icapd(good)[0][1]
+
+
+@contextlib.contextmanager
+def hanging_up() -> Iterator[int]:
+    """A port that takes connections and ends them."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    listener.accept()[0].close()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_only_folders_are_watched_here(good: Site) -> None:
+    settings = good.settings()
+    folders = settings.model_copy(update={"icap": settings.icap})
+    folders.model_fields_set.discard("icap")
+    first = next(iter(examine(folders, 5, None)))
+    assert (first.status, "icapd does not run" in first.sentence) == ("warning", True)

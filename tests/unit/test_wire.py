@@ -102,3 +102,21 @@ def test_only_200_is_ok() -> None:
 )
 def test_retry_after(value: str | None, seconds: float | None) -> None:
     assert wire.parse_retry_after(value) == seconds
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 784111777.0),
+        ("Sun, 06 Nov 1994 08:49:37 -0000", 784111777.0),
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("Sun, 06 Nov 99999 08:49:37 GMT", None),
+        ("Sun, 99 Nov 1994 08:49:37 GMT", None),
+        ("Sun, 06 Nov 1994 08:49:37 +99999999999999", None),
+        ("9" * 60_000, None),
+    ],
+)
+def test_the_date_of_an_answer(value: str | None, seconds: float | None) -> None:
+    assert wire.parse_date(value) == seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -36,13 +37,13 @@ def look_at_folders(settings: Settings) -> Iterator[Line]:
     if not settings.folders:
         yield ok("folders", "none is configured: there is nothing for `kata-bridge watch`")
         return
-    most = settings.kata.max_object_size
+    most, end = settings.kata.max_object_size, time.monotonic() + SECONDS
     begun = [
         (folder, {key: begin(_look_at_place, folder, key, most) for key in _KEYS})
         for folder in settings.folders
     ]
     for folder, looks in begun:
-        yield from _lines(folder, looks)
+        yield from _lines(folder, looks, end)
 
 
 def hanging_shares() -> list[str]:
@@ -67,12 +68,14 @@ def _hangs(look: Future[os.statvfs_result]) -> bool:
     return False
 
 
-def _lines(folder: FolderSettings, looks: dict[str, Future[list[Line]]]) -> Iterator[Line]:
+def _lines(
+    folder: FolderSettings, looks: dict[str, Future[list[Line]]], end: float
+) -> Iterator[Line]:
     area = _area(folder)
     for key, look in looks.items():
         path = getattr(folder, key)
         try:
-            yield from result_within(SECONDS, look)
+            yield from result_within(end - time.monotonic(), look)
         except TooSlowError:
             sentence = f"{key} ({path}) did not answer within {SECONDS:.0f} s"
             yield failed(area, sentence, _HANGS)
