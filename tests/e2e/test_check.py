@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -19,7 +20,8 @@ from bridge.cli import main
 from bridge.commands.checking import folders, kata
 from bridge.commands.checking.examination import Examination, read_configuration
 from bridge.commands.checking.line import Line, Status
-from bridge.core import Door, set_bypass
+from bridge.commands.checking.store import look_at_file
+from bridge.core import Door, allow_hash, open_verdicts, set_bypass
 from bridge.emulator import Emulator, Memory
 from bridge.folder import mounts
 from tests.support.certificates import put_certificate
@@ -71,7 +73,7 @@ def of(lines: list[Line], status: Status) -> dict[str, str]:
 
 def tree(folder: Path) -> dict[str, tuple[int, int]]:
     found = {}
-    for path in folder.rglob("*"):
+    for path in (folder, *folder.rglob("*")):
         state = path.lstat()
         found[str(path)] = (state.st_ino, state.st_mtime_ns)
     return found
@@ -389,8 +391,30 @@ def test_a_node_that_is_away_beside_one_that_works_is_a_warning(good: Site) -> N
     lines = look(good)
     assert of(lines, Status.FAILED) == {}
     assert "Connection refused; others take the files" in of(lines, Status.WARNING)["kata"]
-    change(good, "kata", server_fingerprint=f"sha256:{'b' * 64}")
-    assert "trust" in of(look(good), Status.FAILED)
+
+
+def test_who_stands_in_between_is_no_warning_whoever_else_works(good: Site) -> None:
+    other, key = good.directory / "other.pem", good.directory / "other.key"
+    put_certificate(other, key, "other")
+    with OddNode(http(b"[]"), other, key) as between:
+        change(good, "kata", urls=[good.url, between.url])
+        lines = look(good)
+    assert between.url in of(lines, Status.FAILED)["trust"]
+    assert "accepts this system" in of(lines, Status.OK)["kata"]
+
+
+def test_a_store_is_read_without_a_trace_whether_a_daemon_has_it_or_not(good: Site) -> None:
+    store = open_verdicts(good.settings())
+    asyncio.run(allow_hash(store, "a" * 64, 600))
+    before = sorted(tree(good.directory))
+    assert "1 verdicts are known" in look_at_file(good.directory / "verdicts.db").sentence
+    assert sorted(tree(good.directory)) == before
+    asyncio.run(store.close())
+    for end in ("-wal", "-shm"):
+        assert not (good.directory / f"verdicts.db{end}").exists()
+    found = tree(good.directory)
+    assert "1 verdicts are known" in look_at_file(good.directory / "verdicts.db").sentence
+    assert tree(good.directory) == found
 
 
 def test_folders_need_not_be(good: Site) -> None:

@@ -13,7 +13,10 @@ _SECONDS = 10.0
 
 
 class OddNode:
-    """Serves one answer to each request; None: it takes connections and says nothing."""
+    """Serves one answer to each request; None: it takes connections and says nothing.
+
+    `url` is for `kata.urls`.
+    """
 
     def __init__(self, answer: bytes | None, certificate: Path | None, key: Path | None) -> None:
         """Without `certificate` there is no TLS."""
@@ -23,13 +26,9 @@ class OddNode:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.load_cert_chain(certificate, key)
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}"
         self._open: list[socket.socket] = []
         self._thread = threading.Thread(target=self._accept, daemon=True)
-
-    @property
-    def url(self) -> str:
-        """For `kata.urls`."""
-        return f"https://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Self:
         self._thread.start()
