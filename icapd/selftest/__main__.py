@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from bridge.core import open_streams, read_settings
+from bridge.core import Settings, open_streams, read_settings
 from icapd.selftest.examination import examine
+from icapd.selftest.finding import Finding
 
 _SECONDS = 60.0
 
@@ -29,12 +31,20 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(settings, int):
         return settings
     code = 0
-    for finding in examine(settings, options.seconds, options.without_bodies):
+    for finding in _findings(settings, options):
         text = finding.as_json() if options.json else finding.as_text()
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
         code = 1 if finding.status == "failed" else code
     return code
+
+
+def _findings(settings: Settings, options: argparse.Namespace) -> Iterator[Finding]:
+    try:
+        yield from examine(settings, options.seconds, options.without_bodies)
+    except Exception as error:  # whatever answers there may say what it likes
+        sentence = f"it could not be asked: {type(error).__name__}: {error}"
+        yield Finding("failed", sentence, "report this as a fault of katabridge")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from tests.support.katabridge import Site
 
 MIB = 1 << 20
 NOW = 1_800_000_000.0
+LINE = '{"area": "icap", "status": "ok", "sentence": "good", "advice": ""}'
 
 
 # -- lines -------------------------------------------------------------------------------------
@@ -332,8 +333,8 @@ def test_proxies_by_the_log() -> None:
         ("192.0.2.2", 1, 0),
     ]
     told = {line.status: line.sentence for line in proxy_look.describe(found)}
-    assert "192.0.2.1 withholds bodies: 1 of its 2 cases" in told[Status.WARNING]
-    assert "192.0.2.2: 1 cases, last request" in told[Status.OK]
+    assert "192.0.2.1 withholds bodies: 1 of 2 requests" in told[Status.WARNING]
+    assert "192.0.2.2: 1 requests, the last on" in told[Status.OK]
     (none,) = proxy_look.describe([])
     assert none.status is Status.WARNING
 
@@ -361,7 +362,7 @@ def test_proxies_by_the_daemons_own_word(
     settings = site_settings.model_copy(update={"status": status})
     (line,) = proxy_look.look_at_proxies(settings, runs=True)
     assert line.status is Status.OK
-    assert line.sentence.startswith("192.0.2.7: 9 cases")
+    assert line.sentence.startswith("192.0.2.7: 9 requests")
     assert asked == [("127.0.0.1:8344", "/api/live")]
     monkeypatch.setattr(proxy_look, "ask", lambda *_: b'{"proxies": [7]}')
     (line,) = proxy_look.look_at_proxies(settings, runs=True)
@@ -387,10 +388,30 @@ def test_lines_of_the_self_test_are_read_with_care() -> None:
         assert icap.read_line(text) is None
 
 
+@pytest.mark.parametrize(
+    ("program", "statuses"),
+    [
+        ("raise SystemExit(1)", ["failed"]),
+        (f"print('{LINE}'); raise ValueError", ["ok", "failed"]),
+        (f"print('{LINE}'); print('no line')", ["ok"]),
+    ],
+)
+def test_a_self_test_that_dies_is_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, statuses: list[str]
+) -> None:
+    (tmp_path / "odd_self_test.py").write_text(program)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(icap, "_MODULE", "odd_self_test")
+    found = list(icap.look_at_icap(tmp_path / "k.yaml", without_bodies=None))
+    assert [line.status.value for line in found] == statuses
+
+
 def test_what_failed_before_keeps_bodies_back() -> None:
     works = ok("kata", "https://cn accepts this system (sensorId 1)")
     away = failed("kata", "away", "")
     assert examination._why_no_bodies([works]) is None
     assert examination._why_no_bodies([away]) == "kata"
     assert examination._why_no_bodies([failed("trust", "x", ""), works]) is None
+    assert examination._why_no_bodies([failed("certificate", "x", ""), works]) is None
+    assert examination._why_no_bodies([failed("certificate", "x", ""), away]) == "certificate"
     assert examination._why_no_bodies([failed("spool", "x", ""), works]) == "spool"

@@ -113,5 +113,5 @@ def _why_no_bodies(found: list[Line]) -> str | None:
     bad = {line.area for line in found if line.status is Status.FAILED}
     needed = [area for area in ("certificate", "trust", "kata", "spool") if area in bad]
     if any(line.area == "kata" and "accepts this system" in line.sentence for line in found):
-        needed = [area for area in needed if area not in ("trust", "kata")]
+        needed = [area for area in needed if area == "spool"]
     return needed[0] if needed else None

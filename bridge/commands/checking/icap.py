@@ -29,15 +29,15 @@ def look_at_icap(config: Path, *, without_bodies: str | None) -> Iterator[Line]:
     if without_bodies is not None:
         command += ["--without-bodies", without_bodies]
     with _started(command) as process:
-        number = 0
+        found: set[Status] = set()
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         for text in process.stdout:
             line = read_line(text)
             if line is not None:
-                number += 1
+                found.add(line.status)
                 yield line
         code = process.wait()
-    if not number or code not in (0, 1):
+    if not found or code not in (0, 1) or (code == 1 and Status.FAILED not in found):
         sentence = f"the self-test of icapd ended with {code} before it was done"
         yield failed(_AREA, sentence, f"call `{sys.executable} -m {_MODULE}` and see what it says")
 

@@ -56,10 +56,10 @@ def describe(proxies: list[Proxy], where: str = "") -> Iterator[Line]:
     for proxy in sorted(proxies, key=lambda each: -each.last)[:_MOST]:
         name, last = proxy.address, clock_words(proxy.last)
         if proxy.withheld:
-            sentence = f"{name} withholds bodies: {proxy.withheld} of its {proxy.requests} cases"
-            yield warning(_AREA, f"{sentence}, last request {last}{where}", _WITHHELD)
+            sentence = f"{name} withholds bodies: {proxy.withheld} of {proxy.requests} requests"
+            yield warning(_AREA, f"{sentence}, the last on {last}{where}", _WITHHELD)
         else:
-            yield ok(_AREA, f"{name}: {proxy.requests} cases, last request {last}{where}")
+            yield ok(_AREA, f"{name}: {proxy.requests} requests, the last on {last}{where}")
     if len(proxies) > _MOST:
         yield ok(_AREA, f"{len(proxies) - _MOST} more")
     if not proxies:
