@@ -84,8 +84,18 @@ from bridge.core.orphans import orphans, remove_instance
 from bridge.core.policy import door_policy, lenient
 from bridge.core.printable import printable
 from bridge.core.records import DETECTS, HISTORY
-from bridge.core.rotation import tail_lines
+from bridge.core.rotation import rotated_files, tail_lines
 from bridge.core.saying import OF_ALL_WORKERS
+from bridge.core.secrets import (
+    REMOVED,
+    SHORTEST_SECRET,
+    key_lines,
+    scrub,
+    secrets_of_settings,
+    store_secrets,
+    url_secrets,
+    webhook_secrets,
+)
 from bridge.core.settings import (
     ContentSettings,
     FolderSettings,
@@ -137,7 +147,9 @@ __all__ = [
     "OF_ALL_WORKERS",
     "PENDING",
     "RELEASED_BY_HAND",
+    "REMOVED",
     "SCHEMA_VERSION",
+    "SHORTEST_SECRET",
     "Address",
     "Answer",
     "Body",
@@ -212,6 +224,7 @@ __all__ = [
     "forget_hash",
     "format_group",
     "from_plain",
+    "key_lines",
     "leave_alone_what_is_there",
     "lenient",
     "load_config",
@@ -239,10 +252,13 @@ __all__ = [
     "remove_instance",
     "remove_leftovers",
     "renew_certificate",
+    "rotated_files",
     "run_daemon",
     "run_until_stopped",
     "say_start_errors",
+    "scrub",
     "search_log",
+    "secrets_of_settings",
     "server_certificate",
     "set_bypass",
     "set_value",
@@ -251,8 +267,11 @@ __all__ = [
     "stamp",
     "start_log",
     "status_of",
+    "store_secrets",
     "tail_lines",
     "to_plain",
     "unavailable",
+    "url_secrets",
+    "webhook_secrets",
     "write_atomically",
 ]

@@ -1,0 +1,29 @@
+"""What must leave this machine in no text: passwords, tokens, keys. Pure.
+
+`values` says which values of a configuration are secrets, `needles` finds them in a text in
+every form in which they come, and `patterns` finds what looks like a secret of anybody's.
+"""
+
+from bridge.core.secrets.needles import REMOVED
+from bridge.core.secrets.patterns import without_patterns
+from bridge.core.secrets.scrubbing import scrub
+from bridge.core.secrets.values import (
+    SHORTEST_SECRET,
+    key_lines,
+    secrets_of_settings,
+    store_secrets,
+    url_secrets,
+    webhook_secrets,
+)
+
+__all__ = [
+    "REMOVED",
+    "SHORTEST_SECRET",
+    "key_lines",
+    "scrub",
+    "secrets_of_settings",
+    "store_secrets",
+    "url_secrets",
+    "webhook_secrets",
+    "without_patterns",
+]

@@ -1,0 +1,139 @@
+"""Finds given values in a text: as they are, and escaped for URLs, JSON or HTML, or in Base64."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from collections.abc import Collection, Iterable
+
+REMOVED = "[removed]"
+
+_REMOVED_LINE = "[a line was removed: it held a secret]"
+_ESCAPED = re.compile(
+    r"(?P<unicode>(?:\\+u[0-9a-fA-F]{4})+)"
+    r"|(?P<slashes>\\+)"
+    r"|(?P<percent>(?:%(?:25)*[0-9a-fA-F]{2})+)"
+    r"|(?P<entity>&(?:amp|lt|gt|quot|apos|#[0-9]{1,6}|#x[0-9a-fA-F]{1,5});)"
+)
+_HEX = re.compile(r"%(?:25)*([0-9a-fA-F]{2})")
+_UNIT = re.compile(r"u([0-9a-fA-F]{4})")
+_ESCAPES = re.compile(r"[\\%&]")
+_URL_SAFE = str.maketrans("-_", "+/")
+_SIGN = "[A-Za-z0-9+/_-]"  # of Base64, in both of its alphabets
+_RUN = rf"(?:{_SIGN}|%(?:25)*2[BbFf]|\\+/|\\+u002[BbFf])*"
+_END = r"(?:=|%(?:25)*3[Dd]|\\+u003[Dd])*"
+_SKIPPED = (0, 2, 3)  # signs of Base64 that bytes before share in, by how many these are
+_LEAST_CORE = 4
+_LEAST_PLAIN = 3  # less would be found everywhere
+_DEEPEST = 5
+_KEY_PIECE = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
+
+
+def unescaped(text: str) -> str:
+    """`text` without the escapes of URLs, JSON and HTML, as deep as they go, and backslashes."""
+    for _ in range(_DEEPEST):
+        before = text
+        text = _ESCAPED.sub(_plain, text) if _ESCAPES.search(text) else text
+        if text == before:
+            break
+    return text
+
+
+def _plain(match: re.Match[str]) -> str:
+    kind, found = match.lastgroup, match[0]
+    if kind == "unicode":
+        units = bytes.fromhex("".join(_UNIT.findall(found)))
+        return units.decode("utf-16-be", "replace")
+    if kind == "percent":
+        return bytes.fromhex("".join(_HEX.findall(found))).decode("utf-8", "replace")
+    if kind == "entity":
+        return html.unescape(found)
+    return ""  # how many there are depends on how often it was escaped
+
+
+class Needles:
+    """Values to be found."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self._needles = [_Needle(each) for each in sorted(values, key=len, reverse=True) if each]
+
+    def removed_from(self, text: str) -> str:
+        """`text` without them."""
+        if not any(self._in(text)):
+            return text
+        return "".join(self._cleaned(line) for line in text.splitlines(keepends=True))
+
+    def _in(self, text: str) -> Iterable[_Needle]:
+        plain = unescaped(text)
+        standard = plain.translate(_URL_SAFE)
+        return (needle for needle in self._needles if needle.is_in(text, plain, standard))
+
+    def _cleaned(self, line: str) -> str:
+        for needle in self._in(line):
+            line = needle.removed_from(line)
+        if any(self._in(line)):  # an escape that nobody thought of
+            return _REMOVED_LINE + ("\n" if line.endswith("\n") else "")
+        return line
+
+
+class _Needle:
+    def __init__(self, value: str) -> None:
+        self._value = value
+        plain = {unescaped(value), unescaped(value.replace(" ", "+"))}
+        self._plain = {each for each in plain if len(each) >= _LEAST_PLAIN}
+        self._cores = [core for core in _cores(value.encode()) if len(core) >= _LEAST_CORE]
+        self._patterns: list[re.Pattern[str]] = []
+
+    def is_in(self, text: str, plain: str, standard: str) -> bool:
+        """`plain`: the text unescaped; `standard`: that in the alphabet of RFC 4648, section 4."""
+        if self._value in text or any(each in plain for each in self._plain):
+            return True
+        return any(core in standard for core in self._cores)
+
+    def removed_from(self, line: str) -> str:
+        self._patterns = self._patterns or list(self._compiled())
+        for pattern in self._patterns:
+            line = pattern.sub(REMOVED, line)
+        return line
+
+    def _compiled(self) -> Iterable[re.Pattern[str]]:
+        exact = "".join(_any_form(sign) for sign in self._value)
+        if _KEY_PIECE.fullmatch(self._value):  # what is beside it in a line is of the key, too
+            yield _around(_base64_pattern(self._value.rstrip("=")))
+        yield re.compile(exact)
+        for core in map(_base64_pattern, self._cores):
+            yield _around(core)
+            yield re.compile(core)
+
+
+def _around(core: str) -> re.Pattern[str]:
+    """The whole token: a rest of it would tell a rest of what it holds."""
+    return re.compile(rf"(?<!{_SIGN}){_RUN}{core}{_RUN}{_END}")
+
+
+def _cores(value: bytes) -> Collection[str]:
+    """What Base64 makes of a value, wherever in the encoded bytes it stands."""
+    found = []
+    for before, skipped in enumerate(_SKIPPED):
+        encoded = base64.b64encode(b"\0" * before + value).decode("ascii")
+        found.append(encoded[skipped : (before + len(value)) * 8 // 6])
+    return found
+
+
+def _any_form(sign: str) -> str:
+    """A pattern for one sign, plain or escaped."""
+    percent = "".join(f"%(?:25)*{byte:02x}" for byte in sign.encode("utf-8", "surrogatepass"))
+    units = sign.encode("utf-16-be", "surrogatepass").hex()
+    unicode = "".join(rf"\\+u{units[at : at + 4]}" for at in range(0, len(units), 4))
+    plain = rf"\\*{re.escape(sign)}" if sign in "\"'/" else re.escape(sign)
+    forms = [r"\\+" if sign == "\\" else plain, f"(?i:{percent})", f"(?i:{unicode})"]
+    forms += [r"\+"] if sign == " " else []
+    if sign in "&<>\"'":
+        forms += [re.escape(html.escape(sign)), rf"&#0*{ord(sign)};", rf"(?i:&#x0*{ord(sign):x};)"]
+    return f"(?:{'|'.join(forms)})"
+
+
+def _base64_pattern(core: str) -> str:
+    forms = {"+": r"(?:[+-]|%(?:25)*2[Bb])", "/": r"(?:\\*/|_|%(?:25)*2[Ff]|\\+u002[Ff])"}
+    return "".join(forms.get(sign, sign) for sign in core)
