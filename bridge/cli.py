@@ -9,6 +9,7 @@ from bridge.commands import (
     bypass,
     capture,
     check,
+    collect,
     emulate,
     enrol,
     known,
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         known,
         bypass,
         capture,
+        collect,
         migrate,
         emulate,
     ):

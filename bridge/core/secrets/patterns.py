@@ -11,9 +11,11 @@ _STRONG = (
 )
 _WEAK = r"(?:key|sig|signature|code|auth|pass|session|session[_-]?id|sid)"
 
+_SPACE = r"(?:[ +]|%20)"
+_KIND = rf"(?:[A-Z0-9]+{_SPACE})*PRIVATE{_SPACE}KEY-----"
 _KEY = re.compile(
-    r"-----BEGIN(?:[ +]|%20)(?:[A-Z0-9]+(?:[ +]|%20))*PRIVATE(?:[ +]|%20)KEY-----"
-    r"(?:[\s\S]{0,20000}?-----END(?:[ +]|%20)(?:[A-Z0-9]+(?:[ +]|%20))*PRIVATE(?:[ +]|%20)KEY-----"
+    rf"-----BEGIN{_SPACE}{_KIND}"
+    rf"(?:(?:(?!\n\{{)[\s\S]){{0,20000}}?-----END{_SPACE}{_KIND}"  # not into the next record
     r"|[A-Za-z0-9+/=\s\\:,%-]*)"
 )
 _KEY_IN_BASE64 = re.compile(r"LS0tLS1CRUdJTi[A-Za-z0-9+/=_-]*")

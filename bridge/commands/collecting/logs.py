@@ -1,0 +1,139 @@
+"""The logs of a period, newest lines first until it is enough."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from bridge.commands.collecting.archive import Archive, Change
+from bridge.commands.collecting.portions import begin_of, lines_between, shares
+from bridge.commands.terminal import reason
+from bridge.core import rotated_files
+
+NAMES = (
+    "log-events.log",
+    "log-detects.log",
+    "kata-bridge-watch.log",
+    "preprocessor_icap.log",
+    "log-history.log",
+)
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """The part of one file that lies in the period."""
+
+    path: Path
+    file: BinaryIO
+    start: int
+    end: int
+
+    @property
+    def size(self) -> int:
+        return self.end - self.start
+
+
+class Logs:
+    """Puts logs into an archive; what cannot be read, or has no place, is named there."""
+
+    def __init__(self, archive: Archive, change: Change, advance: Advance) -> None:
+        """`change`: what is made of each line; `advance`: told of bytes that are done."""
+        self._archive = archive
+        self._change = change
+        self._advance = advance
+
+    def add(self, folder: Path, since: float) -> None:
+        """Those in `folder` from that time on (epoch). OSError: the archive's. Blocks: disk."""
+        with contextlib.ExitStack() as stack:
+            pieces = {name: list(self._pieces(folder / name, since, stack)) for name in NAMES}
+            sizes = {name: sum(piece.size for piece in found) for name, found in pieces.items()}
+            given = shares(sizes, self._archive.left)
+            for name in NAMES:
+                self._add_newest(pieces[name], given[name])
+
+    def _pieces(self, path: Path, since: float, stack: contextlib.ExitStack) -> Iterator[_Piece]:
+        """The parts of a log and of its rotated files in the period, newest first."""
+        seen: set[int] = set()
+        older = 0
+        for each in self._newest_first(path):
+            try:
+                file = stack.enter_context(_open(each))
+                status = os.fstat(file.fileno())
+                if status.st_ino in seen:  # rotated while we looked
+                    continue
+                seen.add(status.st_ino)
+                if status.st_mtime < since:
+                    older += 1
+                    continue
+                yield _Piece(each, file, *begin_of(file, since))
+            except OSError as error:
+                self._leave_out(each, reason(error))
+        if older:
+            self._leave_out(path, f"{older} files of it, older than --since")
+
+    def _newest_first(self, path: Path) -> Iterator[Path]:
+        yield path  # opened before the folder is listed: a rotation in between hides nothing
+        try:
+            yield from reversed(rotated_files(path))
+        except OSError as error:
+            self._leave_out(path, f"its rotated files: {reason(error)}")
+
+    def _add_newest(self, pieces: list[_Piece], budget: int) -> None:
+        for piece in pieces:
+            start = max(piece.start, piece.end - budget)
+            budget -= piece.end - start
+            if start == piece.end:
+                full = "--max-size is reached"
+                self._leave_out(piece.path, full if piece.size else "nothing of the period in it")
+                continue
+            if start > piece.start:
+                left = start - piece.start
+                self._leave_out(piece.path, f"its oldest {left} bytes: --max-size is reached")
+            self._add_piece(piece, start)
+
+    def _add_piece(self, piece: _Piece, start: int) -> None:
+        fault: OSError | None = None
+
+        def lines() -> Iterator[bytes]:
+            nonlocal fault
+            try:
+                for line in lines_between(piece.file, start, piece.end):
+                    self._advance(len(line))
+                    yield line
+            except OSError as error:  # of the log; those of the archive's disk are not caught
+                fault = error
+
+        self._archive.add_lines(f"logs/{piece.path.name}", lines(), self._change, "a log")
+        if fault is not None:
+            self._leave_out(piece.path, f"its end: {reason(fault)}")
+
+    def _leave_out(self, path: Path, why: str) -> None:
+        self._archive.leave_out(f"logs/{path.name}", why)
+
+
+def total_of(folder: Path) -> int:
+    """Bytes of all logs there, to measure progress by."""
+    return sum(_size(each) for name in NAMES for each in _files(folder / name))
+
+
+def _files(path: Path) -> list[Path]:
+    with contextlib.suppress(OSError):
+        return [path, *rotated_files(path)]
+    return []
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(OSError):
+        return path.stat().st_size
+    return 0
+
+
+def _open(path: Path) -> BinaryIO:
+    # a pipe in its place would be waited for without end
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb")

@@ -1,0 +1,81 @@
+"""The steps of `kata-bridge collect`. Each blocks: disk, and the daemons that are asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bridge.commands.collecting.archive import Archive
+from bridge.commands.collecting.asked import check, said_by
+from bridge.commands.collecting.certificates import certificates, owners
+from bridge.commands.collecting.daemons import daemons
+from bridge.commands.collecting.facts import disks, listening, machine, sizes_below, versions
+from bridge.commands.collecting.logs import Logs, total_of
+from bridge.commands.collecting.masking import Masked
+from bridge.commands.collecting.people import Pseudonyms
+from bridge.commands.collecting.progress import Advance, Begin
+from bridge.commands.collecting.sources import Sources
+
+
+class Work:
+    """The steps, each of which shows that it goes on."""
+
+    def __init__(self, archive: Archive, sources: Sources, begin: Begin, advance: Advance) -> None:
+        self._archive = archive
+        self._sources = sources
+        self._begin = begin
+        self._advance = advance
+
+    def configuration(self, masked: Masked) -> None:
+        """The configuration file."""
+        self._begin("configuration", None)
+        if masked.text is None:
+            self._archive.leave_out("katabridge.yaml", "it is no YAML, so secrets are not known")
+        else:
+            what = "the configuration, without secrets and comments"
+            self._archive.add("katabridge.yaml", masked.text, what)
+
+    def system(self) -> None:
+        """What the system says."""
+        self._begin("system", None)
+        found, add = self._sources, self._archive.add
+        add("versions.txt", versions(), "katabridge, Python, packages, system")
+        add("system/machine.txt", machine(), "memory, load, limits")
+        add("system/folders.txt", disks(found.folders), "disks, mounts and rights of our folders")
+        add("system/ports.txt", listening(found.ports), "who listens on our ports")
+        add("system/processes.txt", daemons(found.spool), "our processes")
+        add("system/spool.txt", sizes_below(found.spool), "names and sizes in spool.dir")
+        add("certificates.txt", certificates(found.certificates), "what certificates say")
+        add("keys.txt", owners(found.keys), "owner and mode of the key files, nothing of them")
+
+    def daemons(self) -> None:
+        """What running daemons say of themselves."""
+        for name in ("icapd", "watch"):
+            self._begin(f"figures of {name}", None)
+            address = self._sources.daemons.get(name)
+            for path, file in (("/metrics", "metrics.txt"), ("/api/live", "live.json")):
+                if address is None:
+                    self._archive.leave_out(f"{name}/{file}", f"status.{name} is not configured")
+                    continue
+                try:
+                    text = said_by(address, path)
+                except OSError as error:
+                    self._archive.leave_out(f"{name}/{file}", str(error))
+                else:
+                    self._archive.add(f"{name}/{file}", text, f"{path} of {address}")
+
+    def check(self, config: Path) -> None:
+        """What `kata-bridge check` finds."""
+        self._begin("kata-bridge check", None)
+        for step in check(config):
+            self._advance(1)
+            if step is not None:
+                text, ended = step
+                what = f"kata-bridge check --json --no-self-test: {ended}"
+                self._archive.add("check.txt", text, what)
+
+    def logs(self, since: float, *, anonymise: bool) -> None:
+        """The logs from that time on (epoch)."""
+        folder = self._sources.logs
+        self._begin("logs", total_of(folder) or None)
+        change = Pseudonyms(self._sources.nodes).line if anonymise else str
+        Logs(self._archive, change, self._advance).add(folder, since)

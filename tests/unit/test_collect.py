@@ -1,0 +1,321 @@
+"""What `kata-bridge collect` takes and leaves out, run within this process."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import signal
+import tarfile
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bridge.cli import main
+from bridge.commands.collecting import asked, work
+from bridge.commands.collecting.archive import Archive
+from bridge.commands.collecting.masking import mask
+from bridge.commands.collecting.people import Pseudonyms
+from bridge.commands.collecting.portions import begin_of, lines_between, shares
+from bridge.core import REMOVED
+from tests.support.katabridge import Site
+
+USER, CLIENT, URL = "CORP\\ivanov", "10.1.2.3", "https://files.example/secret/plan.pdf?a=b"
+
+
+@pytest.fixture(autouse=True)
+def quick_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(config: Path) -> Iterator[tuple[str, str] | None]:
+        yield None
+        yield f"{config} is checked", "exit code 0"
+
+    monkeypatch.setattr(work, "check", check)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Site:
+    """A site whose Central Node is not there."""
+    (tmp_path / "support").mkdir()
+    certificate = tmp_path / "client.pem"
+    site = Site(tmp_path, "https://127.0.0.1:1", certificate)
+    (tmp_path / "log").mkdir()
+    return site
+
+
+def collect(site: Site, *more: str) -> int:
+    folder = site.directory / "support"
+    arguments = ["collect", "--config", str(site.config), "--output-dir", str(folder), *more]
+    return main(arguments)
+
+
+def made(site: Site) -> dict[str, str]:
+    """The texts in the one file that was made."""
+    (path,) = (site.directory / "support").glob("*")
+    return read(path)
+
+
+def read(path: Path) -> dict[str, str]:
+    texts = {}
+    with tarfile.open(path) as archive:
+        for member in archive.getmembers():
+            file = archive.extractfile(member)
+            assert file is not None
+            texts[member.name.partition("/")[2]] = file.read().decode()
+    return texts
+
+
+def moment(hours: float) -> str:
+    return (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="milliseconds")
+
+
+def record(hours: float, case: object) -> str:
+    context = {"service": "av", "client_ip": CLIENT, "user": USER, "method": "GET", "url": URL}
+    values = {"time": moment(hours), "case": case, "door": "ICAP", "name": "plan.pdf"}
+    return json.dumps({**values, "context": context}, separators=(",", ":")) + "\n"
+
+
+def verdict(hours: float) -> str:
+    return (
+        f"{moment(hours)} info blocking_advanced mode: verdict detect (kata), block, case c, "
+        f"ICAP av/respmod, proxy 10.0.0.9, client {CLIENT}, user {USER}, GET {URL}, a detail, X y\n"
+    )
+
+
+def test_logs_of_the_period_only(place: Site) -> None:
+    log = place.directory / "log"
+    (log / "log-history.log").write_text("".join(record(h, f"h{h}") for h in (30, 25, 5, 1)))
+    rotated = log / "log-history-20261124-101500.log"
+    rotated.write_text(record(26, "r26") + record(23, "r23"))
+    old = log / "log-history-20261123-101500.log"
+    old.write_text(record(99, "o"))
+    os.utime(old, (1, 1))
+    (log / "kata-bridge-watch.log").write_text(
+        f"{moment(48)} error old\nTraceback of old\n{moment(2)} error new\nTraceback of new\n"
+    )
+    (log / "something-else.log").write_text("not ours")
+    assert collect(place) == 0
+    texts = made(place)
+    cases = [json.loads(each)["case"] for each in texts["logs/log-history.log"].splitlines()]
+    assert cases == ["h5", "h1"]
+    assert "r23" in texts[f"logs/{rotated.name}"]
+    assert "r26" not in texts[f"logs/{rotated.name}"]
+    watch = texts["logs/kata-bridge-watch.log"]
+    assert "old" not in watch
+    assert "error new\nTraceback of new\n" in watch
+    assert "logs/log-history.log: 1 files of it, older than --since" in texts["MANIFEST.txt"]
+    assert not any("something-else" in text for text in texts.values())
+
+
+def test_the_newest_lines_that_fit(place: Site) -> None:
+    log = place.directory / "log"
+    lines = [record(20 - number / 1000, number) for number in range(10_000)]
+    (log / "log-history.log").write_text("".join(lines[5000:]))
+    (log / "log-history-20261124-101500.log").write_text("".join(lines[:5000]))
+    (log / "log-events.log").write_text(record(1, "e"))
+    assert collect(place, "--max-size", "1MiB") == 0
+    texts = made(place)
+    assert sum(len(text) for text in texts.values()) <= 1 << 20
+    assert texts["logs/log-events.log"].count("\n") == 1
+    cases = [json.loads(each)["case"] for each in texts["logs/log-history.log"].splitlines()]
+    assert cases == list(range(cases[0], 10_000))
+    assert len(cases) > 3000
+    assert "logs/log-history.log: its oldest" in texts["MANIFEST.txt"]
+    reason = "logs/log-history-20261124-101500.log: --max-size is reached"
+    assert reason in texts["MANIFEST.txt"]
+
+
+def test_people_become_pseudonyms(place: Site) -> None:
+    log = place.directory / "log"
+    (log / "log-history.log").write_text(record(1, "a") + record(0.5, "b"))
+    (log / "preprocessor_icap.log").write_text(verdict(1))
+    assert collect(place, "--anonymise") == 0
+    texts = made(place)
+    everything = "\n".join(texts.values())
+    for person in ("ivanov", CLIENT, "secret/plan", "plan.pdf"):
+        assert person not in everything, person
+    first, second = (json.loads(line) for line in texts["logs/log-history.log"].splitlines())
+    assert first["context"] == second["context"]
+    assert first["context"]["url"].startswith("https://files.example/path-")
+    assert first["name"].endswith(".pdf")
+    shown = texts["logs/preprocessor_icap.log"]
+    for key in ("user", "client_ip", "url"):
+        assert first["context"][key] in shown, key
+    assert "proxy 10.0.0.9" in shown
+    assert "a detail, X y" in shown
+    once = Pseudonyms().of("user", USER)
+    assert once != Pseudonyms().of("user", USER)
+    assert Pseudonyms().line('{"damaged') == "[a damaged line was left out]"
+
+
+def test_what_cannot_be_read_is_named(place: Site) -> None:
+    log = place.directory / "log"
+    (log / "log-history.log").mkdir()
+    (log / "log-detects.log").write_bytes(b"\0\xff damaged\n" + record(1, "d").encode()[:-9])
+    os.mkfifo(log / "log-events.log")
+    assert collect(place) == 0
+    texts = made(place)
+    assert "logs/log-history.log: Is a directory" in texts["MANIFEST.txt"]
+    assert "logs/preprocessor_icap.log: No such file or directory" in texts["MANIFEST.txt"]
+    assert "log-events.log" in texts["MANIFEST.txt"].partition("Left out:")[2]
+    assert "\\xff damaged" in texts["logs/log-detects.log"]
+
+
+def test_a_configuration_that_is_no_yaml_is_left_out(
+    place: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KATABRIDGE_CONFIG", str(place.directory / "broken.yaml"))
+    text = 'a: b: c\nstatus: {token: "Tok3n-of-a-broken-file"}\n'
+    (place.directory / "broken.yaml").write_text(text)
+    monkeypatch.setattr(work, "total_of", lambda folder: 0)
+    assert main(["collect", "--output-dir", str(place.directory / "support")]) == 0
+    texts = made(place)
+    assert "katabridge.yaml" not in texts
+    assert "katabridge.yaml: it is no YAML" in texts["MANIFEST.txt"]
+    assert "broken.yaml:1: not YAML" in texts["MANIFEST.txt"]
+    assert mask(text).secrets >= {"Tok3n-of-a-broken-file"}
+
+
+def test_where_it_cannot_be_made(place: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    nowhere = str(place.directory / "nowhere")
+    assert main(["collect", "--config", str(place.config), "--output-dir", nowhere]) == 2
+    assert f"{nowhere} is no folder: make it, or name another." in capsys.readouterr().err
+    watched = str(place.directory / "in")
+    assert main(["collect", "--config", str(place.config), "--output-dir", watched]) == 2
+    assert "lies in a folder that is watched (folder share, input)" in capsys.readouterr().err
+    arguments = ["collect", "--config", f"{nowhere}.yaml", "--output-dir", watched]
+    assert main(arguments) == 2
+    assert "the configuration cannot be read: No such file" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_sentence_and_no_half_file(
+    place: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place.directory / "log" / "log-history.log").write_bytes(
+        b"".join(os.urandom(60).hex().encode() + b"\n" for _ in range(9000))
+    )
+    config = str(place.config)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
+    try:
+        folder = str(place.directory / "support")
+        code = main(["collect", "--config", config, "--output-dir", folder])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    said = capsys.readouterr().err
+    assert code == 1
+    assert f"{folder}: {os.strerror(errno.EFBIG)}; no file was made there." in said
+    assert len(said.splitlines()) == 1
+    assert list((place.directory / "support").iterdir()) == []
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_nothing_half_is_left_when_it_is_ended(tmp_path: Path, end: type[BaseException]) -> None:
+    with pytest.raises(end), Archive(tmp_path, "collect-x", str, 1 << 20) as archive:
+        archive.add("a.txt", "text", "a text")
+        assert [path.name[:10] for path in tmp_path.iterdir()] == [".collect-x"]
+        raise end
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sigterm_ends_it_with_nothing_left(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(config: Path) -> Iterator[None]:
+        del config
+        os.kill(os.getpid(), signal.SIGTERM)
+        threading.Event().wait(10)
+        yield None
+
+    monkeypatch.setattr(work, "check", check)
+    with pytest.raises(SystemExit) as ended:
+        collect(place)
+    assert ended.value.code == 143
+    assert list((place.directory / "support").iterdir()) == []
+
+
+def test_a_check_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asked.sys, "executable", "/bin/sh")  # type: ignore[attr-defined]
+    monkeypatch.setattr(asked, "_COMMAND", ["-c", "echo begun; sleep 1000"])
+    monkeypatch.setattr(asked, "_CHECK_SECONDS", 0.5)
+    *steps, last = asked.check(tmp_path / "x.yaml", 0.05)
+    assert steps
+    assert last == ("begun\n", "it was ended after 0 s")
+
+
+def test_a_configuration_is_shown_line_by_line_without_secrets() -> None:
+    text = """# password in a comment
+kata:
+  urls: [https://cn.example]  # another
+  client_key: |  # oops
+     c.key
+status: {icapd: "127.0.0.1:8344", token: "abcdefabcdef012345"} # it
+status2:
+  tokn: zzzzzzzzzzzzzzzzzzzzzz
+verdicts: {store: "redis://u:p%40ss@w@h:6379/0", keep: {detect: 7d}}
+notify:
+  url: https://u:hookpass@hooks.example:444/services/T00000000/B1234567?sig=SSSSSSSSig
+icap:
+  services:
+    av/reqmod: {method: REQMOD, modus: advanced}
+exclusions:
+  - {source: [10.1.2.3], name: "*.iso"}
+submit: {types: [pdf]}
+{token:abcdefgh}: x
+"""
+    masked = mask(text)
+    assert (
+        masked.text
+        == """
+kata:
+  urls: [https://cn.example]
+  client_key: "c.key\\n"
+
+status: {icapd: "127.0.0.1:8344", token: "[removed]"}
+status2:
+  tokn: "[removed]"
+verdicts: {store: "redis://[removed]@h:6379/0", keep: {detect: 7d}}
+notify:
+  url: "https://hooks.example:444/[removed]"
+icap:
+  services:
+    av/reqmod: {method: REQMOD, modus: "[removed]"}
+exclusions:
+  - {source: [10.1.2.3], name: "*.iso"}
+submit: {types: [pdf]}
+{"[removed]"}: "[removed]"
+"""
+    )
+    named = {"abcdefabcdef012345", "p%40ss@w", "p@ss@w", "hookpass", "B1234567", "abcdefgh"}
+    assert masked.secrets >= named
+    assert mask("status: {token: abc}").short == 1
+    assert REMOVED in (mask("status: plain-token-here").text or "")
+
+
+def test_shares_are_fair() -> None:
+    assert shares({"a": 10, "b": 20, "c": 1000}, 2000) == {"a": 10, "b": 20, "c": 1000}
+    assert shares({"a": 10, "b": 200, "c": 1000}, 210) == {"a": 10, "b": 100, "c": 100}
+    assert shares({"a": 10, "b": 20}, -5) == {"a": 0, "b": 0}
+
+
+def test_the_period_begins_at_its_first_line(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    for count in (1, 2, 50, 3000):
+        path.write_text("".join(record(count - n, n) + "  more of it\n" for n in range(count)))
+        for wanted in {0, count // 2, count - 1}:
+            since = (datetime.now(UTC) - timedelta(hours=count - wanted + 0.5)).timestamp()
+            with path.open("rb") as file:
+                start, end = begin_of(file, since)
+                first = next(lines_between(file, start, end))
+            assert json.loads(first)["case"] == wanted
+        with path.open("rb") as file:
+            assert begin_of(file, datetime.now(UTC).timestamp() + 9) == (end, end)
+
+
+def test_lines_that_are_too_long_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"first\n" + b"x" * (3 << 20) + b"\nlast")
+    with path.open("rb") as file:
+        found = list(lines_between(file, 0, path.stat().st_size))
+    assert found == [b"first\n", b"[a line of more than 1 MiB was left out]\n", b"last"]
