@@ -145,9 +145,10 @@ def _check_folder(folder: Path, sources: Sources) -> None:
         raise _CollectError(f"{folder} is no folder: make it, or name another.", 2)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise _CollectError(f"{folder} cannot be written to by this user: name another.", 2)
-    real = folder.resolve()
+    real = Path(os.path.realpath(folder))
     for key, path in sources.folders.items():
-        if key.startswith("folder ") and path.resolve() in (real, *real.parents):
+        watched = Path(os.path.realpath(path))  # also where links go round
+        if key.startswith("folder ") and watched in (real, *real.parents):
             raise _CollectError(f"{folder} lies in a folder that is watched ({key}).", 2)
 
 

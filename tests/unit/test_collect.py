@@ -170,13 +170,29 @@ def test_a_configuration_that_is_no_yaml_is_left_out(
     monkeypatch.setenv("KATABRIDGE_CONFIG", str(place.directory / "broken.yaml"))
     text = 'a: b: c\nstatus: {token: "Tok3n-of-a-broken-file"}\n'
     (place.directory / "broken.yaml").write_text(text)
-    monkeypatch.setattr(work, "total_of", lambda folder: 0)
     assert main(["collect", "--output-dir", str(place.directory / "support")]) == 0
     texts = made(place)
     assert "katabridge.yaml" not in texts
     assert "katabridge.yaml: it is no YAML" in texts["MANIFEST.txt"]
     assert "broken.yaml:1: not YAML" in texts["MANIFEST.txt"]
     assert mask(text).secrets >= {"Tok3n-of-a-broken-file"}
+
+
+def test_odd_values_in_a_configuration_end_nothing(place: Site) -> None:
+    path = place.directory / "odd.yaml"
+    loop = place.directory / "loop"
+    loop.symlink_to(loop)
+    path.write_text(
+        'status: {token: "\\ud800-token-of-a-broken-file"}\nspool: {dir: "a\\0b"}\n'
+        f'logs: {{dir: "x\\ud800"}}\nkata: {{client_key: {"k" * 5000}, client_cert: [1]}}\n'
+        f"folders: [{{name: 1, input: {loop}}}, 7]\nicap: {{listen: [nonsense]}}\n"
+    )
+    folder = str(place.directory / "support")
+    assert main(["collect", "--config", str(path), "--output-dir", folder]) == 0
+    texts = made(place)
+    assert "token-of" not in "".join(texts.values())
+    assert "File name too long" in texts["MANIFEST.txt"]
+    assert "Too many levels of symbolic links" in texts["system/folders.txt"]
 
 
 def test_where_it_cannot_be_made(place: Site, capsys: pytest.CaptureFixture[str]) -> None:

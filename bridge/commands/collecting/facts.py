@@ -11,6 +11,7 @@ import ssl
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 from bridge.commands.terminal import reason
@@ -19,6 +20,7 @@ _MEMORY = ("MemTotal", "MemAvailable", "SwapTotal", "SwapFree", "Dirty", "Commit
 _LIMITS = ("NOFILE", "NPROC", "AS", "FSIZE", "CORE", "MEMLOCK")
 _LISTEN = "0A"
 _MOST_FILES = 2000
+_MOST_COUNTED = 100_000
 
 
 def versions() -> str:
@@ -78,7 +80,7 @@ def disks(folders: Mapping[str, Path]) -> str:
     for key, folder in folders.items():
         lines.append(f"{key}: {folder}")
         try:
-            real = folder.resolve()
+            real = Path(os.path.realpath(folder))
             lines += [f"  {fact}" for fact in _disk(real)]
             lines.append(f"  mount: {_mount_of(real, mounts)}")
         except OSError as error:
@@ -139,7 +141,7 @@ def listening(ports: Mapping[int, str]) -> str:
 def sizes_below(folder: Path) -> str:
     """Names, sizes and times of the files in a folder of ours; never what is in them."""
     lines, total, count = [], 0, 0
-    for path, status in _files_below(folder):
+    for path, status in islice(_files_below(folder), _MOST_COUNTED):
         count += 1
         total += status.st_size
         if count <= _MOST_FILES:
@@ -147,6 +149,8 @@ def sizes_below(folder: Path) -> str:
             lines.append(f"{status.st_size:>14} {when} {path.relative_to(folder)}")
     if count > _MOST_FILES:
         lines.append(f"and {count - _MOST_FILES} more")
+    if count == _MOST_COUNTED:
+        lines.append("and others that were not counted")
     return "\n".join([f"{count} files, {total} bytes in {folder}", *lines]) + "\n"
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from bridge.commands.collecting.archive import Archive, Change
 from bridge.commands.collecting.portions import begin_of, lines_between, shares
+from bridge.commands.collecting.progress import Advance, Begin
 from bridge.commands.terminal import reason
 from bridge.core import rotated_files
 
@@ -21,8 +22,6 @@ NAMES = (
     "preprocessor_icap.log",
     "log-history.log",
 )
-
-Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +41,12 @@ class _Piece:
 class Logs:
     """Puts logs into an archive; what cannot be read, or has no place, is named there."""
 
-    def __init__(self, archive: Archive, change: Change, advance: Advance) -> None:
-        """`change`: what is made of each line; `advance`: told of bytes that are done."""
+    def __init__(self, archive: Archive, change: Change, begin: Begin, advance: Advance) -> None:
+        """`change`: what is made of each line. `begin` is told of all bytes, `advance` of those
+        that are done."""
         self._archive = archive
         self._change = change
+        self._begin = begin
         self._advance = advance
 
     def add(self, folder: Path, since: float) -> None:
@@ -54,6 +55,7 @@ class Logs:
             pieces = {name: list(self._pieces(folder / name, since, stack)) for name in NAMES}
             sizes = {name: sum(piece.size for piece in found) for name, found in pieces.items()}
             given = shares(sizes, self._archive.left)
+            self._begin("logs", sum(given.values()))
             for name in NAMES:
                 self._add_newest(pieces[name], given[name])
 
@@ -115,23 +117,6 @@ class Logs:
 
     def _leave_out(self, path: Path, why: str) -> None:
         self._archive.leave_out(f"logs/{path.name}", why)
-
-
-def total_of(folder: Path) -> int:
-    """Bytes of all logs there, to measure progress by."""
-    return sum(_size(each) for name in NAMES for each in _files(folder / name))
-
-
-def _files(path: Path) -> list[Path]:
-    with contextlib.suppress(OSError):
-        return [path, *rotated_files(path)]
-    return []
-
-
-def _size(path: Path) -> int:
-    with contextlib.suppress(OSError):
-        return path.stat().st_size
-    return 0
 
 
 def _open(path: Path) -> BinaryIO:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +60,7 @@ def find_sources(masked: Masked, base: Path) -> Sources:
 
     def path_at(*key: str | int) -> Path | None:
         value = data.get(key)
-        return base / value if value and "\0" not in value else None
+        return base / value if value and _is_path(value) else None
 
     found = Sources(
         path_at("logs", "dir") or LogSettings().dir, path_at("spool", "dir") or SpoolSettings().dir
@@ -83,6 +84,13 @@ def find_sources(masked: Masked, base: Path) -> Sources:
             found.folders[f"folder {name}, {key[-1]}"] = path_at(*key) or base
     found.secrets = masked.secrets | frozenset(_of_keys(found))
     return found
+
+
+def _is_path(value: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
 
 
 def _ports(masked: Masked, found: Sources) -> dict[int, str]:

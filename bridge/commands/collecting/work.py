@@ -9,11 +9,12 @@ from bridge.commands.collecting.asked import check, said_by
 from bridge.commands.collecting.certificates import certificates, owners
 from bridge.commands.collecting.daemons import daemons
 from bridge.commands.collecting.facts import disks, listening, machine, sizes_below, versions
-from bridge.commands.collecting.logs import Logs, total_of
+from bridge.commands.collecting.logs import Logs
 from bridge.commands.collecting.masking import Masked
 from bridge.commands.collecting.people import Pseudonyms
 from bridge.commands.collecting.progress import Advance, Begin
 from bridge.commands.collecting.sources import Sources
+from bridge.commands.terminal import reason
 
 
 class Work:
@@ -66,16 +67,20 @@ class Work:
     def check(self, config: Path) -> None:
         """What `kata-bridge check` finds."""
         self._begin("kata-bridge check", None)
-        for step in check(config):
-            self._advance(1)
-            if step is not None:
-                text, ended = step
-                what = f"kata-bridge check --json --no-self-test: {ended}"
-                self._archive.add("check.txt", text, what)
+        said = None
+        try:
+            for step in check(config):
+                said = step
+                self._advance(1)
+        except OSError as error:
+            self._archive.leave_out("check.txt", reason(error))
+        if said is not None:
+            text, ended = said
+            what = f"kata-bridge check --json --no-self-test: {ended}"
+            self._archive.add("check.txt", text, what)
 
     def logs(self, since: float, *, anonymise: bool) -> None:
         """The logs from that time on (epoch)."""
-        folder = self._sources.logs
-        self._begin("logs", total_of(folder) or None)
+        self._begin("logs", None)
         change = Pseudonyms(self._sources.nodes).line if anonymise else str
-        Logs(self._archive, change, self._advance).add(folder, since)
+        Logs(self._archive, change, self._begin, self._advance).add(self._sources.logs, since)

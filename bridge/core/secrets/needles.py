@@ -19,7 +19,6 @@ _ESCAPED = re.compile(
 _HEX = re.compile(r"%(?:25)*([0-9a-fA-F]{2})")
 _UNIT = re.compile(r"u([0-9a-fA-F]{4})")
 _ESCAPES = re.compile(r"[\\%&]")
-_URL_SAFE = str.maketrans("-_", "+/")
 _SIGN = "[A-Za-z0-9+/_-]"  # of Base64, in both of its alphabets
 _RUN = rf"(?:{_SIGN}|%(?:25)*2[BbFf]|\\+/|\\+u002[BbFf])*"
 _END = r"(?:=|%(?:25)*3[Dd]|\\+u003[Dd])*"
@@ -66,7 +65,7 @@ class Needles:
 
     def _in(self, text: str) -> Iterable[_Needle]:
         plain = unescaped(text)
-        standard = plain.translate(_URL_SAFE)
+        standard = plain.replace("-", "+").replace("_", "/")
         return (needle for needle in self._needles if needle.is_in(text, plain, standard))
 
     def _cleaned(self, line: str) -> str:
@@ -82,7 +81,11 @@ class _Needle:
         self._value = value
         plain = {unescaped(value), unescaped(value.replace(" ", "+"))}
         self._plain = {each for each in plain if len(each) >= _LEAST_PLAIN}
-        self._cores = [core for core in _cores(value.encode()) if len(core) >= _LEAST_CORE]
+        self._cores = [
+            core
+            for core in _cores(value.encode("utf-8", "surrogatepass"))
+            if len(core) >= _LEAST_CORE
+        ]
         self._patterns: list[re.Pattern[str]] = []
 
     def is_in(self, text: str, plain: str, standard: str) -> bool:

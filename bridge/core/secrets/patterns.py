@@ -13,9 +13,10 @@ _WEAK = r"(?:key|sig|signature|code|auth|pass|session|session[_-]?id|sid)"
 
 _SPACE = r"(?:[ +]|%20)"
 _KIND = rf"(?:[A-Z0-9]+{_SPACE})*PRIVATE{_SPACE}KEY-----"
+_NEXT = r"\n\{|-----BEGIN"  # the next record, or key: not of this one
 _KEY = re.compile(
     rf"-----BEGIN{_SPACE}{_KIND}"
-    rf"(?:(?:(?!\n\{{)[\s\S]){{0,20000}}?-----END{_SPACE}{_KIND}"  # not into the next record
+    rf"(?:(?:(?!{_NEXT})[\s\S]){{0,20000}}?-----END{_SPACE}{_KIND}"
     r"|[A-Za-z0-9+/=\s\\:,%-]*)"
 )
 _KEY_IN_BASE64 = re.compile(r"LS0tLS1CRUdJTi[A-Za-z0-9+/=_-]*")
@@ -30,8 +31,8 @@ _QUERY = re.compile(
     re.I,
 )
 _NAMED = re.compile(
-    rf"({_STRONG})(\\*[\"']?\s*[=:]\s*)"
-    r"(?:(\\*\")(?:\\.|[^\"\\])*|(')[^'\r\n]*|[^\s,;&\"'{}\[\]]+)",
+    rf"({_STRONG})(\\*[\"']?[ \t]*[=:][ \t]*)"
+    r"(?:(\\*\")(?:\\.|[^\"\\\r\n])*|(')[^'\r\n]*|[^\s,;&\"'{}\[\]]+)",
     re.I,
 )
 _SCHEME = re.compile(
@@ -41,36 +42,41 @@ _SCHEME = re.compile(
 _HEADER = re.compile(
     r"(?<![A-Za-z0-9])((?:proxy-|x-)?authorization|(?:set-)?cookie2?|api-key|"
     r"x-[a-z-]{0,40}(?:token|key|secret|password|signature)[a-z-]{0,20})"
-    r"(\\*[\"']?\s*:\s*\\*[\"']?)([^\r\n]*)",
+    r"\\*[\"']?[ \t]*:[ \t]*\\*[\"']?",
     re.I,
 )
-_END_OF_STRING = re.compile(r"(?<!\\)(?:\\\\)*\"")
+# in each text that the pattern of that name fits, in small letters
+_IN_HEADERS = ("authorization", "cookie", "api-key", "x-")
+_IN_SCHEMES = ("bearer", "basic", "negotiate", "ntlm", "digest")
+_IN_NAMES = ("token", "passw", "passphrase", "pwd", "secret", "api", "credential", "key", "jwt")
+_END_OF_STRING = re.compile(r"(?<!\\)(?:\\\\)*\"|[\r\n]|\Z")
+_END_OF_LINE = re.compile(r"[\r\n]|\Z")
 
 
 def without_patterns(text: str) -> str:
     """`text` with each such value as `[removed]`; names and hosts stay."""
     text = _KEY.sub(REMOVED, text)
     text = _KEY_IN_BASE64.sub(REMOVED, text)
-    text = _headers(text)
-    text = _SCHEME.sub(rf"\1\2{REMOVED}", text)
+    small = text.lower()
+    if any(word in small for word in _IN_HEADERS):  # a look is quicker than a pattern
+        text = _headers(text)
+    if any(word in small for word in _IN_SCHEMES):
+        text = _SCHEME.sub(rf"\1\2{REMOVED}", text)
     text = _USERINFO.sub(rf"\1{REMOVED}@", text)
     text = _USERINFO_ENCODED.sub(rf"\1{REMOVED}%40", text)
     text = _QUERY.sub(rf"\1\2\3{REMOVED}", text)
-    return _NAMED.sub(rf"\1\2\3\4{REMOVED}", text)
+    if any(word in small for word in _IN_NAMES):
+        text = _NAMED.sub(rf"\1\2\3\4{REMOVED}", text)
+    return text
 
 
 def _headers(text: str) -> str:
     """A header goes to the end of its line, or of the string of JSON that holds it."""
-
-    def removed(match: re.Match[str]) -> str:
-        start = text.rfind("\n", 0, match.start()) + 1
-        return _header(match, in_json=text[start : start + 1] in ("{", "["))
-
-    return _HEADER.sub(removed, text)
-
-
-def _header(match: re.Match[str], *, in_json: bool) -> str:
-    end = _END_OF_STRING.search(match[3]) if in_json else None
-    rest = match[3][end.end() - 1 :] if end else ""
-    rest = _HEADER.sub(lambda inner: _header(inner, in_json=True), rest)
-    return f"{match[1]}{match[2]}{REMOVED}{rest}"
+    parts, at, line = [], 0, 0
+    while match := _HEADER.search(text, at):
+        line = max(line, text.rfind("\n", at, match.start()) + 1)
+        in_json = text[line : line + 1] in ("{", "[")
+        end = (_END_OF_STRING if in_json else _END_OF_LINE).search(text, match.end())
+        parts += [text[at : match.end()], REMOVED]
+        at = len(text) if end is None else end.end() - len(end[0].lstrip("\\"))
+    return "".join([*parts, text[at:]])
