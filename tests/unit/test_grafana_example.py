@@ -13,7 +13,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from bridge.core import Case, Core, Decision, Door, Mode, Outcome, OutcomeKind, Source
+from bridge.core import Case, Core, Decision, Door, Mode, OutageKind, Outcome, OutcomeKind, Source
 from bridge.core.ledger import Entry
 from bridge.core.tally import Tally
 from bridge.folder.service import _watchers
@@ -38,14 +38,6 @@ README = (EXAMPLES / "README.md").read_text()
 # of Prometheus itself: what it adds to each sample, and the metric of its own
 ADDED = {"job", "instance"}
 PROMETHEUS = {"up": ADDED}
-# what other modules are about to have: to be taken out when they do
-SOON: dict[str, set[str]] = {"katabridge_outage": {"kind"}, "katabridge_outages_total": {"kind"}}
-SOON_VALUES = {
-    "kind": {
-        *("kata_unreachable", "kata_not_accepted", "share_gone", "target_failing", "disk_full"),
-        *("syslog_away", "webhook_away", "store_failing", "bypass_on", "bodies_withheld"),
-    }
-}
 
 VALUES: dict[str, set[str]] = {
     "outcome": set(OutcomeKind),
@@ -54,7 +46,7 @@ VALUES: dict[str, set[str]] = {
     "door": set(Door),
     "reason": {reason.value for reason in Reason},
     "job": {"katabridge"},
-    **SOON_VALUES,
+    "kind": set(OutageKind),
 }
 
 
@@ -92,7 +84,7 @@ def existing(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     directory = tmp_path_factory.mktemp("site")
     put_certificate(directory / "client.pem", directory / "client.key")
     site = Site(directory, "https://127.0.0.1:1", directory / "client.pem")
-    found = {**PROMETHEUS, **{name: labels | ADDED for name, labels in SOON.items()}}
+    found = dict(PROMETHEUS)
     for door in Door:
         found |= asyncio.run(figures(site, door))
     return found
