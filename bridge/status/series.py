@@ -19,6 +19,8 @@ LEVELS = ("in_flight", "queue", "fds", "spool_bytes", "kata")
 NAMES = (*COUNTS, *QUANTILES, *LEVELS)
 SPANS = {"hour": (10, 360), "day": (300, 288)}  # seconds of a step, steps
 
+_LATE_SECONDS = 3.0  # after its end a step is known: the next sample has come
+
 _GAUGES = {
     "in_flight": "katabridge_in_flight",
     "queue": "katabridge_queue",
@@ -119,7 +121,7 @@ class _Steps:
             self.points = {n: point for n, point in self.points.items() if n > oldest}
 
     def as_lists(self, now: float) -> dict[str, Any]:
-        last = int(now // self._seconds) - 1  # the step under way is not whole
+        last = int((now - _LATE_SECONDS) // self._seconds) - 1  # the step under way is not whole
         numbers = range(last - self._most + 1, last + 1)
         points = [self.points.get(number, {}) for number in numbers]
         series = {name: [point.get(name) for point in points] for name in NAMES}

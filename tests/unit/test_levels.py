@@ -117,6 +117,9 @@ def test_a_write_that_finds_no_space_is_a_full_spool_until_one_succeeds(
 # -- the verdict store -------------------------------------------------------------------------
 
 
+ME = "gw1.icap.0"
+
+
 class Store(MemoryVerdicts):
     """Fails on demand."""
 
@@ -133,17 +136,16 @@ def test_a_store_is_known_once_it_was_asked_and_works_again_without_a_user() -> 
         store = Store()
         front = VerdictFront(store, {OutcomeKind.NOT_DETECTED: 60.0})
         assert front.trouble is None
-        await front.knock()
+        await front.probe(ME)
         assert front.trouble == ""
         store.fails = True
-        await front.knock()
-        assert front.trouble == "", "a store that works is not asked"
+        assert front.trouble == "", "nobody has asked since"
         await front.get("a" * 64)
         assert front.trouble == "the store is locked"
-        await front.knock()
+        await front.probe(ME)
         assert front.trouble == "the store is locked"
         store.fails = False
-        await front.knock()
+        await front.probe(ME)
         assert front.trouble == ""
         await front.close()
 

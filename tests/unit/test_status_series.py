@@ -24,9 +24,12 @@ def sample(requests: float, *, kata: float = 1, queue: float = 0, **buckets: flo
     return Sample(counts, levels, ends)
 
 
+LATE = 3  # a step is shown so many seconds after its end
+
+
 def points(series: Series, name: str, now: float, span: str = "hour") -> list[tuple[int, Any]]:
-    """(seconds from NOW to the step's end, value) of what is known."""
-    got = series.of(span, now)
+    """(seconds from NOW to the step's end, value) of what is known by then."""
+    got = series.of(span, now + LATE)
     step, end, values = got["step"], got["end"], got["series"][name]
     ends = [end - step * (len(values) - 1 - n) for n in range(len(values))]
     return [
@@ -40,7 +43,15 @@ def test_counts_become_rates_of_whole_steps() -> None:
         series.add(sample(requests=second * 5), NOW + second)
     # the first step began when we did: nine seconds of it are known
     assert points(series, "requests", NOW + 30) == [(10, 4.5), (20, 5.0), (30, 5.0)]
-    assert points(series, "requests", NOW + 39) == [(10, 4.5), (20, 5.0), (30, 5.0)]
+    assert points(series, "requests", NOW + 39.9) == [(10, 4.5), (20, 5.0), (30, 5.0)]
+
+
+def test_a_step_is_shown_when_the_sample_after_it_has_come() -> None:
+    series = Series()
+    for second in range(0, 22, 2):
+        series.add(sample(requests=second), NOW + second + 1.9)
+    assert series.of("hour", NOW + 22.9)["end"] == NOW + 10
+    assert series.of("hour", NOW + 23.0)["series"]["requests"][-1] is not None
 
 
 def test_a_gap_is_a_gap_and_what_came_in_it_is_nobodys() -> None:
@@ -77,7 +88,7 @@ def test_old_steps_are_forgotten() -> None:
 
 @pytest.mark.parametrize("span", SPANS)
 def test_all_lists_are_of_one_length(span: str) -> None:
-    got = Series().of(span, NOW)
+    got = Series().of(span, NOW + LATE)
     assert set(got["series"]) == set(NAMES)
     assert {len(values) for values in got["series"].values()} == {SPANS[span][1]}
     assert got["end"] == NOW
