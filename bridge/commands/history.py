@@ -1,0 +1,126 @@
+"""`kata-bridge history` and `kata-bridge detects`: the records of cases and of detections."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from bridge.commands.history_csv import CsvLines
+from bridge.commands.history_pages import Search
+from bridge.commands.history_table import Table
+from bridge.commands.history_times import moment
+from bridge.commands.history_writing import JsonLines, Writer
+from bridge.commands.options import add_config
+from bridge.commands.quarantine_output import Output
+from bridge.commands.terminal import complain, prepare, reason
+from bridge.core import DETECTS, HISTORY, HistoryFilter, read_settings
+
+if TYPE_CHECKING:
+    from bridge.commands import Commands
+
+_MOST_SHOWN = 50
+_FILTERS = {
+    "user": ("TEXT", "contained in the user's name"),
+    "client": ("ADDRESS", "of the client, or of the proxy; a network too (10.1.0.0/16)"),
+    "hash": ("HEX", "sha256 or md5, or how it begins"),
+    "outcome": ("OUTCOME", "such as detect or unavailable"),
+    "url": ("TEXT", "contained in the URL, or in the path of a file"),
+    "name": ("TEXT", "contained in the object's name"),
+    "decision": ("DECISION", "pass, block, hold or skip"),
+    "door": ("DOOR", "ICAP or FOLDER"),
+    "case": ("CASE", "one case"),
+}
+
+
+def add(commands: Commands) -> None:
+    """Give both commands their options."""
+    _add(commands, "history", HISTORY, "search the records of all cases")
+    _add(commands, "detects", DETECTS, "search the records of detections, late ones among them")
+
+
+def _add(commands: Commands, name: str, log: str, words: str) -> None:
+    parser = commands.add_parser(
+        name,
+        help=words,
+        description=f"{words[0].upper()}{words[1:]}, newest first. Texts fit whatever their "
+        "capitals. Exit code: 0 done, 1 a log cannot be read, 2 usage or configuration.",
+    )
+    add_config(parser)
+    times = "as in 2h, 2026-11-24 or 2026-11-24T10:00 (local time)"
+    parser.add_argument("--since", metavar="TIME", help=times)
+    parser.add_argument("--until", metavar="TIME", help="the same; a day means its end")
+    for key, (value, meaning) in _FILTERS.items():
+        parser.add_argument(f"--{key}", metavar=value, help=meaning)
+    parser.add_argument(
+        "--limit", metavar="N", default=str(_MOST_SHOWN), help=f"{_MOST_SHOWN} if not given; 0: all"
+    )
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="one JSON object a line")
+    shape.add_argument("--csv", action="store_true", help="all keys, for a spreadsheet")
+    parser.set_defaults(run=run, command=name, log=log)
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 done, also where nothing is found; 1 a log cannot be read; 2 usage or configuration."""
+    prepare()
+    try:
+        wanted, limit = _wanted(options), _count(options.limit)
+    except ValueError as error:
+        complain(options.command, f"{error}.")
+        return 2
+    settings = read_settings(options.config, check_only=False)
+    if isinstance(settings, int):
+        return settings
+    search = Search(settings.logs.dir / options.log, wanted, limit)
+    try:
+        return _show(search, options)
+    except OSError as error:
+        complain(
+            options.command,
+            f"{error.filename or search.path} cannot be read: {reason(error)}; "
+            "logs.dir says where it is, and its owner or root may read it.",
+        )
+    except KeyboardInterrupt:
+        complain(options.command, "stopped before the search was over.")
+    return 1
+
+
+def _wanted(options: argparse.Namespace) -> HistoryFilter:
+    texts: dict[str, str | None] = {key: getattr(options, key) for key in _FILTERS}
+    return HistoryFilter(
+        since=moment("--since", options.since, ends=False),
+        until=moment("--until", options.until, ends=True),
+        **texts,
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ValueError(f"--limit {text!r} is no number; 0 shows all")
+    return int(text)
+
+
+def _show(search: Search, options: argparse.Namespace) -> int:
+    output = Output()
+    writer = _writer(options)
+    shown = 0
+    for page in search.pages():
+        shown += len(page)
+        with search.paused():  # what goes to the same terminal must not meet the progress
+            if not output.write(writer.text(page)):
+                return 0
+    if not shown:
+        if isinstance(writer, CsvLines):
+            output.write(writer.text([]))
+        complain(options.command, f"nothing is found in {search.path}.")
+    elif search.has_more:
+        complain(options.command, f"the newest {shown} are shown; --limit 0 shows all.")
+    return 0
+
+
+def _writer(options: argparse.Namespace) -> Writer:
+    if options.json:
+        return JsonLines()
+    if options.csv:
+        return CsvLines()
+    return Table(shows_late=options.log == DETECTS)
