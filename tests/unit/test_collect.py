@@ -178,6 +178,37 @@ def test_a_configuration_that_is_no_yaml_is_left_out(
     assert mask(text).secrets >= {"Tok3n-of-a-broken-file"}
 
 
+def test_whatever_is_asked_is_scrubbed_and_bounded(
+    place: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = "abcdefabcdef01234567"
+    addresses = {"icapd": "127.0.0.1:1", "watch": "127.0.0.1:2"}
+    place.changes = {"status": {**addresses, "token": token}}
+    (place.directory / "spool").mkdir()
+    (place.directory / "spool" / f"{token}.body").write_text(token)
+    (place.directory / "log" / f"log-history-20261124-101500.log{token}").mkdir()
+
+    def check(config: Path) -> Iterator[tuple[str, str] | None]:
+        yield f"{config} {token}\n" + "x y\n" * (300 << 10), "exit code 1"
+
+    def said_by(address: object, path: str) -> str:
+        if path == "/metrics":
+            return f'a_metric{{token="{token}"}} 1\n'
+        raise OSError(f"{address} has no {token}")
+
+    monkeypatch.setattr(work, "check", check)
+    monkeypatch.setattr(work, "said_by", said_by)
+    assert collect(place, "--max-size", "1MiB") == 0
+    texts = made(place)
+    assert not [path for path, text in texts.items() if token in text + path]
+    assert texts["icapd/metrics.txt"] == f'a_metric{{token="{REMOVED}"}} 1\n'
+    assert f"watch/live.json: 127.0.0.1:2 has no {REMOVED}" in texts["MANIFEST.txt"]
+    assert f"{REMOVED}.body" in texts["system/spool.txt"]
+    assert texts["check.txt"].endswith("[cut: --max-size]\n")
+    assert sum(len(text) for text in texts.values()) <= 1 << 20
+    assert "check.txt: its end, since --max-size is reached" in texts["MANIFEST.txt"]
+
+
 def test_odd_values_in_a_configuration_end_nothing(place: Site) -> None:
     path = place.directory / "odd.yaml"
     loop = place.directory / "loop"

@@ -52,11 +52,15 @@ def forms(value: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("value", [ODD, PLAIN, "abcd", "-----", "a+b/c="])
+@pytest.mark.parametrize("value", [ODD, PLAIN, "abcd", "-----", "a+b/c=", "two\nlines\u2028x"])
 def test_a_value_is_taken_out_in_every_form(value: str) -> None:
     for form in forms(value):
         text = scrub(f"2026 before {form} behind\nnext", {value})
         assert text == f"2026 before {REMOVED} behind\nnext", form
+
+
+def test_a_password_that_is_our_own_word_ends_nothing() -> None:
+    assert scrub(f"a {PLAIN} removed b", {"removed", PLAIN}) == f"a {REMOVED} removed b"
 
 
 def test_what_is_near_it_stays() -> None:

@@ -59,7 +59,8 @@ class Archive:
         data = self._scrub(text).encode("utf-8", "backslashreplace")
         if len(data) > self.left:
             cut = _CUT.encode()
-            data = data[: max(0, self.left - len(cut))] + cut
+            kept = data[: max(0, self.left - len(cut))].decode("utf-8", "ignore")
+            data = kept.encode() + cut
             self.leave_out(path, "its end, since --max-size is reached")
         self._put(path, io.BytesIO(data), len(data), what)
 

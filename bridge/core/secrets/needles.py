@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 
 REMOVED = "[removed]"
 
-_REMOVED_LINE = "[a line was removed: it held a secret]"
+_REMOVED_LINE = "[removed: a secret in a form that is not known]"
 _ESCAPED = re.compile(
     r"(?P<unicode>(?:\\+u[0-9a-fA-F]{4})+)"
     r"|(?P<slashes>\\+)"
@@ -23,6 +23,7 @@ _SIGN = "[A-Za-z0-9+/_-]"  # of Base64, in both of its alphabets
 _RUN = rf"(?:{_SIGN}|%(?:25)*2[BbFf]|\\+/|\\+u002[BbFf])*"
 _END = r"(?:=|%(?:25)*3[Dd]|\\+u003[Dd])*"
 _SKIPPED = (0, 2, 3)  # signs of Base64 that bytes before share in, by how many these are
+_LETTERS = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}  # behind a backslash
 _LEAST_CORE = 4
 _LEAST_PLAIN = 3  # less would be found everywhere
 _DEEPEST = 5
@@ -55,31 +56,39 @@ class Needles:
     """Values to be found."""
 
     def __init__(self, values: Iterable[str]) -> None:
-        self._needles = [_Needle(each) for each in sorted(values, key=len, reverse=True) if each]
+        ordered = sorted(values, key=len, reverse=True)
+        # what is a part of our own word would be found for ever
+        self._needles = [_Needle(each) for each in ordered if each not in REMOVED]
 
     def removed_from(self, text: str) -> str:
         """`text` without them."""
-        if not any(self._in(text)):
+        found = _those_in(text, self._needles)
+        if not found:
             return text
-        return "".join(self._cleaned(line) for line in text.splitlines(keepends=True))
+        text = "\n".join(_cleaned(line, found) for line in text.split("\n"))
+        return _cleaned(text, found)  # one may hold a line's end itself
 
-    def _in(self, text: str) -> Iterable[_Needle]:
-        plain = unescaped(text)
-        standard = plain.replace("-", "+").replace("_", "/")
-        return (needle for needle in self._needles if needle.is_in(text, plain, standard))
 
-    def _cleaned(self, line: str) -> str:
-        for needle in self._in(line):
-            line = needle.removed_from(line)
-        if any(self._in(line)):  # an escape that nobody thought of
-            return _REMOVED_LINE + ("\n" if line.endswith("\n") else "")
-        return line
+def _cleaned(line: str, needles: list[_Needle]) -> str:
+    found = _those_in(line, needles)
+    for needle in found:
+        line = needle.removed_from(line)
+    if found and _those_in(line, found):  # an escape that nobody thought of
+        return _REMOVED_LINE
+    return line
+
+
+def _those_in(text: str, needles: list[_Needle]) -> list[_Needle]:
+    plain = unescaped(text)
+    standard = plain.replace("-", "+").replace("_", "/")
+    return [needle for needle in needles if needle.is_in(text, plain, standard)]
 
 
 class _Needle:
     def __init__(self, value: str) -> None:
         self._value = value
         plain = {unescaped(value), unescaped(value.replace(" ", "+"))}
+        plain.add(unescaped(value.translate(str.maketrans("\n\r\t\b\f", "nrtbf"))))
         self._plain = {each for each in plain if len(each) >= _LEAST_PLAIN}
         self._cores = [
             core
@@ -132,6 +141,7 @@ def _any_form(sign: str) -> str:
     plain = rf"\\*{re.escape(sign)}" if sign in "\"'/" else re.escape(sign)
     forms = [r"\\+" if sign == "\\" else plain, f"(?i:{percent})", f"(?i:{unicode})"]
     forms += [r"\+"] if sign == " " else []
+    forms += [rf"\\+{_LETTERS[sign]}"] if sign in _LETTERS else []
     if sign in "&<>\"'":
         forms += [re.escape(html.escape(sign)), rf"&#0*{ord(sign)};", rf"(?i:&#x0*{ord(sign):x};)"]
     return f"(?:{'|'.join(forms)})"
