@@ -95,6 +95,9 @@ def run(options: argparse.Namespace) -> int:
     before = signal.signal(signal.SIGTERM, _end)  # so that nothing half is left
     try:
         return _run(options)
+    except KeyboardInterrupt:
+        complain("collect", "ended; no file was made.")
+        return 128 + signal.SIGINT
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -118,6 +121,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
+    complain("collect", "ended; no file was made.")
     sys.exit(128 + number)
 
 

@@ -268,17 +268,26 @@ def test_nothing_half_is_left_when_it_is_ended(tmp_path: Path, end: type[BaseExc
     assert list(tmp_path.iterdir()) == []
 
 
-def test_sigterm_ends_it_with_nothing_left(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_nothing_left(
+    place: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+) -> None:
     def check(config: Path) -> Iterator[None]:
         del config
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         threading.Event().wait(10)
         yield None
 
     monkeypatch.setattr(work, "check", check)
-    with pytest.raises(SystemExit) as ended:
-        collect(place)
-    assert ended.value.code == 143
+    try:
+        code: object = collect(place)
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 128 + number
+    assert capsys.readouterr().err == "kata-bridge collect: ended; no file was made.\n"
     assert list((place.directory / "support").iterdir()) == []
 
 
