@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _EXIT_CONFIG = 2
 _EXIT_STOPPED = 130
+_PATIENCE = 0.5
 
 
 def add(commands: Commands) -> None:
@@ -54,10 +56,19 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         complain("check", "stopped.")
         return _EXIT_STOPPED
-    if check.hangs:  # Python would wait for some threads before it ends
+    if check.hangs or is_held_up():  # Python would wait for such threads before it ends
         sys.stdout.flush()
         os._exit(check.exit_code)
     return check.exit_code
+
+
+def is_held_up() -> bool:
+    """Whether a call to KATA still hangs: its threads are no daemons."""
+    calls = [each for each in threading.enumerate() if each.name.startswith("kata-")]
+    for thread in calls:
+        if not thread.daemon:
+            thread.join(_PATIENCE)
+    return any(thread.is_alive() and not thread.daemon for thread in calls)
 
 
 class _Check:

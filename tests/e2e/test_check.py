@@ -88,8 +88,8 @@ def test_of_a_good_set_up_nothing_is_wrong_and_nothing_is_changed(
     assert settings is not None
     lines += Examination(settings, config, self_test=False).lines()
     assert of(lines, Status.FAILED) == {}
-    assert of(lines, Status.WARNING).keys() == {"watch"}
-    assert of(lines, Status.SKIPPED).keys() == {"icap", "proxies"}
+    assert of(lines, Status.WARNING).keys() == {"watch", "proxies"}
+    assert of(lines, Status.SKIPPED).keys() == {"icap"}
     areas = list(dict.fromkeys(line.area for line in lines))
     assert areas == [
         *("configuration", "user", "certificate", "spool", "verdicts", "logs", "kata", "clock"),
@@ -384,6 +384,16 @@ def test_the_bypass_is_a_warning_and_its_damage_a_fault(good: Site) -> None:
     assert "the ICAP door passes everything UNJUDGED" in of(look(good), Status.WARNING)["bypass"]
     (spool / "bypass.json").write_text("{")
     assert "is damaged" in of(look(good), Status.FAILED)["bypass"]
+
+
+def test_a_switch_that_cannot_be_seen_is_not_called_damaged(
+    good: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (good.directory / "spool").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path).name != "spool")
+    lines = look(good)
+    assert first_failed(lines).area == "spool"
+    assert "bypass" in of(lines, Status.SKIPPED)
 
 
 def test_a_node_that_is_away_beside_one_that_works_is_a_warning(good: Site) -> None:

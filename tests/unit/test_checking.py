@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bridge.commands import check
 from bridge.commands.checking import certificates, daemons, disk, examination, icap, kata, outages
 from bridge.commands.checking import proxies as proxy_look
 from bridge.commands.checking.line import Line, Status, failed, ok, result, skipped, warning
@@ -72,6 +73,17 @@ def test_who_hangs_is_left_alone_after_his_time() -> None:
     with pytest.raises(TooSlowError):
         within(0.05, forever.wait)
     forever.set()
+
+
+def test_a_call_that_hangs_does_not_keep_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    forever = threading.Event()
+    monkeypatch.setattr(check, "_PATIENCE", 0.05)
+    call = threading.Thread(target=forever.wait, name="kata-state_0")
+    call.start()
+    assert check.is_held_up()
+    forever.set()
+    call.join()
+    assert not check.is_held_up()
 
 
 def test_what_a_look_raises_is_a_line_and_its_own_timeout_is_its_own() -> None:

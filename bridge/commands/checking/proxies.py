@@ -34,7 +34,7 @@ class Proxy:
 
 
 def look_at_proxies(settings: Settings, *, runs: bool) -> Iterator[Line]:
-    """By the daemon's own word, else by the log. `runs`: icapd answers. Blocks: network, disk."""
+    """By the daemon's own word where it `runs`, else by the log. Blocks: network, disk."""
     now = time.time()
     try:
         seen = _by_daemon(settings) if runs else None

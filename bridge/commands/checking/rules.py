@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 
-from bridge.commands.checking.line import Line, failed, ok, warning
+from bridge.commands.checking.line import Line, failed, ok, skipped, warning
 from bridge.core import (
     BypassError,
     Decision,
@@ -32,8 +33,12 @@ def look_at_rules(settings: Settings) -> Iterator[Line]:
 
 def look_at_bypass(settings: Settings) -> Iterator[Line]:
     """The emergency switch. Blocks: disk."""
+    directory = settings.spool.dir
+    if directory.exists() and not os.access(directory, os.R_OK | os.X_OK):
+        yield skipped("bypass", f"spool.dir ({directory}) may not be read: it cannot be known")
+        return
     try:
-        until = read_bypass(settings.spool.dir)
+        until = read_bypass(directory)
     except BypassError as error:
         yield failed("bypass", f"{error} It opens nothing", "kata-bridge bypass --off")
         return
