@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -136,7 +137,7 @@ def _bodies(settings: Settings, place: Place, served: list[str], end: float) -> 
                 settings.icap.services[path],
                 threat=threat,
                 logs=settings.logs.dir,
-                seconds=_left(end, end),
+                seconds=_left(end),
             )
             for path, threat in kinds
         ]
@@ -144,5 +145,5 @@ def _bodies(settings: Settings, place: Place, served: list[str], end: float) -> 
             yield judge(each.result())
 
 
-def _left(end: float, most: float) -> float:
+def _left(end: float, most: float = math.inf) -> float:
     return max(_LEAST, min(most, end - time.monotonic()))
