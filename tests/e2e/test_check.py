@@ -479,7 +479,7 @@ def test_a_person_sees_colours_and_what_is_looked_at(good: Site) -> None:
         code = terminal.wait()
     assert code == 1
     shown = terminal.shown
-    assert "\x1b[1;31mfailed  \x1b[0m" in shown
+    assert "\x1b[1;31mfailed  \x1b[0m\x1b[1mspool: \x1b[0mspool.dir (" in shown
     assert "\x1b[32mok      \x1b[0m" in shown
     assert "→ free space there" in shown
     assert shown.rstrip().endswith("The first line that failed names the fault.")

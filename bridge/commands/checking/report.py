@@ -73,8 +73,8 @@ class Report:
     def _show(self, line: Line) -> None:
         from rich.text import Text  # noqa: PLC0415 - only where it is shown
 
-        status = Text(f"{line.status.value:{_INDENT}}", style=_STYLES[line.status])
-        self._console.print(status + Text(f"{line.area}: ", style="bold") + Text(line.sentence))
+        status = (f"{line.status.value:{_INDENT}}", _STYLES[line.status])
+        self._console.print(Text.assemble(status, (f"{line.area}: ", "bold"), line.sentence))
         if line.advice:
             self._console.print(Text(f"{'':{_INDENT}}→ {line.advice}", style="italic"))
 
