@@ -1,4 +1,5 @@
-// Questions to the daemon behind this page. The token travels in a header, and lives as long as the tab.
+// Questions to the daemon behind this page. The token travels in a header, and lives as long as
+// the tab.
 
 const KEY = "katabridge.token";
 let onSign = () => {};
@@ -38,7 +39,9 @@ async function sentence(answer) {
   return `The daemon answered ${answer.status}.`;
 }
 
-/** The JSON at `path`. `secret`: with the token. `body`: POSTed as JSON. Refused where there is none. */
+/**
+ * The JSON at `path`. `secret`: with the token. `body`: POSTed as JSON. Refused where there is none.
+ */
 export async function ask(path, { secret = false, body = null, seconds = 6 } = {}) {
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), seconds * 1000);

@@ -5,9 +5,11 @@ import { DECISIONS, OUTCOMES } from "./words.js";
 
 export function outcomeBadge(code) {
   const { sign, word } = OUTCOMES[code] ?? { sign: "?", word: code };
-  return el("span", { class: `badge of-${code in OUTCOMES ? code : "excluded"}` }, mark(sign), word);
+  const tone = code in OUTCOMES ? code : "excluded";
+  return el("span", { class: `badge of-${tone}` }, mark(sign), word);
 }
 
 export function decisionBadge(code) {
-  return el("span", { class: `did did-${code in DECISIONS ? code : "pass"}` }, DECISIONS[code]?.word ?? code);
+  const { word } = DECISIONS[code] ?? { word: code };
+  return el("span", { class: `did did-${code in DECISIONS ? code : "pass"}` }, word);
 }

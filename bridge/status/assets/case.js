@@ -8,13 +8,15 @@ import { Known } from "./known.js";
 import { searchHash } from "./route.js";
 import { CONTEXT, DECISIONS, DOOR_SAYS, KEYS, MODES, OUTCOMES, RULES, SOURCES } from "./words.js";
 
-const said = (code, words) => [foreign(code), words ? el("span", { class: "soft" }, ` ${words}`) : null];
+const soft = (...words) => el("span", { class: "soft" }, ...words);
+const said = (code, words) => [foreign(code), words ? soft(` ${words}`) : null];
 const code = (text) => el("bdi", { class: "foreign code" }, text);
 const link = (filters, node) => el("a", { href: searchHash(filters) }, node);
 
 function time(text) {
   const at = parsed(text);
-  return at === null ? foreign(text) : el("time", { datetime: text, title: text }, `${day(at)} ${clock(at, true)}`);
+  if (at === null) return foreign(text);
+  return el("time", { datetime: text, title: text }, `${day(at)} ${clock(at, true)}`);
 }
 
 /** How a key's value is shown; without one it is text. */
@@ -22,8 +24,8 @@ const SHOW = {
   size: (value) => `${bytes(value)} (${count(value)} bytes)`,
   sha256: (value) => link({ hash: value }, code(value)),
   md5: (value) => link({ hash: value }, code(value)),
-  outcome: (value) => [outcomeBadge(value), el("span", { class: "soft" }, ` ${OUTCOMES[value]?.says ?? ""}`)],
-  decision: (value) => [decisionBadge(value), el("span", { class: "soft" }, ` ${DECISIONS[value]?.says ?? ""}`)],
+  outcome: (value) => [outcomeBadge(value), soft(` ${OUTCOMES[value]?.says ?? ""}`)],
+  decision: (value) => [decisionBadge(value), soft(` ${DECISIONS[value]?.says ?? ""}`)],
   source: (value) => said(value, SOURCES[value]),
   rule: (value) => said(value, RULES[value]),
   mode: (value) => said(value, MODES[value]),
@@ -39,7 +41,7 @@ const SHOW = {
 };
 
 function plain(value) {
-  if (value === null || value === undefined || value === "") return el("span", { class: "soft" }, "–");
+  if (value === null || value === undefined || value === "") return soft("–");
   return foreign(typeof value === "object" ? JSON.stringify(value) : String(value));
 }
 
@@ -55,36 +57,44 @@ function group(title, entries) {
 
 function fields(record) {
   const listed = new Set(["context", ...KEYS.flatMap(([, keys]) => keys.map(([key]) => key))]);
-  const context = Object.entries(record.context ?? {}).map(([key, value]) => entry(key, CONTEXT[key] ?? key, value));
-  const rest = Object.entries(record).filter(([key]) => !listed.has(key)).map(([key, value]) => entry(key, key, value));
+  const context = Object.entries(record.context ?? {})
+    .map(([key, value]) => entry(key, CONTEXT[key] ?? key, value));
+  const rest = Object.entries(record)
+    .filter(([key]) => !listed.has(key))
+    .map(([key, value]) => entry(key, key, value));
   return KEYS.map(([title, keys], at) => {
     const own = keys.map(([key, label]) => entry(key, label, record[key]));
     return group(title, at === KEYS.length - 1 ? [...own, ...context, ...rest] : own);
   });
 }
 
-function detections(list, record) {
+function detection(each) {
+  const late = each.late ? el("strong", {}, " late: found after the object had passed") : null;
+  const about = [each.technology, each.importance].filter(Boolean);
+  return el("li", {},
+    el("p", { class: "bad" }, mark("✕"), foreign(each.threat ?? "threat without a name"), late),
+    el("p", { class: "soft" }, time(each.time), about.map((text) => [" · ", foreign(text)])));
+}
+
+function detections(list) {
   if (!list.length) return null;
-  return el("section", { class: "card" }, el("h2", {}, "Detections"), el("ol", { class: "rows" }, list.map((each) =>
-    el("li", {},
-      el("p", { class: "bad" }, mark("✕"), foreign(each.threat ?? "threat without a name"), each.late ? el("strong", {}, " late: found after the object had passed") : null),
-      el("p", { class: "soft" }, time(each.time), [each.technology, each.importance].filter(Boolean).map((text) => [" · ", foreign(text)])),
-      each.case !== record?.case && record ? el("p", {}, code(each.case)) : null))));
+  return el("section", { class: "card" }, el("h2", {}, "Detections"),
+    el("ol", { class: "rows" }, list.map(detection)));
 }
 
 function log(lines) {
   return el("section", { class: "card" }, el("h2", {}, "Service log"),
     lines.length
       ? el("ol", { class: "log" }, lines.map((line) => el("li", {}, foreign(line))))
-      : el("p", { class: "soft" }, "No line of the service log names this case."));
+      : el("p", { class: "soft" }, "No line of this daemon's log names the case."));
 }
 
 function related(record) {
   const context = record.context ?? {};
   const links = [
     record.sha256 ? link({ hash: record.sha256 }, "cases with these bytes") : null,
-    context.client_ip ? link({ client: context.client_ip }, ["cases of ", foreign(context.client_ip)]) : null,
-    context.user ? link({ user: context.user }, ["cases of ", foreign(context.user)]) : null,
+    ...["client_ip", "user"].filter((key) => context[key]).map((key) =>
+      link({ [key === "user" ? key : "client"]: context[key] }, ["cases of ", foreign(context[key])])),
     context.folder ? link({ door: "FOLDER" }, "cases of folders") : null,
   ].filter(Boolean);
   return el("nav", { class: "related", "aria-label": "Related cases" }, links);
@@ -92,8 +102,10 @@ function related(record) {
 
 function headline(record, found) {
   const late = found.some((each) => each.late);
-  return el("div", { class: "verdict" }, decisionBadge(record.decision), outcomeBadge(record.outcome),
-    late ? el("strong", { class: "bad" }, "a threat was found after it had passed") : null, record.threat ? foreign(record.threat, { class: "foreign bad" }) : null);
+  return el("div", { class: "verdict" },
+    decisionBadge(record.decision), outcomeBadge(record.outcome),
+    late ? el("strong", { class: "bad" }, "a threat was found after it had passed") : null,
+    record.threat ? foreign(record.threat, { class: "foreign bad" }) : null);
 }
 
 export class CasePage {
@@ -103,7 +115,8 @@ export class CasePage {
     this.notice = el("div", { class: "notice" });
     this.body = el("div", { class: "casebody" });
     this.node = el("article", { class: "case" },
-      el("p", { class: "back" }, el("a", { href: "#/history" }, "History")), this.title, this.notice, this.body);
+      el("p", { class: "back" }, el("a", { href: "#/history" }, "History")),
+      this.title, this.notice, this.body);
     this.back = this.node.querySelector(".back a");
   }
 
@@ -129,13 +142,15 @@ export class CasePage {
     const about = record ?? found[0] ?? null;
     const verdict = new Known(about?.sha256 ?? null, about?.name ?? "", this.guarded, this.now);
     verdict.show(known);
-    const none = el("p", { class: "card" }, "log-history.log holds no record of this case: it goes on, or its file was rotated away, or there never was one.");
+    const none = el("p", { class: "card" },
+      "log-history.log holds no record of this case: it goes on, or its file was rotated away, ",
+      "or there never was one.");
     this.body.replaceChildren(...[
       record ? el("p", { class: "object" }, foreign(record.name || "(no name)")) : null,
       record ? headline(record, found) : none,
       record ? related(record) : null,
       el("div", { class: "columns" },
-        el("div", {}, detections(found, record), record ? fields(record).slice(0, 2) : null),
+        el("div", {}, detections(found), record ? fields(record).slice(0, 2) : null),
         el("div", {}, record ? fields(record)[2] : null, about ? verdict.node : null)),
       log(lines),
     ].filter(Boolean));

@@ -2,9 +2,9 @@
 
 import { el, svg, update } from "./dom.js";
 import { clock, day, moment } from "./format.js";
-import { areaPath, linear, linePath, most, stacked, ticks, timeTicks } from "./scale.js";
+import { areaPath, linear, linePath, most, runs, stacked, ticks, timeTicks } from "./scale.js";
 
-export const LEFT = 54; // pixels beside the plot, the same for all, so that times lie below each other
+export const LEFT = 54; // pixels beside the plot; the same for all: times lie below each other
 export const RIGHT = 12;
 const TOP = 8;
 const BOTTOM = 18;
@@ -56,13 +56,16 @@ export class Chart {
     this.picture = svg("svg", {
       class: "plot", height: this.height, tabindex: "0", role: "slider",
       "aria-labelledby": ids.title, "aria-describedby": ids.summary,
-      "aria-valuemin": "0", "aria-valuemax": "0", "aria-valuenow": "0", "aria-valuetext": "no data yet",
+      "aria-valuemin": "0", "aria-valuemax": "0", "aria-valuenow": "0",
+      "aria-valuetext": "no data yet",
     });
     this.shapes = svg("g");
     this.hair = svg("g", { class: "hair" });
     this.picture.append(this.shapes, this.hair);
     this.node = el("figure", { class: "chart", id: `figure-${plan.id}` },
-      el("figcaption", {}, el("h3", { id: ids.title }, plan.title), el("span", { class: "soft" }, plan.unit), this.bound, this.legend),
+      el("figcaption", {},
+        el("h3", { id: ids.title }, plan.title), el("span", { class: "soft" }, plan.unit),
+        this.bound, this.legend),
       this.picture, this.summary);
     this.listen();
     cursor.followers.push(() => this.point());
@@ -92,7 +95,8 @@ export class Chart {
     const now = this.cursor.index ?? end;
     const steps = { ArrowLeft: now - 1, ArrowDown: now - 1, ArrowRight: now + 1, ArrowUp: now + 1,
       PageDown: now - PAGE, PageUp: now + PAGE, Home: 0, End: end, Escape: null };
-    if (!(event.key in steps) || event.ctrlKey || event.altKey || event.metaKey || !this.data) return;
+    const other = event.ctrlKey || event.altKey || event.metaKey;
+    if (!(event.key in steps) || other || !this.data) return;
     event.preventDefault();
     const next = steps[event.key];
     this.cursor.move(next === null ? null : Math.min(end, Math.max(0, next)));
@@ -126,8 +130,9 @@ export class Chart {
     const marks = ticks(top, 3, { base: plan.base, least: plan.least });
     this.y = linear([0, marks[marks.length - 1]], [this.height - BOTTOM, TOP]);
     this.x = linear([0, this.length - 1], [LEFT, width - RIGHT]);
-    const known = lines.some((values) => values.some((value) => value !== null && value !== undefined));
-    update(this.shapes, this.axes(marks, width), known ? this.marks(lines, sums) : this.nothing(width));
+    const known = lines.some((values) => runs(values).length);
+    const drawn = known ? this.marks(lines, sums) : this.nothing(width);
+    update(this.shapes, this.axes(marks, width), drawn);
     const bound = plan.limit?.(this.live);
     this.bound.textContent = bound ? `of ${plan.format(bound)}` : "";
     this.describe(lines, known);
@@ -136,27 +141,37 @@ export class Chart {
 
   nothing(width) {
     const x = LEFT + (width - LEFT - RIGHT) / 2;
-    return svg("text", { class: "tick", x, y: this.height / 2, "text-anchor": "middle" }, "nothing known yet");
+    const place = { class: "tick", x, y: this.height / 2, "text-anchor": "middle" };
+    return svg("text", place, "nothing known yet");
   }
 
   axes(marks, width) {
     return [
       timeAxis(this.from, this.data.end, width, this.height),
-      marks.map((value) => [
-        svg("line", { class: value ? "grid" : "base", x1: LEFT, x2: width - RIGHT, y1: this.y(value), y2: this.y(value) }),
-        svg("text", { class: "tick", x: LEFT - 6, y: this.y(value) + 3.5, "text-anchor": "end" }, this.plan.format(value)),
-      ]),
+      marks.map((value) => this.level(value, this.y(value), width)),
+    ];
+  }
+
+  level(value, y, width) {
+    const place = { class: "tick", x: LEFT - 6, y: y + 3.5, "text-anchor": "end" };
+    return [
+      svg("line", { class: value ? "grid" : "base", x1: LEFT, x2: width - RIGHT, y1: y, y2: y }),
+      svg("text", place, this.plan.format(value)),
     ];
   }
 
   marks(lines, sums) {
-    const { plan } = this;
-    if (plan.stack) {
-      return plan.lines.map(({ key, tone }, at) =>
-        svg("path", { "data-key": key, class: `area ${tone}`, d: areaPath(sums[at], sums[at + 1], this.x, this.y) }));
-    }
-    return plan.lines.map(({ key, tone, dashed }, at) =>
-      svg("path", { "data-key": key, class: `line ${tone}${dashed ? " dashed" : ""}`, d: linePath(lines[at], this.x, this.y) }));
+    const { plan, x, y } = this;
+    return plan.lines.map((line, at) => svg("path", {
+      "data-key": line.key,
+      class: this.tone(line),
+      d: plan.stack ? areaPath(sums[at], sums[at + 1], x, y) : linePath(lines[at], x, y),
+    }));
+  }
+
+  tone({ tone, dashed }) {
+    if (this.plan.stack) return `area ${tone}`;
+    return `line ${tone}${dashed ? " dashed" : ""}`;
   }
 
   /** The readout: at the cursor, or of the end. */
@@ -170,19 +185,22 @@ export class Chart {
     const shown = this.plan.stack ? readings.filter((each) => this.ever(each.key)) : readings;
     update(this.legend, shown.slice().reverse().map((each) => this.entry(each)));
     const time = this.data.end - this.data.step * (this.length - 1 - (at ?? this.length - 1));
-    const words = shown.map(({ label, value }) => `${label} ${value === null ? "not known" : this.plan.format(value)}`);
-    this.picture.setAttribute("aria-valuemax", Math.max(0, this.length - 1));
-    this.picture.setAttribute("aria-valuenow", at ?? Math.max(0, this.length - 1));
-    this.picture.setAttribute("aria-valuetext", `${clock(time, true)}: ${words.join(", ") || "nothing"}`);
+    const words = shown.map(({ label, value }) =>
+      `${label} ${value === null ? "not known" : this.plan.format(value)}`);
+    const end = Math.max(0, this.length - 1);
+    this.picture.setAttribute("aria-valuemax", end);
+    this.picture.setAttribute("aria-valuenow", at ?? end);
+    this.picture.setAttribute("aria-valuetext", `${clock(time, true)}: ${words.join(", ")}`);
     update(this.hair, at === null ? [] : this.line(at, time));
   }
 
-  entry({ label, tone, dashed, value }) {
+  entry(line) {
+    const { label, tone, value } = line;
     return el("li", {},
       svg("svg", { class: "key", width: 18, height: 10, "aria-hidden": "true" },
         this.plan.stack
           ? svg("rect", { class: `area ${tone}`, x: 5, y: 0, width: 10, height: 10 })
-          : svg("path", { class: `line ${tone}${dashed ? " dashed" : ""}`, d: "M1 5H17" })),
+          : svg("path", { class: this.tone(line), d: "M1 5H17" })),
       `${label} `, el("b", {}, value === null ? "–" : this.plan.format(value)));
   }
 
@@ -192,7 +210,7 @@ export class Chart {
     const label = moment(time, this.data.end, this.data.step < 60);
     return [
       svg("line", { x1: x, x2: x, y1: TOP, y2: this.height - BOTTOM }),
-      svg("text", { x: right ? x - 4 : x + 4, y: TOP + 9, "text-anchor": right ? "end" : "start" }, label),
+      svg("text", { x: x + (right ? -4 : 4), y: TOP + 9, "text-anchor": right ? "end" : "start" }, label),
     ];
   }
 
@@ -207,12 +225,15 @@ export class Chart {
       const values = lines[at].filter((value) => value !== null && value !== undefined);
       if (!values.length || (plan.stack && Math.max(...values) === 0)) return [];
       const [low, high] = [Math.min(...values), Math.max(...values)];
-      return [`${label} between ${plan.format(low)} and ${plan.format(high)}, ${plan.format(values[values.length - 1])} last`];
+      const [from, to, now] = [low, high, last(values)].map(plan.format);
+      return [`${label} between ${from} and ${to}, ${now} last`];
     });
     const gaps = lines.length ? lines[0].filter((value) => value === null).length : 0;
-    const unknown = gaps ? ` Nothing is known of ${Math.round((100 * gaps) / this.length)} % of the time.` : "";
+    const share = Math.round((100 * gaps) / this.length);
+    const unknown = gaps ? ` Nothing is known of ${share} % of the time.` : "";
+    const all = `${plan.title} ${plan.unit}, over the last ${long}: ${parts.join("; ")}.${unknown}`;
     this.summary.textContent = known
-      ? `${plan.title} ${plan.unit}, over the last ${long}: ${parts.join("; ")}.${unknown} Arrow keys read single moments.`
+      ? `${all} Arrow keys read single moments.`
       : `${plan.title}: nothing known yet.`;
   }
 }

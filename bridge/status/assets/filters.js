@@ -1,6 +1,7 @@
 // The form of a search.
 
 import { el } from "./dom.js";
+import { clock } from "./format.js";
 import { DECISIONS, DOORS, OUTCOMES } from "./words.js";
 
 const TEXTS = [
@@ -21,7 +22,8 @@ const two = (number) => String(number).padStart(2, "0");
 function local(time) {
   if (!time || Number.isNaN(Number(time))) return "";
   const date = new Date(time * 1000);
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}T${two(date.getHours())}:${two(date.getMinutes())}`;
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day}T${clock(time)}`;
 }
 
 function epoch(text) {
@@ -29,22 +31,32 @@ function epoch(text) {
   return Number.isNaN(time) ? "" : String(time / 1000);
 }
 
-const field = (label, id, control) => el("div", { class: `field field-${id}` }, el("label", { for: `f-${id}` }, label), control);
+const field = (label, id, control) =>
+  el("div", { class: `field field-${id}` }, el("label", { for: `f-${id}` }, label), control);
+
+const text = (key, hint) => el("input", {
+  type: "text", id: `f-${key}`, name: key, placeholder: hint, autocomplete: "off", spellcheck: "false",
+  dir: "auto",
+});
+
+const select = (key, options) => el("select", { id: `f-${key}`, name: key },
+  el("option", { value: "" }, "any"), options.map(([value, word]) => el("option", { value }, word)));
+
+const radio = (value) =>
+  el("input", { type: "radio", name: "span", value, id: `f-span-${value || "any"}` });
 
 /** The form; `go(filters)` when it is sent. `set(filters)` fills it. */
 export class Filters {
   constructor(go) {
     this.inputs = {};
-    for (const [key, , hint] of TEXTS) {
-      this.inputs[key] = el("input", { type: "text", id: `f-${key}`, name: key, placeholder: hint, autocomplete: "off", spellcheck: "false", dir: "auto" });
+    for (const [key, , hint] of TEXTS) this.inputs[key] = text(key, hint);
+    for (const [key, , options] of CHOICES) this.inputs[key] = select(key, options);
+    for (const key of ["since", "until"]) {
+      this.inputs[key] = el("input", { type: "datetime-local", id: `f-${key}`, name: key });
     }
-    for (const [key, , options] of CHOICES) {
-      this.inputs[key] = el("select", { id: `f-${key}`, name: key }, el("option", { value: "" }, "any"),
-        options.map(([value, word]) => el("option", { value }, word)));
-    }
-    for (const key of ["since", "until"]) this.inputs[key] = el("input", { type: "datetime-local", id: `f-${key}`, name: key });
-    this.radios = SPANS.map(([value]) => el("input", { type: "radio", name: "span", value, id: `f-span-${value || "any"}` }));
-    this.between = el("div", { class: "between" }, field("Since", "since", this.inputs.since), field("Until", "until", this.inputs.until));
+    this.radios = SPANS.map(([value]) => radio(value));
+    this.between = el("div", { class: "between" },
+      field("Since", "since", this.inputs.since), field("Until", "until", this.inputs.until));
     const submit = (event) => {
       event.preventDefault();
       go(this.read());
@@ -78,8 +90,9 @@ export class Filters {
     const found = {};
     for (const [key] of [...TEXTS, ...CHOICES]) found[key] = this.inputs[key].value.trim();
     const span = this.chosen();
-    if (span === "between") Object.assign(found, { since: epoch(this.inputs.since.value), until: epoch(this.inputs.until.value) });
-    else if (span) found.within = span;
+    if (span === "between") {
+      for (const key of ["since", "until"]) found[key] = epoch(this.inputs[key].value);
+    } else if (span) found.within = span;
     return found;
   }
 

@@ -15,8 +15,9 @@ export function clock(time, seconds = false) {
 /** `29 Nov`, with the year where it is not this year's. */
 export function day(time, now = Date.now() / 1000) {
   const date = new Date(time * 1000);
-  const year = date.getFullYear() === new Date(now * 1000).getFullYear() ? "" : ` ${date.getFullYear()}`;
-  return `${date.getDate()} ${MONTHS[date.getMonth()]}${year}`;
+  const year = date.getFullYear();
+  const other = year === new Date(now * 1000).getFullYear() ? "" : ` ${year}`;
+  return `${date.getDate()} ${MONTHS[date.getMonth()]}${other}`;
 }
 
 /** The clock, with the day where it is not today. */

@@ -6,7 +6,10 @@ import { el, foreign } from "./dom.js";
 import { lasting, moment } from "./format.js";
 import { RULES } from "./words.js";
 
-const LENGTHS = [["1d", "1 day"], ["7d", "7 days"], ["30d", "30 days"], ["90d", "90 days"], ["365d", "1 year"]];
+const LENGTHS = [
+  ["1d", "1 day"], ["7d", "7 days"], ["30d", "30 days"], ["90d", "90 days"], ["365d", "1 year"],
+];
+const USUAL = "30d";
 
 /** Asks; `yes()` where the answer is yes. */
 export function question(heading, sentences, yes) {
@@ -35,7 +38,8 @@ export class Known {
     Object.assign(this, { sha256, name, guarded, now });
     this.about = el("div");
     this.notice = el("div", { class: "notice" });
-    this.length = el("select", { id: "allow-for" }, LENGTHS.map(([value, word]) => el("option", { value, selected: value === "30d" }, word)));
+    this.length = el("select", { id: "allow-for" },
+      LENGTHS.map(([value, word]) => el("option", { value, selected: value === USUAL }, word)));
     this.forgets = el("button", { type: "button", on: { click: () => this.forget() } }, "Forget");
     this.acts = el("div", { class: "acts" },
       this.forgets,
@@ -43,27 +47,32 @@ export class Known {
         el("button", { type: "button", on: { click: () => this.allow() } }, "Allow for"),
         el("label", { for: "allow-for", class: "unseen" }, "How long"), this.length));
     this.node = el("section", { class: "card known", "aria-labelledby": "known-title" },
-      el("h2", { id: "known-title" }, "Known verdict"), this.about, sha256 ? this.acts : null, this.notice);
+      el("h2", { id: "known-title" }, "Known verdict"),
+      this.about, sha256 ? this.acts : null, this.notice);
   }
 
   show(known) {
     const now = this.now();
     this.forgets.disabled = known === null;
     if (!this.sha256) {
-      this.about.replaceChildren(el("p", {}, "The bytes never came in whole: there is no verdict to change."));
+      const none = "The bytes never came in whole: there is no verdict to change.";
+      this.about.replaceChildren(el("p", {}, none));
     } else if (known === null) {
       this.about.replaceChildren(el("p", {}, "None: when these bytes come again, KATA is asked."));
     } else {
-      const rule = known.rule ? [" · ", foreign(RULES[known.rule] ?? known.rule)] : [];
+      const about = [RULES[known.rule] ?? known.rule, known.threat, known.technology].filter(Boolean);
+      const until = `until ${moment(known.until, now)} (${lasting(known.until - now)} left)`;
       this.about.replaceChildren(
-        el("p", {}, outcomeBadge(known.outcome), rule, known.threat ? [" · ", foreign(known.threat, { class: "foreign bad" })] : [], known.technology ? [" · ", foreign(known.technology)] : []),
-        el("p", { class: "soft" }, `Since ${moment(known.since, now)}, until ${moment(known.until, now)} (${lasting(known.until - now)} left). Until then these bytes are answered by it, at both doors, without asking KATA.`));
+        el("p", {}, outcomeBadge(known.outcome), about.map((text) => [" · ", foreign(text)])),
+        el("p", { class: "soft" }, `Since ${moment(known.since, now)}, ${until}. Until then these bytes `,
+          "are answered by it, at both doors, without asking KATA."));
     }
   }
 
   forget() {
     question("Forget the verdict?", [
-      ["What is known of ", foreign(this.name), " is dropped. When these bytes come again, KATA judges them anew."],
+      ["What is known of ", foreign(this.name), " is dropped. When these bytes come again, ",
+        "KATA judges them anew."],
       "Running daemons follow within five seconds.",
     ], () => this.send({ do: "forget" }));
   }
@@ -71,7 +80,8 @@ export class Known {
   allow() {
     const [value, word] = LENGTHS.find(([each]) => each === this.length.value);
     question(`Allow for ${word}?`, [
-      ["These bytes are called clean, ", el("strong", {}, "whatever KATA says"), ": for ", word, " they pass both doors, for everybody and under every name, not only as ", foreign(this.name), "."],
+      ["These bytes are called clean, ", el("strong", {}, "whatever KATA says"), `: for ${word} they `,
+        "pass both doors, for everybody and under every name, not only as ", foreign(this.name), "."],
       "Running daemons follow within five seconds. “Forget” ends it.",
     ], () => this.send({ do: "allow", for: value }));
   }

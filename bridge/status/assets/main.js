@@ -20,8 +20,9 @@ const now = () => Date.now() / 1000 + page.ahead;
 // -- the line of state ---------------------------------------------------------------------------
 
 function item({ level, word, since, rest, subject }) {
-  return el("li", { class: `is-${level}` }, mark(sign(level)), el("strong", {}, word), " ", subject ? foreign(subject) : null,
-    since, rest ? el("span", { class: "rest" }, " ", foreign(rest)) : null);
+  return el("li", { class: `is-${level}` },
+    mark(sign(level)), el("strong", {}, word), " ", subject ? foreign(subject) : null, since,
+    rest ? el("span", { class: "rest" }, " ", foreign(rest)) : null);
 }
 
 function say(what) {
@@ -29,7 +30,8 @@ function say(what) {
   box.className = `state is-${what.level}`;
   update(box, el("p", { class: "headline" },
     el("span", { class: "sign", "aria-hidden": "true" }, what.sign), " ",
-    el("strong", {}, what.word), what.subject ? [" ", foreign(what.subject)] : null, el("span", { class: "since" }, what.since)),
+    el("strong", {}, what.word), what.subject ? [" ", foreign(what.subject)] : null,
+    el("span", { class: "since" }, what.since)),
   what.rest ? el("p", { class: "rest" }, foreign(what.rest)) : null,
   what.more.length ? el("ul", { class: "also" }, what.more.map(item)) : null);
   const ear = find("ear");
@@ -45,7 +47,9 @@ function taken(live) {
   document.body.classList.toggle("is-gone", !live.live);
   say(state(live));
   find("who").replaceChildren(foreign(live.program), " on ", foreign(live.node));
-  find("foot").textContent = `katabridge ${live.version}${live.started ? `, running for ${lasting(live.now - live.started)}` : ""}. Times are in this browser's zone, ${zone()}.`;
+  const running = live.started ? `, running for ${lasting(live.now - live.started)}` : "";
+  const times = `Times are in this browser's zone, ${zone()}.`;
+  find("foot").textContent = `katabridge ${live.version}${running}. ${times}`;
   overview.live(live);
   first();
 }
@@ -64,7 +68,7 @@ function ask_(notice, again, complaint) {
   focus();
 }
 
-/** Runs `work`; else `notice` says why not, and a token that is given runs `again`. Whether it ran. */
+/** Runs `work`, or `notice` says why not, and a token that is given runs `again`. Whether it ran. */
 async function guarded(work, notice, again) {
   notice.replaceChildren();
   if (page.live && !page.live.token_set) notice.replaceChildren(unset());
@@ -80,7 +84,8 @@ async function guarded(work, notice, again) {
         ask_(notice, again, "This is not the token of the configuration.");
       } else {
         const retry = el("button", { type: "button", on: { click: again } }, "Try again");
-        notice.replaceChildren(el("p", { class: "bad" }, mark("!"), foreign(error.message)), el("p", {}, retry));
+        const why = el("p", { class: "bad" }, mark("!"), foreign(error.message));
+        notice.replaceChildren(why, el("p", {}, retry));
       }
     }
   }
@@ -102,8 +107,9 @@ function route({ focus = true } = {}) {
   page.view = view;
   const shown = VIEWS[view];
   if (!shown.node.isConnected) find("view").replaceChildren(shown.node);
+  const part = view === "case" ? "history" : view;
   for (const each of document.querySelectorAll("nav [data-view]")) {
-    if ((each.dataset.view || "") === (view === "case" ? "history" : view)) each.setAttribute("aria-current", "page");
+    if (each.dataset.view === part) each.setAttribute("aria-current", "page");
     else each.removeAttribute("aria-current");
   }
   if (changed && focus) {
@@ -145,5 +151,6 @@ find("signout").addEventListener("click", () => {
 });
 
 const live = new Feed(() => "api/live", 2, taken, missed);
-const series = new Feed(() => `api/series?span=${page.span}`, 10, (data) => overview.series(data), (fault) => overview.fault(fault.message));
+const series = new Feed(() => `api/series?span=${page.span}`, 10,
+  (data) => overview.series(data), (fault) => overview.fault(fault.message));
 live.now();

@@ -7,19 +7,26 @@ import { tables } from "./tables.js";
 import { Timeline } from "./timeline.js";
 import { OUTCOMES } from "./words.js";
 
-const outcomes = Object.entries(OUTCOMES).map(([key, { word }]) => ({ key, label: word, tone: `of-${key}` }));
+const first = (key, label) => ({ key, label, tone: "first" });
+const second = (key, label) => ({ key, label, tone: "second", dashed: true });
+const outcomes = Object.entries(OUTCOMES)
+  .map(([key, { word }]) => ({ key, label: word, tone: `of-${key}` }));
 
 function plans(program) {
   const all = program === "watch" ? "Files" : "Requests";
   return [
-    { id: "requests", title: all, unit: "a second", lines: [{ key: "requests", label: all.toLowerCase(), tone: "first" }], format: figure },
-    { id: "outcomes", title: "Cases by outcome", unit: "a second", stack: true, lines: outcomes, format: figure, height: 150 },
-    { id: "time", title: "Time to verdict", unit: "of KATA's", format: span, lines: [
-      { key: "p50", label: "half within", tone: "first" }, { key: "p95", label: "95 % within", tone: "second", dashed: true }] },
-    { id: "flight", title: "At KATA", unit: "and waiting", format: figure, least: 4, lines: [
-      { key: "in_flight", label: "at KATA", tone: "first" }, { key: "queue", label: "waiting", tone: "second", dashed: true }] },
-    { id: "fds", title: "Descriptors", unit: "open", format: figure, least: 20, lines: [{ key: "fds", label: "open", tone: "first" }], limit: (live) => live?.figures.max_fds },
-    { id: "spool", title: "Spool", unit: "on disk", format: bytes, base: 1024, least: 1048576, lines: [{ key: "spool_bytes", label: "bodies", tone: "first" }], limit: (live) => live?.figures.spool_max_bytes },
+    { id: "requests", title: all, unit: "a second", format: figure,
+      lines: [first("requests", all.toLowerCase())] },
+    { id: "outcomes", title: "Cases by outcome", unit: "a second", format: figure,
+      stack: true, lines: outcomes, height: 150 },
+    { id: "time", title: "Time to verdict", unit: "of KATA's", format: span,
+      lines: [first("p50", "half within"), second("p95", "95 % within")] },
+    { id: "flight", title: "At KATA", unit: "and waiting", format: figure, least: 4,
+      lines: [first("in_flight", "at KATA"), second("queue", "waiting")] },
+    { id: "fds", title: "Descriptors", unit: "open", format: figure, least: 20,
+      lines: [first("fds", "open")], limit: (live) => live?.figures.max_fds },
+    { id: "spool", title: "Spool", unit: "on disk", format: bytes, base: 1024, least: 2 ** 20,
+      lines: [first("spool_bytes", "bodies")], limit: (live) => live?.figures.spool_max_bytes },
   ];
 }
 
@@ -32,17 +39,23 @@ export class Overview {
     this.beside = el("div", { class: "beside" });
     this.drawn = [];
     this.note = el("p", { class: "bad" });
-    this.choice = el("div", { class: "choice", role: "group", "aria-label": "Time that the charts show" },
-      ["hour", "day"].map((each) => el("button", { type: "button", "data-span": each, on: { click: () => choose(each) } }, each)));
+    const button = (name) =>
+      el("button", { type: "button", "data-span": name, on: { click: () => choose(name) } }, name);
+    const about = { class: "choice", role: "group", "aria-label": "Time that the charts show" };
+    this.choice = el("div", about, ["hour", "day"].map(button));
     this.node = el("div", { class: "overview" },
       el("section", { class: "graphs", "aria-labelledby": "graphs-title" },
-        el("header", { class: "bar-head" }, el("h1", { id: "graphs-title", class: "unseen", tabindex: "-1" }, "Overview"), el("h2", {}, "Last"), this.choice, this.note),
+        el("header", { class: "bar-head" },
+          el("h1", { id: "graphs-title", class: "unseen", tabindex: "-1" }, "Overview"),
+          el("h2", {}, "Last"), this.choice, this.note),
         this.timeline.node, this.charts),
       this.beside);
   }
 
   span(name) {
-    for (const button of this.choice.children) button.setAttribute("aria-pressed", button.dataset.span === name);
+    for (const button of this.choice.children) {
+      button.setAttribute("aria-pressed", button.dataset.span === name);
+    }
     this.cursor.move(null);
   }
 

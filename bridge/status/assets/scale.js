@@ -17,7 +17,7 @@ export function ticks(most, wanted, { base = 10, least = 0 } = {}) {
   const steps = base === 10 ? STEPS : [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
   const step = steps.find((each) => each * unit >= raw * 0.999) * unit;
   const found = [];
-  for (let at = 0; found.length === 0 || found[found.length - 1] < top * 0.999; at += 1) found.push(at * step);
+  do found.push(found.length * step); while (found[found.length - 1] < top * 0.999);
   return found;
 }
 
@@ -58,7 +58,7 @@ export function stretches(values) {
 
 /** Sums from the bottom up, one list a line and one for the ground; null where nothing is known. */
 export function stacked(lines, length) {
-  const known = Array.from({ length }, (_, at) => lines.some((line) => line[at] !== null && line[at] !== undefined));
+  const known = Array.from({ length }, (_, at) => lines.some((line) => (line[at] ?? null) !== null));
   let below = known.map((is) => (is ? 0 : null));
   const found = [below];
   for (const line of lines) {
@@ -82,16 +82,13 @@ export function linePath(values, x, y) {
 /** The `d` of the area between two lists that have the same gaps. */
 export function areaPath(below, above, x, y) {
   return runs(above).map(([first, last]) => {
-    const wide = first === last ? 1 : 0;
-    const up = [];
-    const down = [];
-    for (let at = first; at <= last; at += 1) {
-      up.push(point(x(at) - wide, y(above[at])), ...(wide ? [point(x(at) + wide, y(above[at]))] : []));
-      down.unshift(...(wide ? [point(x(at) + wide, y(below[at]))] : []), point(x(at) - wide, y(below[at])));
-    }
-    return `M${up.join("L")}L${down.join("L")}Z`;
+    const wide = first === last ? 1 : 0; // a lone value is seen, too
+    const along = Array.from({ length: last - first + 1 }, (_, at) => first + at);
+    const edge = (values) => along.flatMap((at) =>
+      (wide ? [-wide, wide] : [0]).map((aside) => point(x(at) + aside, y(values[at]))));
+    return `M${edge(above).join("L")}L${edge(below).reverse().join("L")}Z`;
   }).join("");
 }
 
-/** The longest of the known values, 0 where there is none. */
+/** The largest of the known values, 0 where there is none. */
 export const most = (lists) => lists.flat().reduce((top, value) => (value > top ? value : top), 0);

@@ -11,7 +11,8 @@ const since = (begin, now) =>
 
 /** `level` ok, warn or stop; `subject` and `rest` may hold foreign text. */
 function line(level, word, begin, now, rest = "", subject = "") {
-  return { level, word, said: word + (begin ? ` since ${moment(begin, now)}` : ""), since: since(begin, now), rest, subject };
+  const said = word + (begin ? ` since ${moment(begin, now)}` : "");
+  return { level, word, said, since: since(begin, now), rest, subject };
 }
 
 function aboutBypass(live) {
@@ -19,7 +20,9 @@ function aboutBypass(live) {
   const until = moment(live.bypass_until, live.now);
   const left = lasting(live.bypass_until - live.now);
   const word = `Bypass is ON until ${until}`;
-  return [{ level: "stop", word, said: `${word}, everything passes unjudged`, since: ` (${left} left)`, rest: "Everything passes UNJUDGED. kata-bridge bypass --off ends it.", subject: "" }];
+  const rest = "Everything passes UNJUDGED. kata-bridge bypass --off ends it.";
+  const said = `${word}, everything passes unjudged`;
+  return [{ level: "stop", word, said, since: ` (${left} left)`, rest, subject: "" }];
 }
 
 function meanwhile(live) {
@@ -34,7 +37,8 @@ function aboutKata(live) {
   const works = live.ready.kata;
   if (works) {
     return bad.map((each) => {
-      const word = each.state === "unreachable" ? "Central Node does not answer" : "Central Node has not accepted this system";
+      const what = each.state === "unreachable" ? "does not answer" : "has not accepted this system";
+      const word = `Central Node ${what}`;
       return line("warn", word, each.since, live.now, each.reason ?? "", each.url);
     });
   }
@@ -63,16 +67,27 @@ function aboutOutages(live) {
 
 function aboutReady(live, told) {
   const lines = [];
-  const kinds = new Set((live.outages ?? []).filter((each) => each.end === null).map((each) => each.kind));
-  if (!live.ready.store && !kinds.has("store_failing")) lines.push(line("stop", outage("store_failing").word, null, live.now, outage("store_failing").todo));
-  if (!live.ready.spool && !kinds.has("disk_full")) lines.push(line("stop", "The spool has no room", null, live.now, "Bodies are unavailable until it has: look at spool.dir."));
+  const last = (live.outages ?? []).filter((each) => each.end === null);
+  const kinds = new Set(last.map((each) => each.kind));
+  if (!live.ready.store && !kinds.has("store_failing")) {
+    const { word, todo } = outage("store_failing");
+    lines.push(line("stop", word, null, live.now, todo));
+  }
+  if (!live.ready.spool && !kinds.has("disk_full")) {
+    const rest = "Bodies are unavailable until it has: look at spool.dir.";
+    lines.push(line("stop", "The spool has no room", null, live.now, rest));
+  }
   return [...told, ...lines];
 }
 
 function aboutLogs(live) {
   const { log_lines_waiting: waiting = 0, log_lines_lost: lost = 0 } = live.figures ?? {};
-  if (lost > 0) return [line("warn", `${count(lost)} log lines are lost`, null, live.now, "The disk of the logs took none for too long.")];
-  return waiting > 0 ? [line("warn", `${count(waiting)} log lines wait for the disk`, null, live.now)] : [];
+  if (lost > 0) {
+    const rest = "The disk of the logs took none for too long.";
+    return [line("warn", `${count(lost)} log lines are lost`, null, live.now, rest)];
+  }
+  if (waiting > 0) return [line("warn", `${count(waiting)} log lines wait for the disk`, null, live.now)];
+  return [];
 }
 
 function aboutFolders(live) {
@@ -81,12 +96,14 @@ function aboutFolders(live) {
 }
 
 /**
- * All that is to be said of a `/api/live`, the worst first: `level` ok, warn or stop, `word`, `since`,
- * `rest` (what it means, what to do), `subject` (foreign text), `said` (for the ear: it stays while it lasts).
+ * All that is to be said of a `/api/live`, the worst first: `level` ok, warn or stop, `word`,
+ * `since`, `rest` (what it means, what to do), `subject` (foreign text), `said` (for the ear: it
+ * stays the same while it lasts).
  */
 export function troubles(live) {
   if (!live.live) {
-    return [line("stop", `${live.program} does not respond`, null, live.now, "Its status page runs, the service behind it does not. Look at its log.")];
+    const rest = "Its status page runs, the service behind it does not. Look at its log.";
+    return [line("stop", `${live.program} does not respond`, null, live.now, rest)];
   }
   const told = aboutReady(live, [...aboutBypass(live), ...aboutKata(live), ...aboutOutages(live)]);
   const all = [...told, ...aboutLogs(live), ...aboutFolders(live)];
@@ -104,7 +121,8 @@ export function state(live) {
   const [worst, ...more] = found;
   if (worst.level === "warn" && !worst.leads) {
     const said = `Works, but: ${found.map((each) => `${each.word} ${each.subject}`.trim()).join("; ")}`;
-    return { level: "warn", sign: SIGNS.warn, word: "Works, with trouble", said, since: "", rest: "", subject: "", more: found };
+    const whole = { since: "", rest: "", subject: "" };
+    return { level: "warn", sign: SIGNS.warn, word: "Works, with trouble", said, ...whole, more: found };
   }
   return { ...worst, sign: SIGNS[worst.level], more };
 }

@@ -1,4 +1,4 @@
-// What is connected and what it does: services, proxies, folders, figures. Nodes of one `/api/live`.
+// What is connected and what it does: services, proxies, folders, figures. Nodes of a `/api/live`.
 
 import { el, foreign, mark } from "./dom.js";
 import { ago, bytes, count, figure, lasting, plural, span } from "./format.js";
@@ -30,30 +30,38 @@ function nodes(live) {
 
 function services(live) {
   if (!live.services.length) return null;
-  return block("services", "Services", "", el("ul", { class: "rows" }, live.services.map((each) =>
-    el("li", { "data-key": each.path },
-      foreign(each.path ? `/${each.path}`.replace("//", "/") : "/ (no path)", { class: "foreign main" }), " ",
-      el("span", { class: "soft" }, `${each.method} · ${each.mode}${each.mode === "monitor" ? "" : ` · hold ${span(each.hold)}`}`),
-      el("p", { class: "soft" }, MODES[each.mode]?.split(": ")[1] ?? "")))));
+  return block("services", "Services", "", el("ul", { class: "rows" }, live.services.map((each) => {
+    const path = each.path ? `/${each.path}`.replace("//", "/") : "/ (no path)";
+    const hold = each.mode === "monitor" ? "" : ` · hold ${span(each.hold)}`;
+    return el("li", { "data-key": each.path },
+      foreign(path, { class: "foreign main" }), " ",
+      el("span", { class: "soft" }, `${each.method} · ${each.mode}${hold}`),
+      el("p", { class: "soft" }, MODES[each.mode]?.split(": ")[1] ?? ""));
+  })));
 }
 
 function withheld(proxy) {
   if (!proxy.withheld) return null;
   return el("p", { class: "bad" }, mark("!"), `withheld ${plural(proxy.withheld, "body", "bodies")}. `,
-    el("span", { class: "soft" }, "They are announced and not sent, and cannot be judged: let the proxy send bodies to the ICAP service (its largest message size must not be 0)."));
+    el("span", { class: "soft" },
+      "They are announced and not sent, and cannot be judged: let the proxy send bodies to the ICAP ",
+      "service (its largest message size must not be 0)."));
 }
 
 function proxies(live) {
   if (live.program === "watch") return null;
   const list = live.proxies;
-  const none = el("p", { class: "soft" }, "No proxy has come since the start. Is its address in icap.allow_from, and does it point here?");
+  const none = el("p", { class: "soft" },
+    "No proxy has come since the start. Is its address in icap.allow_from, and does it point here?");
   const rows = list.map((each) => el("li", { "data-key": each.address },
     foreign(each.address, { class: "foreign main" }),
     el("dl", { class: "facts" },
-      term("last request", ago(each.request, live.now)), term("last OPTIONS", ago(each.options, live.now)),
+      term("last request", ago(each.request, live.now)),
+      term("last OPTIONS", ago(each.options, live.now)),
       term("requests", count(each.requests)), term("connections", count(each.connections))),
     withheld(each)));
-  return block("proxies", "Proxies", list.length ? plural(list.length, "address", "addresses") : "", list.length ? el("ul", { class: "rows" }, rows) : none);
+  const number = list.length ? plural(list.length, "address", "addresses") : "";
+  return block("proxies", "Proxies", number, list.length ? el("ul", { class: "rows" }, rows) : none);
 }
 
 function folders(live) {
@@ -62,7 +70,8 @@ function folders(live) {
   const rows = live.folders.map((each) => el("li", { "data-key": each.name },
     foreign(each.name, { class: "foreign main" }), " ", foreign(each.input, { class: "foreign soft" }),
     el("dl", { class: "facts" },
-      term("waiting", count(each.waiting)), term("under way", count(each.under_way)), term("held", count(each.held))),
+      term("waiting", count(each.waiting)), term("under way", count(each.under_way)),
+      term("held", count(each.held))),
     each.troubles.map((trouble) => el("p", { class: "bad" }, mark("!"), foreign(trouble)))));
   return block("folders", "Folders", "", live.folders.length ? el("ul", { class: "rows" }, rows) : none);
 }
@@ -73,26 +82,32 @@ function cases(live) {
   const rows = Object.keys(OUTCOMES).reverse().map((kind) => {
     const { sign, word } = OUTCOMES[kind];
     return el("div", { "data-key": kind, class: kind === "detect" && counted[kind] ? "bad" : "" },
-      el("dt", {}, mark(sign), el("a", { href: `#/history?outcome=${kind}` }, word)), el("dd", {}, count(counted[kind] ?? 0)));
+      el("dt", {}, mark(sign), el("a", { href: `#/history?outcome=${kind}` }, word)),
+      el("dd", {}, count(counted[kind] ?? 0)));
   });
   const late = live.figures.late_detections;
   return block("cases", "Cases", live.started ? `${count(all)} in ${lasting(live.now - live.started)}` : "",
     el("dl", { class: "sums" }, rows,
-      late ? el("div", { class: "bad" }, el("dt", {}, mark("✕"), "found after they had passed"), el("dd", {}, count(late))) : null));
+      late
+        ? el("div", { class: "bad" },
+          el("dt", {}, mark("✕"), "found after they had passed"), el("dd", {}, count(late)))
+        : null));
 }
 
 function figures(live) {
   const f = live.figures;
+  const part = f.spool_max_bytes ? ` (${figure((100 * f.spool_bytes) / f.spool_max_bytes)} %)` : "";
   return block("figures", "Now", "", el("dl", { class: "sums" },
     term("at KATA", count(f.in_flight)), term("waiting for KATA", count(f.queue)),
     live.program === "watch" ? null : term("connections", count(f.connections)),
     term("processes", count(live.workers)),
     term("descriptors", `${count(f.fds)} of ${count(f.max_fds)}`),
     term("memory", bytes(f.memory_bytes)),
-    term("spool", `${bytes(f.spool_bytes)} of ${bytes(f.spool_max_bytes)}`, f.spool_max_bytes ? ` (${figure((100 * f.spool_bytes) / f.spool_max_bytes)} %)` : ""),
+    term("spool", `${bytes(f.spool_bytes)} of ${bytes(f.spool_max_bytes)}${part}`),
     f.log_lines_waiting || f.log_lines_lost
       ? term("log lines", `${count(f.log_lines_waiting)} waiting, ${count(f.log_lines_lost)} lost`) : null));
 }
 
 /** Everything beside the charts. */
-export const tables = (live) => [nodes(live), proxies(live), folders(live), services(live), cases(live), figures(live)];
+export const tables = (live) =>
+  [nodes, proxies, folders, services, cases, figures].map((part) => part(live));

@@ -1,4 +1,4 @@
-// When something was away: KATA's state as a strip, and each outage as bars, on the charts' time axis.
+// When something was away: KATA's state as a strip, each outage as bars, on the charts' time axis.
 
 import { el, foreign, mark, svg, update } from "./dom.js";
 import { lasting, moment, sentence } from "./format.js";
@@ -37,14 +37,15 @@ function words(row, now) {
 /** All of it in one block; made once, drawn anew. */
 export class Timeline {
   constructor() {
-    this.strip = svg("svg", { class: "strip", height: BAR + 26, role: "img", "aria-label": "KATA's state" });
+    this.strip = svg("svg", { class: "strip", height: BAR + 26, role: "img" });
     this.words = el("span", { class: "soft" });
     this.list = el("ol", { class: "outages" });
     this.note = el("p", { class: "soft" });
     this.node = el("section", { class: "timeline", "aria-labelledby": "timeline-title" },
       el("figure", { class: "chart", id: "figure-kata" },
         el("figcaption", {}, el("h3", { id: "timeline-title" }, "KATA and outages"), this.words,
-          el("ul", { class: "legend" }, this.key("up", "answers"), this.key("down", "does not"), this.key("unknown", "not known"))),
+          el("ul", { class: "legend" },
+            this.key("up", "answers"), this.key("down", "does not"), this.key("unknown", "not known"))),
         this.strip),
       this.list, this.note);
     new ResizeObserver(() => this.draw()).observe(this.strip);
@@ -95,7 +96,8 @@ export class Timeline {
     let d = "";
     for (let at = left - BAR; at < left + width; at += 5) {
       const [from, to] = [Math.max(left, at), Math.min(left + width, at + BAR)];
-      if (to > from) d += `M${from.toFixed(1)} ${(y + BAR - (from - at)).toFixed(1)}L${to.toFixed(1)} ${(y + BAR - (to - at)).toFixed(1)}`;
+      const height = (x) => (y + BAR - (x - at)).toFixed(1);
+      if (to > from) d += `M${from.toFixed(1)} ${height(from)}L${to.toFixed(1)} ${height(to)}`;
     }
     return [...shapes, svg("path", { class: "hatch", d })];
   }
@@ -123,16 +125,17 @@ export class Timeline {
   row(row, width, now) {
     const [latest] = row.times;
     const { word, past, todo } = outage(row.kind);
+    const box = `0 0 ${width} ${BAR + 4}`;
+    const detail = latest.detail ? [foreign(sentence(latest.detail)), " "] : null;
     const shown = row.times.filter((each) => (each.end ?? now) >= this.from);
     return el("li", { "data-key": row.key, class: row.lasts ? "lasts" : "" },
       el("div", { class: "outage" },
-        row.lasts ? mark("✕") : null, el("strong", {}, row.lasts ? word : past), " ", foreign(row.subject), " ",
+        row.lasts ? mark("✕") : null, el("strong", {}, row.lasts ? word : past), " ",
+        foreign(row.subject), " ",
         el("span", { class: "when" }, words(row, now))),
-      svg("svg", { class: "strip", height: BAR + 4, viewBox: `0 0 ${width} ${BAR + 4}`, "aria-hidden": "true" },
+      svg("svg", { class: "strip", height: BAR + 4, viewBox: box, "aria-hidden": "true" },
         svg("line", { class: "base", x1: LEFT, x2: width - RIGHT, y1: BAR + 2.5, y2: BAR + 2.5 }),
         shown.map((each) => this.bar("down", each.begin, Math.min(each.end ?? now, this.data.end), 1))),
-      row.lasts && (latest.detail || todo)
-        ? el("p", { class: "soft" }, latest.detail ? foreign(sentence(latest.detail)) : null, latest.detail && todo ? " " : null, todo)
-        : null);
+      row.lasts ? el("p", { class: "soft" }, detail, todo) : null);
   }
 }

@@ -3,11 +3,11 @@
 /** Outcomes, in the order in which a chart stacks them: what needs a look lies at the bottom. */
 export const OUTCOMES = {
   detect: { sign: "✕", word: "detected", says: "KATA found a threat in these bytes." },
-  error: { sign: "!", word: "error", says: "KATA could not judge it, or the body did not arrive whole." },
+  error: { sign: "!", word: "error", says: "KATA could not judge it, or it did not arrive whole." },
   timeout: { sign: "!", word: "timeout", says: "There was no verdict in time." },
   unavailable: { sign: "!", word: "unavailable", says: "It could not be judged: see rule and detail." },
   pending: { sign: "…", word: "pending", says: "There was no verdict yet when this was decided." },
-  oversize: { sign: "–", word: "oversize", says: "It is larger than KATA takes, or than kata.max_object_size; it was not judged." },
+  oversize: { sign: "–", word: "oversize", says: "It is too large to be sent; it was not judged." },
   excluded: { sign: "–", word: "excluded", says: "A rule says that it is not judged." },
   not_detected: { sign: "✓", word: "not detected", says: "KATA found nothing in these bytes." },
 };
@@ -15,7 +15,7 @@ export const OUTCOMES = {
 export const DECISIONS = {
   pass: { word: "passed", says: "It was given on." },
   block: { word: "blocked", says: "The user got the block page, or the file went to quarantine." },
-  hold: { word: "held", says: "The user was told to wait, or the file stayed in input to be tried again." },
+  hold: { word: "held", says: "The user was told to wait, or the file stayed in input." },
   skip: { word: "skipped", says: "The file was left in input for good." },
 };
 
@@ -52,16 +52,46 @@ export const DOOR_SAYS = { ICAP: "it came through a proxy", FOLDER: "it came thr
 
 /** Outages: what is so, and what to look at. */
 export const OUTAGES = {
-  kata_unreachable: { word: "KATA does not answer", past: "KATA did not answer", todo: "Look at the Central Node, the network between, and its certificate." },
-  kata_not_accepted: { word: "KATA has not accepted this system", past: "KATA had not accepted this system", todo: "A KATA administrator accepts it: External systems > Server list > Accept." },
-  share_gone: { word: "Share is away", past: "Share was away", todo: "Mount it again; its files wait there." },
-  target_failing: { word: "Files cannot be delivered", past: "Files could not be delivered", todo: "Look at rights and free space of the target; the files stay in input." },
-  disk_full: { word: "Disk is full", past: "Disk was full", todo: "Make room on the disk of this log or spool." },
-  syslog_away: { word: "SIEM collector is away", past: "SIEM collector was away", todo: "Records wait on disk, up to logs.syslog.queue." },
-  webhook_away: { word: "Webhook is away", past: "Webhook was away", todo: "Its records wait on disk, up to notify.queue." },
-  store_failing: { word: "Verdict store fails", past: "Verdict store failed", todo: "Verdicts are kept in memory meanwhile; look at verdicts.store." },
-  bypass_on: { word: "Bypass is ON", past: "Bypass was on", todo: "Everything passes unjudged; kata-bridge bypass --off ends it." },
-  bodies_withheld: { word: "Proxy withholds bodies", past: "Proxy withheld bodies", todo: "What it withholds cannot be judged: have the proxy send bodies to the ICAP service." },
+  kata_unreachable: {
+    word: "KATA does not answer", past: "KATA did not answer",
+    todo: "Look at the Central Node, the network between, and its certificate.",
+  },
+  kata_not_accepted: {
+    word: "KATA has not accepted this system", past: "KATA had not accepted this system",
+    todo: "A KATA administrator accepts it: External systems > Server list > Accept.",
+  },
+  share_gone: {
+    word: "Share is away", past: "Share was away",
+    todo: "Mount it again; its files wait there.",
+  },
+  target_failing: {
+    word: "Files cannot be delivered", past: "Files could not be delivered",
+    todo: "Look at rights and free space of the target; the files stay in input.",
+  },
+  disk_full: {
+    word: "Disk is full", past: "Disk was full",
+    todo: "Make room on the disk of this log or spool.",
+  },
+  syslog_away: {
+    word: "SIEM collector is away", past: "SIEM collector was away",
+    todo: "Records wait on disk, up to logs.syslog.queue.",
+  },
+  webhook_away: {
+    word: "Webhook is away", past: "Webhook was away",
+    todo: "Its records wait on disk, up to notify.queue.",
+  },
+  store_failing: {
+    word: "Verdict store fails", past: "Verdict store failed",
+    todo: "Verdicts are kept in memory meanwhile; look at verdicts.store.",
+  },
+  bypass_on: {
+    word: "Bypass is ON", past: "Bypass was on",
+    todo: "Everything passes unjudged; kata-bridge bypass --off ends it.",
+  },
+  bodies_withheld: {
+    word: "Proxy withholds bodies", past: "Proxy withheld bodies",
+    todo: "What it withholds cannot be judged: have the proxy send bodies to the ICAP service.",
+  },
 };
 
 export const outage = (kind) => OUTAGES[kind] ?? { word: kind, past: kind, todo: "" };
