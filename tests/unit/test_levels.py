@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -176,20 +177,19 @@ def test_a_collector_that_never_answered_is_not_known(tmp_path: Path) -> None:
 
 
 def test_a_webhook_is_known_once_it_was_tried(tmp_path: Path) -> None:
-    receiver = Receiver()
-    receiver.script = [status(500)]
-    settings = NotifySettings(url=f"http://127.0.0.1:{receiver.port}/x?token=secret")
-    webhook = Webhook(settings, tmp_path)
-    assert webhook.away == "", "nothing waits for it"
-    webhook._buffer.add(b"{}")
-    assert webhook.away is None
-    webhook.start()
-    wait_until(lambda: webhook.away, "it is away")
-    assert "500" in (webhook.away or "")
-    wait_until(lambda: webhook.away == "", "it is there")
-    assert webhook.target == f"http://127.0.0.1:{receiver.port}"
-    webhook.close(0.1)
-    receiver.close()
+    with contextlib.closing(Receiver()) as receiver:
+        receiver.script = [status(500)]
+        settings = NotifySettings(url=f"http://127.0.0.1:{receiver.port}/x?token=secret")
+        webhook = Webhook(settings, tmp_path)
+        assert webhook.away == "", "nothing waits for it"
+        webhook._buffer.add(b"{}")
+        assert webhook.away is None
+        webhook.start()
+        wait_until(lambda: webhook.away, "it is away")
+        assert "500" in (webhook.away or "")
+        wait_until(lambda: webhook.away == "", "it is there")
+        assert webhook.target == f"http://127.0.0.1:{receiver.port}"
+        webhook.close(0.1)
 
 
 # -- the bypass --------------------------------------------------------------------------------
