@@ -59,10 +59,9 @@ class Place(NamedTuple):
 
     def is_in(self, file: LogFile) -> bool:
         """Whether the file still is the one that the place was in. Blocks: disk."""
-        if self.inode != file.inode or self.offset > file.size:
-            return False
         before = os.pread(file.descriptor, 1, self.offset - 1) if self.offset else b"\n"
-        return before == b"\n" and file.mark(self.offset) == self.mark
+        is_line = before == b"\n"  # and not beyond the end
+        return is_line and self.inode == file.inode and file.mark(self.offset) == self.mark
 
 
 def cursor_of(place: Place, log: str) -> str:

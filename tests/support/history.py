@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -27,7 +26,6 @@ CLEAN = Outcome(OutcomeKind.NOT_DETECTED, Source.KATA, scan_id="s-1", md5="0" * 
 BAD = Outcome(OutcomeKind.DETECT, Source.KATA, threat="EICAR-Test-File", scan_id="s", md5="f" * 32)
 _NAMES = ("report", "счёт-фактура", "invoice", "setup", "отчёт за ноябрь", "archive")
 _ENDS = ("pdf", "docx", "zip", "exe", "xlsx", "bin")
-_LENGTH = len("2026-11-24T10:15:00.000+00:00")
 
 
 def line(
@@ -103,8 +101,3 @@ def names(records: Sequence[dict[str, Any]]) -> list[str]:
 def older(path: Path, number: int) -> Path:
     """The name of a rotated file: the higher the number, the older."""
     return path.with_name(f"{path.stem}-{20261124 - number}-101500{path.suffix}")
-
-
-def written_at(path: Path, at: float) -> None:
-    """Give the file that time."""
-    os.utime(path, (at, at))
