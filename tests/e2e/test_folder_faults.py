@@ -198,7 +198,7 @@ def test_a_writer_with_a_hard_link_cannot_change_what_was_delivered(
 
 @pytest.mark.long
 def test_a_damaged_snapshot_is_not_delivered(kata: Emulator, site: Site, started: Keep) -> None:
-    data = b"#kata delay=1\n" + b"x" * 1_000_000
+    data = b"#kata delay=1\n" + b"x" * 2_000_000
     path = drop(site, "a", data)
     watcher = started(site.start_watch())
     wait_until(lambda: kata.memory.scans, "it is at KATA")
