@@ -52,6 +52,11 @@ class Service:
     settings: ServiceSettings
 
 
+def istag(settings: IcapSettings) -> str:
+    """What changes with the version and with section `icap` (RFC 3507 4.7), without its quotes."""
+    return hashlib.sha256(f"{version('katabridge')} {settings!r}".encode()).hexdigest()[:24]
+
+
 class Services:
     """The services of this server by path, and what every answer of theirs carries."""
 
@@ -68,8 +73,7 @@ class Services:
             for path, settings in self._settings.services.items()
         }
         self._version = version("katabridge")
-        tag = hashlib.sha256(f"{self._version} {self._settings!r}".encode()).hexdigest()
-        self.fields = [("ISTag", f'"{tag[:24]}"')]
+        self.fields = [("ISTag", f'"{istag(self._settings)}"')]
         self.host = core.settings.kata.node
         ignored = ", ".join(self._settings.transfer.ignore)
         if ignored:

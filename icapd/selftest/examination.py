@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import version
 from ipaddress import ip_address
 
 from bridge.core import Settings, StartError, share
@@ -17,6 +15,7 @@ from icapd.protocol import ProtocolError
 from icapd.selftest.asking import Place, connect, place_of, try_body, why_refused
 from icapd.selftest.finding import Finding
 from icapd.selftest.judging import judge
+from icapd.service import istag
 
 _CONNECT = 5.0
 _LEAST = 1.0
@@ -113,16 +112,11 @@ def judge_options(settings: Settings, place: Place, path: str, answer: Answer) -
         return Finding("failed", f"{where} does not take {service.method}", advice)
     by_paths = settings.icap.tls is not None or settings.icap.pages.dir is not None
     # a tag made of relative paths says nothing to who names the same file otherwise
-    if not by_paths and answer.fields.get("istag", "").strip('"') != istag(settings):
+    ours = istag(share(settings, 0).icap)
+    if not by_paths and answer.fields.get("istag", "").strip('"') != ours:
         sentence = f"{where} is served by another version, or by another section icap"
         return Finding("warning", sentence, "restart icapd if the configuration was changed")
     return Finding("ok", f"{where} takes {service.method}, mode {service.mode}")
-
-
-def istag(settings: Settings) -> str:
-    """What `icapd.service` makes of the same configuration."""
-    icap = share(settings, 0).icap
-    return hashlib.sha256(f"{version('katabridge')} {icap!r}".encode()).hexdigest()[:24]
 
 
 def _bodies(settings: Settings, place: Place, served: list[str], end: float) -> Iterator[Finding]:
