@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from bridge.commands.checking.report import as_text
 from bridge.commands.checking.rights import file_fault, folder_fault, own_folder_fault
 from bridge.commands.checking.running import Running, TooSlowError, within
 from bridge.commands.checking.words import clock_words, size_words, time_words
-from bridge.core import Answer, CallResult, LogSettings, Settings, SpoolSettings, stamp
+from bridge.core import Answer, CallResult, LogSettings, Outage, Settings, SpoolSettings, stamp
 from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site
 
@@ -297,15 +296,6 @@ def test_limits(answer: Answer, size: int | None, status: Status) -> None:
 
 
 # -- outages and proxies -----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Outage:
-    kind: str
-    subject: str
-    begin: float
-    end: float | None
-    detail: str
 
 
 def test_outages_are_told_newest_first_and_not_without_end() -> None:

@@ -219,7 +219,8 @@ def test_a_search_without_time_still_gets_on(log: Path, monkeypatch: pytest.Monk
     write(log, numbered(*range(20)))
     found, cursor, pages = [], None, 0
     wanted = HistoryFilter(name="n3")
-    for pages in range(40):
+    while pages < 40:
+        pages += 1
         page = search_log(log, wanted, cursor=cursor, seconds=0)
         found += page.records
         cursor = page.cursor

@@ -16,12 +16,12 @@ from bridge.commands.checking.rights import (
     user_name,
 )
 from bridge.commands.checking.words import size_words
-from bridge.core import HISTORY, LogSettings, Settings, SpoolSettings
+from bridge.core import DETECTS, EVENTS, HISTORY, LogSettings, Settings, SpoolSettings
 
 _ROTATED = 3  # so many full log files should still fit
 _LEAST = 10 << 20
 _OWN = "have that user own it (chown), and run this check as the service's user"
-_LOGS = (HISTORY, "log-detects.log", "preprocessor_icap.log", "kata-bridge-watch.log")
+_LOGS = (HISTORY, DETECTS, EVENTS, "preprocessor_icap.log", "kata-bridge-watch.log")
 
 
 def look_at_user(settings: Settings) -> Iterator[Line]:

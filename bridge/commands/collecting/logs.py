@@ -13,14 +13,14 @@ from bridge.commands.collecting.archive import Archive, Change
 from bridge.commands.collecting.portions import begin_of, lines_between, shares
 from bridge.commands.collecting.progress import Advance, Begin
 from bridge.commands.terminal import reason
-from bridge.core import rotated_files
+from bridge.core import DETECTS, EVENTS, HISTORY, rotated_files
 
 NAMES = (
-    "log-events.log",
-    "log-detects.log",
+    EVENTS,
+    DETECTS,
     "kata-bridge-watch.log",
     "preprocessor_icap.log",
-    "log-history.log",
+    HISTORY,
 )
 
 
