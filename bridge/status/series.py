@@ -44,19 +44,26 @@ class Sample:
 
 
 def sample_of(families: Iterable[Metric]) -> Sample:
-    """What is charted of all figures. The time to a verdict is of those that KATA gave just now."""
+    """What is charted of all figures. The time to a verdict is of those that KATA gave just now.
+
+    Requests are those to the ICAP door; the folder door has files instead, each of them a case.
+    """
     counts, levels, buckets = dict.fromkeys(COUNTS, 0.0), {}, {}
+    cases, requests = 0.0, None
     names = {metric: name for name, metric in _GAUGES.items()}
     for family in families:
         for name, labels, value, *_ in family.samples:
             if name == "katabridge_cases_total":
-                counts["requests"] += value
+                cases += value
                 if labels["outcome"] in counts:
                     counts[labels["outcome"]] += value
+            elif name == "katabridge_icap_requests_total":
+                requests = (requests or 0.0) + value
             elif name == f"{_SECONDS}_bucket" and labels["source"] == "kata":
                 buckets[float(labels["le"])] = value
             elif name in names:
                 levels[names[name]] = value
+    counts["requests"] = cases if requests is None else requests
     return Sample(counts, levels, buckets)
 
 

@@ -144,3 +144,7 @@ def test_what_is_charted_of_the_figures() -> None:
     assert got.levels["fds"] > 2
     assert got.buckets[float("inf")] == 3
     assert sample_of(CollectorRegistry().collect()).counts["requests"] == 0
+    answered = metrics.tally("icap_requests", "R.", ("service", "status"))
+    answered.raise_by(("av/respmod", "204"), 5)
+    answered.raise_by(("av/respmod", "200"), 2)
+    assert sample_of(metrics.registry.collect()).counts["requests"] == 7
