@@ -8,6 +8,7 @@ import logging
 import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import islice
 from typing import Any
 
 from aiohttp import web
@@ -41,6 +42,7 @@ _SECONDS = 5.0  # of one search
 _WRONG_SECONDS = 0.5  # before who guesses is told
 _LOG_BYTES = 64 << 20  # of the service log, from its end
 _LOG_LINES = 100
+_SERVICE_LOGS = ("preprocessor_icap.log", "kata-bridge-watch.log")
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -51,7 +53,8 @@ class GuardedPages:
     def __init__(self, settings: Settings, service_log: str) -> None:
         """`service_log`: a path, or a name in `logs.dir`."""
         self._settings = settings
-        self._service_log = settings.logs.dir / service_log
+        names = {service_log, *_SERVICE_LOGS}  # the case may be another daemon's
+        self._service_logs = [settings.logs.dir / name for name in names]
         token = settings.status.token
         self._token = token.get_secret_value().encode() if token else None
         self._searching = asyncio.Semaphore(_SEARCHES)
@@ -129,11 +132,10 @@ class GuardedPages:
         return web.json_response(harmless(body))
 
     def _lines_of(self, case: str) -> list[str]:
-        key, found = case.encode(), []
-        for line in tail_lines(self._service_log, _LOG_BYTES):
-            if key in line:
-                found.append(line.decode("utf-8", "backslashreplace"))
-        return found[:_LOG_LINES]
+        key = case.encode()
+        lines = (line for log in self._service_logs for line in tail_lines(log, _LOG_BYTES))
+        found = islice((line for line in lines if key in line), _LOG_LINES)
+        return [line.decode("utf-8", "backslashreplace") for line in found]
 
     # -- known verdicts ------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -12,10 +13,12 @@ from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 
-from bridge.core import Settings, outages
+from bridge.core import Outage, Settings, outages
 from bridge.status.daemon import Daemon
 from bridge.status.live import figures_of, harmless, merge_facts
 from bridge.status.series import SPANS, Series
+
+_log = logging.getLogger(__name__)
 
 _ASSETS = Path(__file__).with_name("assets")
 _TYPES = {
@@ -104,7 +107,7 @@ class OpenPages:
         known = report or self._daemon.last
         facts = merge_facts(known.facts if known else _NO_FACTS)
         now = time.time()
-        lately = await asyncio.to_thread(outages, self._settings.logs.dir, now - _DAY)
+        lately = await asyncio.to_thread(self._outages, now - _DAY)
         body = {
             "now": now,
             "program": self._program,
@@ -114,13 +117,17 @@ class OpenPages:
             "live": report is not None,
             **facts,
             "services": self._services(),
-            "outages": [
-                {key: getattr(each, key) for key in ("kind", "subject", "begin", "end", "detail")}
-                for each in lately
-            ],
+            "outages": [each._asdict() for each in lately],
             "figures": self._figures(known.families if known else []),
         }
         return web.json_response(harmless(body))
+
+    def _outages(self, since: float) -> list[Outage]:
+        try:
+            return outages(self._settings.logs.dir, since)
+        except OSError as error:
+            _log.error("%s cannot be read: %s", error.filename, error.strerror)
+            return []
 
     def _figures(self, families: list[Metric]) -> dict[str, Any]:
         return figures_of(families) | {"spool_max_bytes": self._settings.spool.max_bytes}

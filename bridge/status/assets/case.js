@@ -86,7 +86,7 @@ function log(lines) {
   return el("section", { class: "card" }, el("h2", {}, "Service log"),
     lines.length
       ? el("ol", { class: "log" }, lines.map((line) => el("li", {}, foreign(line))))
-      : el("p", { class: "soft" }, "No line of this daemon's log names the case."));
+      : el("p", { class: "soft" }, "No line of the service logs names the case."));
 }
 
 function related(record) {
