@@ -16,7 +16,7 @@ from bridge.core.rotation import rotated_files
 BLOCK = 256 << 10
 _LONGEST = 4 << 20  # bytes of a line: heads are limited, so no record comes near
 _HEAD = 64  # bytes by which a file is known again
-_CURSOR = re.compile(r"([0-9a-f]{1,16})\.([0-9a-f]{1,16})\.([0-9a-f]{8})\.([0-9a-f]{8})")
+_CURSOR = re.compile(r"([0-9a-f]{1,16})\.([0-9a-f]{1,15})\.([0-9a-f]{8})\.([0-9a-f]{8})")
 
 
 class LogFile(NamedTuple):
@@ -105,7 +105,10 @@ def _opened(path: Path) -> Iterator[int]:
         yield _open(path)  # before the folder is listed: a rotation in between hides nothing
     except FileNotFoundError as error:
         missing = error
-    rotated = rotated_files(path)
+    try:
+        rotated = rotated_files(path)
+    except FileNotFoundError:
+        rotated = []
     if missing is not None and not rotated:
         raise missing
     for each in reversed(rotated):

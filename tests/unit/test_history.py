@@ -217,10 +217,10 @@ def test_a_cursor_that_is_damaged_or_of_another_log_is_refused(log: Path) -> Non
 def test_a_search_without_time_still_gets_on(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "BLOCK", 1000)
     write(log, numbered(*range(20)))
-    found, cursor, pages = [], None, 0
+    found, cursor, count = [], None, 0
     wanted = HistoryFilter(name="n3")
-    while pages < 40:
-        pages += 1
+    while count < 40:
+        count += 1
         page = search_log(log, wanted, cursor=cursor, seconds=0)
         found += page.records
         cursor = page.cursor
@@ -229,7 +229,7 @@ def test_a_search_without_time_still_gets_on(log: Path, monkeypatch: pytest.Monk
         assert not page.complete
         assert page.searched_to is not None
     assert cursor is None
-    assert pages > 5
+    assert count > 5
     assert names(found) == ["n3"]
 
 
