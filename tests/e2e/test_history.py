@@ -192,6 +192,12 @@ def test_csv_has_all_keys(quiet_site: Site, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out.startswith("time,case,")
 
 
+def test_every_key_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "history.md").read_text()
+    for key in (*KEYS, "context", *CONTEXT_KEYS):
+        assert re.search(rf"^\| .*`{key}`.* \|", page, re.MULTILINE), key
+
+
 def test_times_are_local_and_a_day_ends_with_itself() -> None:
     day = datetime(2026, 11, 24).astimezone()
     assert moment("--since", "2026-11-24", ends=False) == day.timestamp()
