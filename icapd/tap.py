@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
-from bridge.core import Address, Flow
+from bridge.core import Address, TcpFlow
 from icapd.protocol import Limits, Request, Response
 from icapd.protocol.messages import parse_request, parse_response
 from icapd.tap_reading import Hearing, Kind, Piece
@@ -53,9 +53,10 @@ class Tap:
         """`ends`: the client's address and ours, and whether it is TLS, once it is connected."""
         self.watch = watch
         self._ends = ends
+        self._places: tuple[Address, Address, bool] | None = None  # a closed one has none
         self._heard: Hearing[Request] = Hearing(parse_request, limits)
         self._said: Hearing[Response] = Hearing(parse_response, _OWN_LIMITS)
-        self._flow: Flow | None = None
+        self._flow: TcpFlow | None = None
         self._is_wanted = False
         self._is_under_way = False  # a request has begun, and its answer has not ended
         self._is_asked = False  # the request is whole, or its preview is
@@ -67,6 +68,8 @@ class Tap:
     @_harmless
     def heard(self, data: bytes) -> None:
         """Bytes came."""
+        if self._places is None:
+            self._places = self._ends()
         self._heard.put(data)
         self._listen()
 
@@ -135,8 +138,12 @@ class Tap:
             self._listen()
 
     @property
+    def _where(self) -> tuple[Address, Address, bool]:
+        return self._places or self._ends()
+
+    @property
     def _peer(self) -> str:
-        return self._ends()[0].host
+        return self._where[0].host
 
     def _write(self, piece: Piece[Request] | Piece[Response], *, by_client: bool) -> None:
         if not self._is_wanted or not piece.data:
@@ -160,10 +167,10 @@ class Tap:
         """The handshake, before anything else."""
         if self._flow is not None:
             return
-        client, server, is_tls = self._ends()
+        client, server, is_tls = self._where
         comment = ""
         if is_tls:
             comment = f"came over TLS, to port {server.port}"
             server = Address(server.host, ICAP_PORT)
-        self._flow = Flow(client, server)
+        self._flow = TcpFlow(client, server)
         yield from self._flow.open(now, comment)

@@ -119,7 +119,8 @@ def run(options: argparse.Namespace) -> int:
     if isinstance(settings, int):
         return settings
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # each ends it, and not us
-        signal.signal(number, signal.default_int_handler)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, signal.default_int_handler)
     try:
         with _draft(options.output, may_replace=options.force) as draft:
             return _capture(settings, options, draft)
@@ -157,10 +158,10 @@ def _capture(settings: Settings, options: argparse.Namespace, draft: BinaryIO) -
     switch = begin_capture(settings.spool.dir, wanted)
     try:
         waiting = Waiting(settings.spool.dir, switch, options.seconds)
-        waiting.wait()
-        program = f"katabridge {version('katabridge')}"
-        what = (program, _description(options))
-        merged = merge_captured(settings.spool.dir, wanted.id, draft, options.max_size, what)
+        what = (f"katabridge {version('katabridge')}", _description(options))
+        with waiting.showing():
+            waiting.wait()
+            merged = merge_captured(settings.spool.dir, wanted.id, draft, options.max_size, what)
     finally:
         switch.close()
     say(f"{options.output}: {waiting.caught}, {size_text(merged.size)}; {waiting.reason}.")

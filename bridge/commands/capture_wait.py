@@ -42,8 +42,7 @@ class Waiting:
         """Until the time is over, an icapd ends it, or Ctrl-C; all have ended it then."""
         try:
             try:
-                with self._showing():
-                    self._until_the_end()
+                self._until_the_end()
             except KeyboardInterrupt:
                 if not self._states:
                     raise
@@ -109,11 +108,14 @@ class Waiting:
     def _line(self) -> str:
         if not self._states:
             return "waiting for icapd to begin"
+        if self.reason:
+            return f"puts the file together: {self.caught}, {size_text(self._bytes)}"
         passed, whole = (timedelta(seconds=round(s)) for s in (self._passed, self._seconds))
         return f"{passed} of {whole}: {self.caught}, {size_text(self._bytes)}"
 
     @contextlib.contextmanager
-    def _showing(self) -> Iterator[None]:
+    def showing(self) -> Iterator[None]:
+        """Show how it goes while the block runs, which may put the file together, too."""
         if sys.stdout.isatty():
             from rich.live import Live  # noqa: PLC0415 - only where it is shown
 
@@ -126,7 +128,8 @@ class Waiting:
     def _text(self) -> Text:
         from rich.text import Text  # noqa: PLC0415 - only where it is shown
 
-        return Text(f"{self._line()} (Ctrl-C ends it)", style="bold")
+        hint = "" if self.reason else " (Ctrl-C ends it)"
+        return Text(f"{self._line()}{hint}", style="bold")
 
 
 def size_text(size: int) -> str:

@@ -19,12 +19,11 @@ from bridge.core.capture import (
 from bridge.core.captureparts import (
     CapturePart,
     CaptureState,
-    Merged,
     capture_states,
     captured_bytes,
     merge_captured,
 )
-from bridge.core.capturetcp import Flow
+from bridge.core.capturetcp import TcpFlow
 from bridge.core.config import DEFAULT_PATH, ConfigError, find_config, load_config
 from bridge.core.configedit import EditError, set_value, write_atomically
 from bridge.core.daemon import (
@@ -186,7 +185,6 @@ __all__ = [
     "KnownBytes",
     "LineLog",
     "LogSettings",
-    "Merged",
     "Metrics",
     "Mode",
     "Origin",
@@ -207,6 +205,7 @@ __all__ = [
     "StartError",
     "StatusProcess",
     "StoreError",
+    "TcpFlow",
     "TrickleSettings",
     "TrustError",
     "Verdict",

@@ -34,7 +34,7 @@ class _Payload(NamedTuple):
 _NOTHING = _Payload(b"", 0)
 
 
-class Flow:
+class TcpFlow:
     """One TCP connection. Each method gives the blocks of its packets, to be written in order.
 
     Times are microseconds since the epoch.

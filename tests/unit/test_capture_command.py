@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -105,6 +106,57 @@ def test_a_spool_that_is_not_there_and_a_capture_that_is(
     (site.directory / "spool").rmdir()
     assert run(site, output) == 1
     assert "does not exist: no icapd has run" in capsys.readouterr().err
+
+
+def test_stopped_before_it_began(
+    site: Site,
+    output: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stop(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bridge.commands.capture_wait.time.sleep", stop)
+    assert run(site, output) == 1
+    assert "stopped; no file was written" in capsys.readouterr().err
+    assert left(site, output) == []
+
+
+def test_a_spool_that_is_not_for_this_user(
+    site: Site,
+    output: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    usual = os.open
+
+    def refuse(path: Path, *rest: int) -> int:
+        if Path(path).parent == site.directory / "spool":
+            raise PermissionError(13, "Permission denied")
+        return usual(path, *rest)
+
+    monkeypatch.setattr("bridge.core.capture.os.open", refuse)
+    assert run(site, output) == 1
+    said = capsys.readouterr().err
+    assert "cannot be written: Permission denied; run this as the user that icapd runs as" in said
+    assert left(site, output) == []
+
+
+def test_a_full_disk_below_the_output(
+    site: Site,
+    output: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("bridge.commands.capture.merge_captured", full)
+    assert capture(site, output, "--for", "50ms", states=(CaptureState(),))[0] == 1
+    assert f"{output} cannot be written: No space left" in capsys.readouterr().err
+    assert left(site, output) == []
+    assert not output.exists()
 
 
 class Pretender(threading.Thread):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.core import Address, Flow, merge_captured
+from bridge.core import Address, TcpFlow, merge_captured
 from bridge.core.capturetcp import MOST_DATA
 from bridge.core.pcapng import file_head, packet, packets
 from tests.support.pcapng import ACK, FIN, RST, SYN, said, segments
@@ -17,7 +17,7 @@ V6 = Address("2001:db8::1", 40001), Address("2001:db8::2", 1344)
 HEAD = file_head("katabridge", "icapd", "bodies: none")
 
 
-def talk(flow: Flow) -> bytes:
+def talk(flow: TcpFlow) -> bytes:
     blocks = [*flow.open(1_000_000, "came over TLS"), *flow.data(1_000_001, True, b"odd")]
     blocks += [*flow.data(1_000_002, False, b"answer"), *flow.close(1 << 40, by_client=False)]
     return HEAD + b"".join(blocks)
@@ -27,7 +27,7 @@ def talk(flow: Flow) -> bytes:
 def test_a_connection_is_one_from_its_handshake_to_its_end(
     client: Address, server: Address
 ) -> None:
-    found = segments(talk(Flow(client, server)))
+    found = segments(talk(TcpFlow(client, server)))
     assert [each.flags & (SYN | FIN | ACK) for each in found] == [
         *(SYN, SYN | ACK, ACK, ACK, ACK),
         *(FIN | ACK, FIN | ACK, ACK),
@@ -45,22 +45,22 @@ def test_a_connection_is_one_from_its_handshake_to_its_end(
 
 
 def test_a_cut_connection_ends_with_a_reset() -> None:
-    flow = Flow(CLIENT, SERVER)
+    flow = TcpFlow(CLIENT, SERVER)
     found = segments(HEAD + b"".join([*flow.open(1), *flow.reset(2, by_client=False)]))
     assert found[-1].flags == RST | ACK
     assert found[-1].ports == (1344, 40001)
 
 
 def test_addresses_of_two_kinds_and_odd_ones_are_written_all_the_same() -> None:
-    mixed = segments(HEAD + b"".join(Flow(CLIENT, V6[1]).open(1)))
+    mixed = segments(HEAD + b"".join(TcpFlow(CLIENT, V6[1]).open(1)))
     assert mixed[0].source == "::ffff:a01:203"
-    odd = segments(HEAD + b"".join(Flow(Address("unknown", 0), SERVER).open(1)))
+    odd = segments(HEAD + b"".join(TcpFlow(Address("unknown", 0), SERVER).open(1)))
     assert odd[0].source == "::"
 
 
 @pytest.mark.parametrize("keep", [0, 1, MOST_DATA, MOST_DATA + 5, None])
 def test_what_is_cut_keeps_its_length(keep: int | None) -> None:
-    flow, data = Flow(CLIENT, SERVER), b"z" * (2 * MOST_DATA + 7)
+    flow, data = TcpFlow(CLIENT, SERVER), b"z" * (2 * MOST_DATA + 7)
     blocks = [*flow.open(1), *flow.data(2, True, data, keep), *flow.data(3, True, b"next")]
     found = segments(HEAD + b"".join(blocks))[3:]
     assert [each.length for each in found] == [MOST_DATA, MOST_DATA, 7, 4]
@@ -70,7 +70,7 @@ def test_what_is_cut_keeps_its_length(keep: int | None) -> None:
 
 
 def test_sequence_numbers_begin_anew_after_the_largest() -> None:
-    flow = Flow(CLIENT, SERVER)
+    flow = TcpFlow(CLIENT, SERVER)
     blocks = list(flow.open(1))
     flow._sent[0] = 0xFFFFFFFE
     blocks += [*flow.data(2, True, b"four"), *flow.data(3, True, b"more")]
@@ -79,7 +79,7 @@ def test_sequence_numbers_begin_anew_after_the_largest() -> None:
 
 def test_a_sum_that_is_all_ones_is_no_zero() -> None:
     def checksum(data: bytes) -> int:
-        return segments(HEAD + b"".join(Flow(CLIENT, SERVER).data(1, True, data)))[0].checksum
+        return segments(HEAD + b"".join(TcpFlow(CLIENT, SERVER).data(1, True, data)))[0].checksum
 
     missing = checksum(b"\0\0")  # to 0xFFFF
     assert checksum(missing.to_bytes(2, "big")) == 0
