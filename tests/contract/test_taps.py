@@ -292,3 +292,15 @@ def test_a_stranger_who_is_refused_is_seen(serve: Serve, site: Site) -> None:
         switch.close()
 
     serve(talk)
+
+
+def test_what_a_crash_left_is_removed_at_the_start(serve: Serve, site: Site) -> None:
+    left = site.directory / "spool" / "capture-0123456789abcdef-test.icap.0-1.part"
+    left.parent.mkdir()
+    left.touch()
+
+    async def talk(door: Talk) -> None:
+        await door.until(lambda: not left.exists())
+        assert await door.ask(QUICK) == 204
+
+    serve(talk)
