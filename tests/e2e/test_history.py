@@ -7,6 +7,7 @@ import io
 import json
 import re
 import subprocess
+import sys
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -224,6 +225,22 @@ def test_on_a_terminal_it_is_as_wide_as_that(quiet_site: Site) -> None:
     assert max(map(len, rows)) == 200
     assert "\\x1b[2J" in re.sub(r"\s+", "", shown)
     assert "\x1b" not in shown
+
+
+def test_a_long_search_shows_how_far_it_is(quiet_site: Site) -> None:
+    lines = list(crowd(1500, until=time.time()))
+    write(log(quiet_site), [line("needle", WEB), *lines])
+    arguments = ["history", "--name", "NEEDLE", "--config", str(quiet_site.config)]
+    program = (
+        "import bridge.cli, bridge.commands.history_pages as pages\n"
+        "pages._QUIET_SECONDS = pages._LOOK_SECONDS = 0\n"
+        f"raise SystemExit(bridge.cli.main({arguments!r}))"
+    )
+    with Terminal([sys.executable, "-c", program]) as terminal:
+        assert terminal.wait() == 0
+        shown = terminal.shown
+    assert "searching, back to 20" in shown
+    assert shown.rindex("needle") > shown.rindex("searching")
 
 
 def test_who_reads_no_further_ends_it_quietly(quiet_site: Site) -> None:
