@@ -115,7 +115,8 @@ def _text_condition(text: str) -> Condition:
         exact = _escaped(folded).encode("ascii")
     else:
         exact = re.compile("".join(_alternatives(sign) for sign in folded).encode("ascii"))
-    return exact, _unlike()
+    unlike = _unlike(folded)
+    return (exact,) if unlike is None else (exact, unlike)
 
 
 def _alternatives(sign: str) -> str:
@@ -139,16 +140,17 @@ def _folding() -> dict[str, list[str]]:
     return dict(found)
 
 
-@lru_cache(maxsize=1)
-def _unlike() -> re.Pattern[bytes]:
-    """Signs that become several, or ASCII, where capitals do not count: whoever has one passes.
+def _unlike(folded: str) -> re.Pattern[bytes] | None:
+    """Signs that become several, or ASCII, and may be a part of the text: who has one passes.
 
     `STRASSE` is found in `Straße`, where none of its letters stands as such.
     """
-    signs = [
-        sign
-        for folded, signs in _folding().items()
-        for sign in signs
-        if len(folded) > 1 or (folded.isascii() and not sign.isascii())
-    ]
-    return re.compile("|".join(re.escape(_escaped(sign)) for sign in sorted(signs)).encode("ascii"))
+    groups = defaultdict(list)  # by how they begin: an expression that gives up early
+    for becomes, signs in _folding().items():
+        if not set(becomes).isdisjoint(folded):
+            for sign in signs:
+                if len(becomes) > 1 or (becomes.isascii() and not sign.isascii()):
+                    written = _escaped(sign)
+                    groups[written[:4]].append(written[4:])
+    ends = (f"{begin[2:]}(?:{'|'.join(sorted(rest))})" for begin, rest in sorted(groups.items()))
+    return re.compile(rf"\\u(?:{'|'.join(ends)})".encode("ascii")) if groups else None
