@@ -50,7 +50,7 @@ class IcapServer:
         self.figures = Figures(core.metrics, lambda: self._access.served)
         self._access = Access(self._settings, self._complaints, self.figures.refused)
         self._proxies = Proxies()
-        core.tell("proxies", self._proxies.facts)
+        core.reporter.tell("proxies", self._proxies.facts)
         self._express = Express(core, self._services, self.limits)
         self._tls: TlsPorts | None = None
         self._servers: list[asyncio.Server] = []

@@ -5,7 +5,14 @@ Doors import this package by its name only.
 
 from bridge.core.body import Body, BodyWriter, SpoolError
 from bridge.core.bypass import BypassError, local_time, read_bypass, set_bypass
-from bridge.core.capture import (
+from bridge.core.capture.parts import (
+    CapturePart,
+    CaptureState,
+    capture_states,
+    captured_bytes,
+    merge_captured,
+)
+from bridge.core.capture.request import (
     CAPTURE_BYTES,
     CAPTURE_SECONDS,
     CaptureError,
@@ -16,14 +23,7 @@ from bridge.core.capture import (
     read_capture,
     remove_leftovers,
 )
-from bridge.core.captureparts import (
-    CapturePart,
-    CaptureState,
-    capture_states,
-    captured_bytes,
-    merge_captured,
-)
-from bridge.core.capturetcp import TcpFlow
+from bridge.core.capture.tcp import TcpFlow
 from bridge.core.config import DEFAULT_PATH, ConfigError, find_config, load_config
 from bridge.core.configedit import EditError, set_value, write_atomically
 from bridge.core.daemon import (
@@ -38,13 +38,10 @@ from bridge.core.daemon import (
     start_log,
 )
 from bridge.core.engine import Core
-from bridge.core.events import Events
-from bridge.core.events_line import EVENTS, Outage, OutageKind
-from bridge.core.events_read import outages
+from bridge.core.events import EVENTS, Events, Outage, OutageKind, outages
 from bridge.core.flight import oversize, unavailable
 from bridge.core.formats import format_group
-from bridge.core.history import Found, search_log
-from bridge.core.history_filter import HistoryFilter
+from bridge.core.history import Found, HistoryFilter, search_log
 from bridge.core.journal import JournalError
 from bridge.core.kata.client import KataClient
 from bridge.core.kata.enrolment import (

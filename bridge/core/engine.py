@@ -9,17 +9,14 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from bridge.core.alerts import AlertBook
 from bridge.core.bypass import RULE as BYPASS
 from bridge.core.bypass import Bypass
-from bridge.core.events import Events
-from bridge.core.events_levels import Parts, PartsWatch
-from bridge.core.events_line import EVENTS
+from bridge.core.events import EVENTS, Events, Parts, PartsWatch
 from bridge.core.finishing import Finisher, ThreatNamer
 from bridge.core.gate import Gate
-from bridge.core.gauges import add_gauges
 from bridge.core.health import KataHealth, KataState
 from bridge.core.heap import give_back
 from bridge.core.journal import Journal
@@ -30,7 +27,6 @@ from bridge.core.kept import KeptBodies
 from bridge.core.later import LaterCases
 from bridge.core.ledger import Entry, Ledger
 from bridge.core.logfiles import open_log
-from bridge.core.merging import to_plain
 from bridge.core.metrics import Metrics
 from bridge.core.model import (
     Case,
@@ -48,6 +44,7 @@ from bridge.core.opening import lock_instance, open_verdicts, said
 from bridge.core.policy import Policy, decide, door_policy, lenient
 from bridge.core.posting import Poster
 from bridge.core.records import Records
+from bridge.core.reporter import Reporter
 from bridge.core.saying import OF_ALL_WORKERS
 from bridge.core.scanner import Scanner
 from bridge.core.settings import Settings
@@ -141,8 +138,7 @@ class Core:
         parts = Parts(door, self.health, self._records, self.spool, self._verdicts, self._bypass)
         self._outages = PartsWatch(self.events, parts, settings)
         self._clockwork = Clockwork()
-        self._started = time.time()
-        self._facts: dict[str, Callable[[], object]] = {}
+        self.reporter = Reporter(self.instance, self.metrics, parts, self.gate)
 
     async def __aenter__(self) -> Self:
         """Take up what an earlier process left, and begin the work that goes by the clock."""
@@ -168,39 +164,6 @@ class Core:
         self._clockwork.every(_PROBE_SECONDS, lambda: self._off_loop(self.spool.look))
         self._clockwork.every(_DAY, self._look_at_certificate)
         return self
-
-    def add_gauges(self) -> None:
-        """Have `metrics` hold what this core knows of itself, too. Once."""
-        parts = (self.gate, self.health, self.spool, self._records)
-        add_gauges(self.metrics, *parts)
-        self.metrics.gauge(
-            "bypass",
-            "1: the door passes everything unjudged.",
-            lambda: self._bypass.active(self.door),
-        )
-
-    def tell(self, name: str, fact: Callable[[], object]) -> None:
-        """Have `facts` hold what the door knows, too; as JSON can hold it."""
-        self._facts[name] = fact
-
-    def figures(self) -> list[Any]:
-        """All metrics of this process, as `from_plain` takes them."""
-        return to_plain(self.metrics.registry.collect())
-
-    def facts(self) -> dict[str, Any]:
-        """What the status page says of this process beside its metrics; times are epoch seconds."""
-        return {
-            "instance": self.instance,
-            "started": self._started,
-            "kata": self.health.report(),
-            "ready": {
-                "kata": self.health.state is KataState.OK,
-                "store": self._verdicts.works,
-                "spool": self.spool.has_room,
-            },
-            "bypass_until": self._bypass.until(self.door),
-            **{name: fact() for name, fact in self._facts.items()},
-        }
 
     async def is_drained(self) -> bool:
         """Whether nothing of this instance is under way any more, here or at KATA."""

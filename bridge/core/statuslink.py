@@ -194,11 +194,11 @@ async def status_of(
         program,
         address,
         service_log,
-        report=lambda: {"figures": core.figures(), "facts": [core.facts()]},
+        report=lambda: {"figures": core.reporter.figures(), "facts": [core.reporter.facts()]},
         watch=loop.add_reader,
         unwatch=loop.remove_reader,
     )
-    core.add_gauges()
+    core.reporter.add_gauges()
     process.start()
     ticking = asyncio.create_task(_tick(process), name="status")
     try:

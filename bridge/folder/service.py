@@ -35,7 +35,7 @@ async def serve(
         watchers = _watchers(core)
         for watcher in watchers:
             watcher.prepare()
-        core.tell("folders", lambda: [watcher.facts() for watcher in watchers])
+        core.reporter.tell("folders", lambda: [watcher.facts() for watcher in watchers])
         await _confirm_strangers(core)
         for kind in (OutageKind.SHARE_GONE, OutageKind.TARGET_FAILING):
             core.events.keep_only(kind, [folder.name for folder in settings.folders])

@@ -87,7 +87,7 @@ class Link:
 
 
 def _figures(core: Core) -> Message:
-    return {"report": {"figures": core.figures(), "facts": core.facts()}}
+    return {"report": {"figures": core.reporter.figures(), "facts": core.reporter.facts()}}
 
 
 class Listener:

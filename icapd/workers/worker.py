@@ -62,7 +62,7 @@ async def _work(
 ) -> None:
     descriptors.allow(settings)
     async with Core(settings, Door.ICAP, member.number) as core:
-        core.add_gauges()
+        core.reporter.add_gauges()
 
         async def listens(_: IcapServer) -> None:
             await link.listens()
@@ -83,7 +83,7 @@ async def _drain(
     """End what a worker left that there is no longer: scans, cases to judge, lines to deliver."""
     del log
     async with Core(settings, Door.ICAP, member.number) as core:
-        core.add_gauges()
+        core.reporter.add_gauges()
         await link.listens()
         _tell_figures(settings, link, core)
         _log.warning("goes on with what worker %d left, which there is no longer", member.number)

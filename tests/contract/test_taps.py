@@ -22,10 +22,10 @@ from bridge.core import (
     begin_capture,
     capture_states,
 )
-from bridge.core.pcapng import file_head
+from bridge.core.capture.pcapng import file_head
 from icapd.channel import Channel
 from icapd.server import IcapServer
-from icapd.tap import Tap
+from icapd.taps.tap import Tap
 from tests.contract.test_express import CLEAN, message
 from tests.support.judging import judge
 from tests.support.katabridge import Site
@@ -95,8 +95,8 @@ Serve = Callable[[Callable[[Talk], Awaitable[None]]], None]
 def serve(kata: object, site: Site, monkeypatch: pytest.MonkeyPatch) -> Serve:
     """Serve in this process, and talk."""
     del kata
-    monkeypatch.setattr("icapd.taps._LOOK_SECONDS", 0.02)
-    monkeypatch.setattr("icapd.taps._FLUSH_SECONDS", 0.02)
+    monkeypatch.setattr("icapd.taps.taps._LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("icapd.taps.taps._FLUSH_SECONDS", 0.02)
 
     async def main(talk: Callable[[Talk], Awaitable[None]]) -> None:
         settings = site.settings()

@@ -81,7 +81,9 @@ def test_a_taken_port_is_one_sentence(site: Site) -> None:
 
 def gauges(core: Core) -> dict[str, float]:
     """Those without labels."""
-    return {name: samples[0][2] for name, *_, samples in core.figures() if len(samples) == 1}
+    return {
+        name: samples[0][2] for name, *_, samples in core.reporter.figures() if len(samples) == 1
+    }
 
 
 def test_a_full_disk_is_seen_in_metrics_and_nothing_is_lost(
@@ -98,7 +100,7 @@ def test_a_full_disk_is_seen_in_metrics_and_nothing_is_lost(
 
     async def work(core: Core) -> None:
         nonlocal full
-        core.add_gauges()
+        core.reporter.add_gauges()
         monkeypatch.setattr(os, "write", maybe_full)
         clean = Outcome(OutcomeKind.NOT_DETECTED, Source.KATA)
         for _ in range(3):

@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.core import Decision, Door, HistoryFilter, KnownBytes, OutcomeKind, search_log
-from bridge.core import history_files as files
-from bridge.core.history_raw import conditions_of, lines_that_may_fit
+from bridge.core.history import files
+from bridge.core.history.raw import conditions_of, lines_that_may_fit
 from bridge.core.model import Outcome, Source
 from tests.support.history import line, older, write
 

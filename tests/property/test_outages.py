@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.core import outages
-from bridge.core.events_line import EVENTS, Event, Subject, format_event
-from bridge.core.events_settle import HOLD_SECONDS, Settling
+from bridge.core.events.line import EVENTS, Event, Subject, format_event
+from bridge.core.events.settle import HOLD_SECONDS, Settling
 
 NOON = 1_764_417_600.0
 ABOUT = Subject("share_gone", "x")

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core import Address, CaptureRequest
-from bridge.core.pcapng import file_head
+from bridge.core.capture.pcapng import file_head
 from icapd.protocol import CONTINUE, Limits
-from icapd.tap import Tap
-from icapd.tap_watch import Watch
+from icapd.taps.tap import Tap
+from icapd.taps.watch import Watch
 from tests.support.pcapng import FIN, RST, SYN, Segment, said, segments
 
 HEAD = file_head("katabridge", "icapd", "")
@@ -296,7 +296,7 @@ def test_a_fault_of_ours_ends_the_capture_and_nothing_else(
 ) -> None:
     watch = Watch(CaptureRequest(0.0, 1 << 20), keep_query=True)
     tap = Tap(watch, Limits(), lambda: (CLIENT, SERVER, False))
-    monkeypatch.setattr("icapd.tap.without_secrets", lambda *_, **__: 1 // 0)
+    monkeypatch.setattr("icapd.taps.tap.without_secrets", lambda *_, **__: 1 // 0)
     tap.heard(OPTIONS)
     assert watch.is_fault
     assert "ends the capture" in caplog.text

@@ -12,8 +12,8 @@ import pytest
 
 from bridge.cli import main
 from bridge.core import CapturePart, CaptureState, begin_capture, read_capture
-from bridge.core.capture import CaptureRequest
-from bridge.core.pcapng import packet
+from bridge.core.capture.pcapng import packet
+from bridge.core.capture.request import CaptureRequest
 from tests.support.katabridge import Site
 from tests.support.processes import wait_until
 
@@ -136,7 +136,7 @@ def test_a_spool_that_is_not_for_this_user(
             raise PermissionError(13, "Permission denied")
         return usual(path, *rest)
 
-    monkeypatch.setattr("bridge.core.capture.os.open", refuse)
+    monkeypatch.setattr("bridge.core.capture.request.os.open", refuse)
     assert run(site, output) == 1
     said = capsys.readouterr().err
     assert "cannot be written: Permission denied; run this as the user that icapd runs as" in said

@@ -13,10 +13,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bridge.core import Decision, Door, Events, LineLog, Outage, OutageKind, outages
-from bridge.core.events_alive import Sign
-from bridge.core.events_levels import KINDS, State, levels, store_name
-from bridge.core.events_line import EVENTS, Event, Subject, format_event, parse_event
-from bridge.core.events_settle import MOST, Change, Settling
+from bridge.core.events.alive import Sign
+from bridge.core.events.levels import KINDS, State, levels, store_name
+from bridge.core.events.line import EVENTS, Event, Subject, format_event, parse_event
+from bridge.core.events.settle import MOST, Change, Settling
 from bridge.core.health import KataState
 from bridge.core.records import Receiver
 from bridge.folder.outages import FolderOutages

@@ -65,7 +65,7 @@ def labels_of(registry: CollectorRegistry) -> dict[str, set[str]]:
 async def figures(site: Site, door: Door) -> dict[str, set[str]]:
     """What a daemon has for /metrics, by its own parts."""
     async with Core(site.settings(), door) as core:
-        core.add_gauges()
+        core.reporter.add_gauges()
         case = Case(door, Mode.ADVANCED, "a", {})
         clean = Outcome(OutcomeKind.NOT_DETECTED, Source.KATA)
         core.metrics.count_case(Entry(case, None, clean, Decision.PASS))

@@ -20,9 +20,9 @@ from bridge.core import (
     Source,
     search_log,
 )
-from bridge.core import history as module
-from bridge.core import history_files as files
-from bridge.core.history_raw import _CASED
+from bridge.core.history import files
+from bridge.core.history import search as module
+from bridge.core.history.raw import _CASED
 from bridge.core.rotation import rotated_files, set_aside
 from tests.support.history import BAD, line, names, older, write
 

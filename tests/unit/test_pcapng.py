@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bridge.core import Address, TcpFlow, merge_captured
-from bridge.core.capturetcp import MOST_DATA
-from bridge.core.pcapng import file_head, packet, packets
+from bridge.core.capture.pcapng import file_head, packet, packets
+from bridge.core.capture.tcp import MOST_DATA
 from tests.support.pcapng import ACK, FIN, RST, SYN, said, segments
 
 CLIENT, SERVER = Address("10.1.2.3", 40001), Address("10.1.2.4", 1344)

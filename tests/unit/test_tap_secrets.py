@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from icapd.tap_secrets import without_secrets
+from icapd.taps.secrets import without_secrets
 
 SECRET = b"s3cr3t-Value"
 LINES = [

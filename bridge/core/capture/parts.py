@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from bridge.core.capture import captured_files
-from bridge.core.pcapng import Packet, file_head, packets
+from bridge.core.capture.pcapng import Packet, file_head, packets
+from bridge.core.capture.request import captured_files
 
 _STATE_BYTES = 4096  # it is overwritten in place, which a full disk does not prevent
 _MOST_WORDS = 300

@@ -13,10 +13,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from bridge.core.events_alive import Sign
-from bridge.core.events_line import Event, OutageKind, Subject, format_event
-from bridge.core.events_read import left_open
-from bridge.core.events_settle import HOLD_SECONDS, Change, Levels, Settling
+from bridge.core.events.alive import Sign
+from bridge.core.events.line import Event, OutageKind, Subject, format_event
+from bridge.core.events.read import left_open
+from bridge.core.events.settle import HOLD_SECONDS, Change, Levels, Settling
 from bridge.core.linelog import LineLog
 from bridge.core.printable import printable
 

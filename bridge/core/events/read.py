@@ -10,9 +10,9 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from bridge.core.events_alive import last_sign
-from bridge.core.events_line import EVENTS, Event, Outage, Subject, parse_event
-from bridge.core.events_settle import HOLD_SECONDS
+from bridge.core.events.alive import last_sign
+from bridge.core.events.line import EVENTS, Event, Outage, Subject, parse_event
+from bridge.core.events.settle import HOLD_SECONDS
 from bridge.core.rotation import rotated_files
 
 _MOST_BYTES = 16 << 20  # of the log and its rotated files, from the end: 60,000 events

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bridge.core.history_files import (
+from bridge.core.history.files import (
     BLOCK,
     Block,
     LogFile,
@@ -23,8 +23,8 @@ from bridge.core.history_files import (
     log_files,
     place_of,
 )
-from bridge.core.history_filter import HistoryFilter, seconds_of
-from bridge.core.history_raw import conditions_of, lines_that_may_fit
+from bridge.core.history.filter import HistoryFilter, seconds_of
+from bridge.core.history.raw import conditions_of, lines_that_may_fit
 
 _TIME = re.compile(rb'\{"time":"([^"]{20,40})"')
 # what was recorded after a crash, or waited for the disk, stands among younger lines: only so

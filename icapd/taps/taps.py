@@ -23,8 +23,8 @@ from bridge.core import (
 from icapd.channel import Channel
 from icapd.express import Express
 from icapd.protocol import Limits
-from icapd.tap import Tap
-from icapd.tap_watch import Watch
+from icapd.taps.tap import Tap
+from icapd.taps.watch import Watch
 
 _log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from bridge.core.bypass import Bypass, local_time
 from bridge.core.events import Events
-from bridge.core.events_line import OutageKind, Subject
-from bridge.core.events_settle import Levels
+from bridge.core.events.line import OutageKind, Subject
+from bridge.core.events.settle import Levels
 from bridge.core.health import KataHealth, KataState
 from bridge.core.model import Door
 from bridge.core.records import Receiver, Records

@@ -14,7 +14,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import TypeAlias
 
-from bridge.core.history_filter import EQUAL, HistoryFilter, Network, network_of
+from bridge.core.history.filter import EQUAL, HistoryFilter, Network, network_of
 
 Probe: TypeAlias = bytes | re.Pattern[bytes]
 Condition: TypeAlias = tuple[Probe, ...]  # one of them must be in the line, in lower case

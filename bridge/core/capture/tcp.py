@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
-from bridge.core.pcapng import packet
+from bridge.core.capture.pcapng import packet
 from bridge.core.units import Address
 
 _FIN, _SYN, _RST, _PUSH, _ACK = 1, 2, 4, 8, 16

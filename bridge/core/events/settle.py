@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from bridge.core.events_line import OutageKind, Subject
+from bridge.core.events.line import OutageKind, Subject
 
 HOLD_SECONDS = 3.0  # what comes back sooner has not been gone
 MOST = 1000  # that last at a time: a network full of odd proxies must not fill memory and log

@@ -14,9 +14,9 @@ from typing import Concatenate, ParamSpec
 from bridge.core import Address, TcpFlow
 from icapd.protocol import Limits, Request, Response
 from icapd.protocol.messages import parse_request, parse_response
-from icapd.tap_reading import Hearing, Kind, Piece
-from icapd.tap_secrets import without_secrets
-from icapd.tap_watch import Watch
+from icapd.taps.reading import Hearing, Kind, Piece
+from icapd.taps.secrets import without_secrets
+from icapd.taps.watch import Watch
 
 _log = logging.getLogger(__name__)
 
