@@ -2,9 +2,9 @@
 
 It is a process of its own, so that no reader of the page, however many or slow, and no search
 through the history costs a request of a proxy any time. It asks by a byte over a socket; the answer
-is one line of JSON, `{"figures": [families], "facts": [one mapping a process]}`. A daemon that
-does not answer is not well. The end of the socket is the end of either: the process goes with its
-daemon, and is replaced when it dies.
+is one line of JSON, `{"figures": [families], "facts": [one mapping a process], "answers": how many
+bytes were read by then}`. A daemon that does not answer is not well. The end of the socket is the
+end of either: the process goes with its daemon, and is replaced when it dies.
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ class StatusProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._rest = b""
+        self._questions = self._answered = 0
         self._started = self._start_at = 0.0
         self._pause = _FIRST_PAUSE
 
@@ -105,6 +106,7 @@ class StatusProcess:
         finally:
             theirs.close()
         self._socket, self._rest = ours, b""
+        self._questions = self._answered = 0
         self._watch(ours, self._asked)
 
     def tick(self) -> None:
@@ -137,11 +139,16 @@ class StatusProcess:
             data = b""
         if not data:
             self._lost()
-        elif not self._rest:  # who has not read the last answer has no use for another
-            self._rest = json.dumps(self._report(), separators=(",", ":")).encode() + b"\n"
-            self._send()
+            return
+        self._questions += len(data)
+        self._send()
 
     def _send(self) -> None:
+        """What is left of an answer; then one for all that was asked meanwhile."""
+        if not self._rest and self._answered < self._questions:
+            self._answered = self._questions
+            report = self._report() | {"answers": self._answered}
+            self._rest = json.dumps(report, separators=(",", ":")).encode() + b"\n"
         if self._rest and self._socket is not None:
             try:
                 self._rest = self._rest[self._socket.send(self._rest) :]

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import socket
-import time
 from typing import Any
 
 from prometheus_client.metrics_core import Metric
@@ -14,23 +13,17 @@ from prometheus_client.metrics_core import Metric
 from bridge.core import from_plain
 
 _LARGEST = 64 << 20
-_FRESH = 0.05  # seconds; who asks again sooner gets the same
 _WAIT = 2.0
 
 
 class Report:
-    """What a daemon told at `at` (monotonic seconds): all figures, and facts of each process."""
+    """What a daemon told: all figures, and facts of each process. `answers`: which question."""
 
     def __init__(self, line: bytes) -> None:
         message = json.loads(line)
-        self.at = time.monotonic()
+        self.answers: int = message["answers"]
         self.facts: list[dict[str, Any]] = message["facts"]
         self.families: list[Metric] = from_plain(message["figures"])
-
-    @property
-    def age(self) -> float:
-        """Seconds since then."""
-        return time.monotonic() - self.at
 
 
 class Daemon:
@@ -41,6 +34,7 @@ class Daemon:
         self._writer: asyncio.StreamWriter
         self._listening: asyncio.Task[None]
         self._news = asyncio.Condition()
+        self._questions = 0
         self.last: Report | None = None
         self.ended = asyncio.Event()
 
@@ -59,18 +53,18 @@ class Daemon:
 
     async def report(self) -> Report | None:
         """What it knows now; None where it does not answer within two seconds."""
-        if self.last is not None and self.last.age < _FRESH:
-            return self.last
-        asked = time.monotonic()
+        self._questions += 1
+        mine = self._questions
         async with self._news:
             with contextlib.suppress(OSError):
                 self._writer.write(b"?")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait_for(lambda: self._is_since(asked)), _WAIT)
-        return self.last if self._is_since(asked) else None
+                await asyncio.wait_for(self._news.wait_for(lambda: self._answers(mine)), _WAIT)
+        return self.last if self._answers(mine) else None
 
-    def _is_since(self, moment: float) -> bool:
-        return self.last is not None and self.last.at >= moment
+    def _answers(self, question: int) -> bool:
+        """Whether the last answer was given after that question was asked."""
+        return self.last is not None and self.last.answers >= question
 
     async def close(self) -> None:
         """Let go of it."""

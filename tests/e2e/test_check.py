@@ -93,7 +93,8 @@ def test_of_a_good_set_up_nothing_is_wrong_and_nothing_is_changed(
     areas = list(dict.fromkeys(line.area for line in lines))
     assert areas == [
         *("configuration", "user", "certificate", "spool", "verdicts", "logs", "kata", "clock"),
-        *("limits", "folder share", "watch", "exclusions", "policy", "bypass", "icap", "proxies"),
+        *("limits", "folder share", "watch", "exclusions", "policy", "bypass", "outages", "icap"),
+        "proxies",
     ]
     assert tree(good.directory) == before
     assert node.memory.calls["submit"] == submitted

@@ -105,20 +105,25 @@ def test_a_large_answer_goes_in_pieces_and_nobody_waits(loop: Loop) -> None:
     for _ in range(200):
         data += received(child)
         loop.process.tick()
-    assert json.loads(data) == REPORT
+    assert json.loads(data) == REPORT | {"answers": 1}
     assert data.endswith(b"\n")
     assert loop.reports == 1
 
 
-def test_who_has_not_read_the_last_answer_gets_no_other(loop: Loop) -> None:
+def test_what_is_asked_meanwhile_gets_one_answer_when_the_first_is_read(loop: Loop) -> None:
     loop.process.start()
     (child,) = loop.children
     for _ in range(3):
         child.socket.send(b"?")
         loop.turn()
     assert loop.reports == 1
+    data = b""
+    for _ in range(400):
+        data += received(child)
+        loop.process.tick()
+    assert [json.loads(line)["answers"] for line in data.splitlines()] == [1, 3]
     loop.turn()  # nothing was asked
-    assert loop.reports == 1
+    assert loop.reports == 2
 
 
 def test_the_settings_are_handed_over_each_time(loop: Loop) -> None:
