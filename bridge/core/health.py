@@ -14,6 +14,8 @@ _log = logging.getLogger("bridge.core.kata")
 
 
 DOWN_SECONDS = 3.0
+IDLE_SECONDS = 60.0  # KATA's own advice for the state call
+AGAIN_SECONDS = 2.0  # after one call that failed: it may have been a passing fault
 
 
 class KataState(StrEnum):
@@ -41,7 +43,8 @@ class KataHealth:
     ) -> None:
         """`clock`: seconds that do not jump."""
         self._clock = clock
-        self._nodes = {node: _NodeHealth(node, sensor_id) for node in central_nodes}
+        now = clock()
+        self._nodes = {node: _NodeHealth(node, sensor_id, now) for node in central_nodes}
 
     @property
     def state(self) -> KataState:
@@ -81,9 +84,11 @@ class KataHealth:
         return len(opened) == len(since) and self._clock() - max(opened) > DOWN_SECONDS
 
     def to_knock(self) -> list[str]:
-        """The nodes that are to be asked whether they work again."""
+        """The nodes that are to be asked whether they work: those that failed, whether they do
+        again, and those that nobody has asked for long, so that no user is the first to find out.
+        """
         now = self._clock()
-        return [name for name, node in self._nodes.items() if node.breaker.knock_due(now)]
+        return [name for name, node in self._nodes.items() if node.knock_due(now)]
 
     def busy_for(self, central_node: str) -> float:
         """Seconds for which a node asked to be left in peace."""
@@ -100,8 +105,10 @@ class KataHealth:
 
 
 class _NodeHealth:
-    def __init__(self, node: str, sensor_id: str) -> None:
+    def __init__(self, node: str, sensor_id: str, now: float) -> None:
         self._node = node
+        self._asked_at = now
+        self._answers = True  # when it was last asked
         self._sensor_id = sensor_id
         self.state = KataState.UNKNOWN
         self.reason = "not asked yet"
@@ -109,7 +116,13 @@ class _NodeHealth:
         self._since: float | None = None
         self.since: float | None = None  # the same as epoch seconds
 
+    def knock_due(self, now: float) -> bool:
+        if self.breaker.is_open:
+            return self.breaker.knock_due(now)
+        return now - self._asked_at >= (IDLE_SECONDS if self._answers else AGAIN_SECONDS)
+
     def note(self, answer: Answer, detail: str, now: float) -> None:
+        self._asked_at, self._answers = now, answer is not Answer.UNREACHABLE
         if answer is Answer.NOT_ACCEPTED:
             self.breaker.open(now)
             self._change(KataState.NOT_ACCEPTED, detail, now)

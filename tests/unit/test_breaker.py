@@ -7,7 +7,13 @@ import logging
 import pytest
 
 from bridge.core.breaker import FAULTS_IN_A_ROW, UNREACHABLE_IN_A_ROW, Breaker
-from bridge.core.health import DOWN_SECONDS, KataHealth, KataState
+from bridge.core.health import (
+    AGAIN_SECONDS,
+    DOWN_SECONDS,
+    IDLE_SECONDS,
+    KataHealth,
+    KataState,
+)
 from bridge.core.kata.wire import Answer
 
 
@@ -114,3 +120,32 @@ def test_access_that_is_lost_is_called_so(caplog: pytest.LogCaptureFixture) -> N
     nodes.now += 60
     nodes.health.note("https://b", Answer.OK, "")
     assert "KATA takes files again after 60 s: https://b" in caplog.text
+
+
+def test_a_first_call_that_fails_is_tried_again_until_the_node_answers_or_is_given_up() -> None:
+    nodes = Health()
+    nodes.health.note("https://a", Answer.UNREACHABLE, "refused")
+    assert nodes.health.to_knock() == []
+    for _ in range(UNREACHABLE_IN_A_ROW - 1):
+        nodes.now += AGAIN_SECONDS
+        assert nodes.health.to_knock() == ["https://a"]
+        nodes.health.note("https://a", Answer.UNREACHABLE, "refused")
+    assert nodes.health.usable() == ["https://b"]
+    nodes.now += 20
+    assert nodes.health.to_knock() == ["https://a"]
+    nodes.health.note("https://a", Answer.OK, "")
+    assert nodes.health.state is KataState.OK
+
+
+def test_a_node_that_nobody_asks_is_asked_now_and_then() -> None:
+    nodes = Health()
+    nodes.now += IDLE_SECONDS - 1
+    nodes.health.note("https://a", Answer.OK, "")
+    nodes.now += 1
+    assert nodes.health.to_knock() == ["https://b"], "a was asked a second ago"
+    nodes.health.note("https://b", Answer.OK, "")
+    nodes.now += IDLE_SECONDS
+    assert nodes.health.to_knock() == ["https://a", "https://b"]
+    nodes.health.note("https://a", Answer.FAULT, "a 500 speaks of one file")
+    nodes.now += AGAIN_SECONDS
+    assert nodes.health.to_knock() == ["https://b"]
