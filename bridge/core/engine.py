@@ -138,7 +138,7 @@ class Core:
         parts = Parts(door, self.health, self._records, self.spool, self._verdicts, self._bypass)
         self._outages = PartsWatch(self.events, parts, settings)
         self._clockwork = Clockwork()
-        self.reporter = Reporter(self.instance, self.metrics, parts, self.gate)
+        self.reporter = Reporter(self.instance, self.metrics, parts, self.gate, self.events)
 
     async def __aenter__(self) -> Self:
         """Take up what an earlier process left, and begin the work that goes by the clock."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bridge.core.events import Parts
+from bridge.core.events import Events, Parts
 from bridge.core.gate import Gate
 from bridge.core.health import KataState
 from bridge.core.merging import to_plain
@@ -16,11 +16,14 @@ from bridge.core.metrics import Metrics
 class Reporter:
     """Of one core. Its gauges are read when somebody asks."""
 
-    def __init__(self, instance: str, metrics: Metrics, parts: Parts, gate: Gate) -> None:
+    def __init__(
+        self, instance: str, metrics: Metrics, parts: Parts, gate: Gate, events: Events
+    ) -> None:
         self._instance = instance
         self._metrics = metrics
         self._parts = parts
         self._gate = gate
+        self._events = events
         self._started = time.time()
         self._facts: dict[str, Callable[[], object]] = {}
 
@@ -61,5 +64,6 @@ class Reporter:
                 "spool": spool.has_room,
             },
             "bypass_until": bypass.until(door),
+            "outages": [each._asdict() for each in self._events.lasting()],
             **{name: fact() for name, fact in self._facts.items()},
         }

@@ -7,7 +7,7 @@ from typing import Any
 
 from prometheus_client.metrics_core import Metric
 
-from bridge.core import printable
+from bridge.core import Outage, printable
 
 Facts = Mapping[str, Any]
 
@@ -57,6 +57,18 @@ def merge_facts(several: Sequence[Facts]) -> dict[str, Any]:
         "proxies": _proxies(several),
         "folders": [folder for facts in several for folder in facts.get("folders", ())],
     }
+
+
+def join_outages(logged: Sequence[Outage], several: Sequence[Facts]) -> list[dict[str, Any]]:
+    """What the log of events has, and what processes know to last that it has not: its disk may be
+    the one that is full. The newest first."""
+    found = [each._asdict() for each in logged]
+    known = {(each["kind"], each["subject"]) for each in found if each["end"] is None}
+    for each in (each for facts in several for each in facts.get("outages", ())):
+        if (each["kind"], each["subject"]) not in known:
+            known.add((each["kind"], each["subject"]))
+            found.append(each)
+    return sorted(found, key=lambda each: float(each["begin"]), reverse=True)
 
 
 def _nodes(several: Sequence[Facts]) -> list[Facts]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.status.live import harmless, merge_facts
+from bridge.core import Outage
+from bridge.status.live import harmless, join_outages, merge_facts
 
 
 def facts(**changes: Any) -> dict[str, Any]:
@@ -56,6 +57,18 @@ def test_the_bypass_ends_when_the_last_one_ends() -> None:
     several = [facts(bypass_until=5.0), facts(bypass_until=9.0), facts()]
     assert merge_facts(several)["bypass_until"] == 9.0
     assert merge_facts(several[2:])["bypass_until"] is None
+
+
+def test_what_lasts_is_told_once_and_also_where_the_log_has_it_not() -> None:
+    logged = [
+        Outage("kata_unreachable", "https://cn", 50.0, None, "refused"),
+        Outage("disk_full", "spool", 10.0, 20.0, "over"),
+    ]
+    again = {"kind": "disk_full", "subject": "spool", "begin": 60.0, "end": None, "detail": "now"}
+    same = logged[0]._asdict() | {"begin": 51.0}
+    several = [facts(outages=[same, again]), facts(outages=[again]), facts()]
+    assert join_outages(logged, several) == [again, *(each._asdict() for each in logged)]
+    assert join_outages([], several) == [again, same]
 
 
 def test_no_text_is_left_raw() -> None:

@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from bridge.core.events.alive import Sign
-from bridge.core.events.line import Event, OutageKind, Subject, format_event
+from bridge.core.events.line import Event, Outage, OutageKind, Subject, format_event
 from bridge.core.events.read import left_open
 from bridge.core.events.settle import HOLD_SECONDS, Change, Levels, Settling
 from bridge.core.linelog import LineLog
@@ -73,6 +73,12 @@ class Events(Collector):
         """There are no others any more: what an earlier process left open of them is over."""
         with self._lock:
             self._settling.keep_only(kind, [printable(each) for each in subjects], self._clock())
+
+    def lasting(self) -> list[Outage]:
+        """What is out now; also where the log of events cannot be written."""
+        with self._lock:
+            found = self._settling.open_now()
+        return [Outage(*about, begin, None, detail) for about, begin, detail in found]
 
     @property
     def trouble(self) -> tuple[Path, str] | None:

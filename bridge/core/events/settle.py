@@ -56,6 +56,10 @@ class Settling:
         """Whether it is out, or has been a moment ago. From any thread."""
         return subject in self._lasting
 
+    def open_now(self) -> list[tuple[Subject, float, str]]:
+        """What has begun and is not over: since when (epoch), and why."""
+        return [(about, each.begin, each.detail) for about, each in self._lasting.items()]
+
     def kinds(self) -> Counter[str]:
         """How many of each kind last."""
         return Counter(subject.kind for subject in self._lasting)

@@ -55,10 +55,17 @@ function aboutKata(live) {
   return [line("stop", outage(kind).word, begin, live.now, `${todo} ${meanwhile(live)}`.trim())];
 }
 
-const TOLD = new Set(["kata_unreachable", "kata_not_accepted", "bypass_on"]); // told by other keys
+const OF_KATA = new Set(["kata_unreachable", "kata_not_accepted"]);
+
+/** Whether other keys tell of it. A node that answers may be out for one of several workers. */
+function isTold(live, { kind, subject }) {
+  if (kind === "bypass_on") return Boolean(live.bypass_until);
+  const node = (live.kata ?? []).find((each) => each.url === subject);
+  return OF_KATA.has(kind) && node?.state !== "ok";
+}
 
 function aboutOutages(live) {
-  const now = (live.outages ?? []).filter((each) => each.end === null && !TOLD.has(each.kind));
+  const now = (live.outages ?? []).filter((each) => each.end === null && !isTold(live, each));
   return now.map((each) => {
     const level = ["disk_full", "store_failing", "share_gone"].includes(each.kind) ? "stop" : "warn";
     return line(level, outage(each.kind).word, each.begin, live.now, outage(each.kind).todo, each.subject);
