@@ -72,6 +72,7 @@ from bridge.core.model import (
     OutcomeKind,
     Source,
     Stage,
+    case_time,
     new_case_id,
 )
 from bridge.core.notify.target import parse_webhook_url
@@ -211,6 +212,7 @@ __all__ = [
     "begin_capture",
     "capture_states",
     "captured_bytes",
+    "case_time",
     "certificate_expiry",
     "checked_hash",
     "door_policy",

@@ -179,6 +179,18 @@ def new_case_id() -> str:
     )
 
 
+def case_time(case_id: str) -> float | None:
+    """When that id was made (epoch seconds); None where it is no id of ours."""
+    try:
+        signs = [_ALPHABET.index(sign) for sign in case_id]
+    except ValueError:
+        return None
+    number = 0
+    for value in signs[: _TIME_BITS // 5]:
+        number = number << 5 | value
+    return number / 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where an object came from, raw, for rules: never for a log. None: not known."""

@@ -7,6 +7,7 @@ import hmac
 import logging
 import math
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import islice
 from typing import Any
@@ -16,11 +17,13 @@ from aiohttp import web
 from bridge.core import (
     DETECTS,
     HISTORY,
+    Found,
     HistoryFilter,
     Settings,
     StoreError,
     Verdict,
     allow_hash,
+    case_time,
     forget_hash,
     open_verdicts,
     parse_duration,
@@ -40,6 +43,9 @@ _FEW = 50
 _SEARCHES = 2  # at a time
 _SECONDS = 5.0  # of one search
 _WRONG_SECONDS = 0.5  # before who guesses is told
+_GUESSES = 4  # at a time
+_SAY_SECONDS = 60.0
+_CLOCK_SECONDS = 86400.0  # by which a clock may have been set back since a case began
 _LOG_BYTES = 64 << 20  # of the service log, from its end
 _LOG_LINES = 100
 _SERVICE_LOGS = ("preprocessor_icap.log", "kata-bridge-watch.log")
@@ -58,6 +64,9 @@ class GuardedPages:
         token = settings.status.token
         self._token = token.get_secret_value().encode() if token else None
         self._searching = asyncio.Semaphore(_SEARCHES)
+        self._guessing = asyncio.Semaphore(_GUESSES)
+        self._wrong_ones = 0
+        self._say_wrong_at = 0.0
 
     def routes(self) -> list[web.RouteDef]:
         """Where each is found."""
@@ -76,12 +85,20 @@ class GuardedPages:
                 shown.strip().encode("utf-8", "surrogateescape"), self._token
             ):
                 if shown:
-                    _log.warning("%s shows a wrong token", request.remote)
-                    await asyncio.sleep(_WRONG_SECONDS)
+                    await self._wrong(request.remote or "somebody")
                 raise web.HTTPUnauthorized(text="the token of the configuration is needed")
             return await handler(request)
 
         return guarded
+
+    async def _wrong(self, who: str) -> None:
+        """Say it now and then, and let nobody guess more than a few a second."""
+        self._wrong_ones += 1
+        if time.monotonic() >= self._say_wrong_at:
+            self._say_wrong_at = time.monotonic() + _SAY_SECONDS
+            _log.warning("a wrong token is shown by %s; %d so far", who, self._wrong_ones)
+        async with self._guessing:
+            await asyncio.sleep(_WRONG_SECONDS)
 
     # -- history -------------------------------------------------------------------------------
 
@@ -89,7 +106,9 @@ class GuardedPages:
         """Cases, newest first."""
         try:
             wanted, limit = _filter(request.query)
-            found = await self._search(HISTORY, wanted, request.query.get("cursor") or None, limit)
+            found = await self._search(
+                HISTORY, wanted, request.query.get("cursor") or None, limit=limit
+            )
         except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from None
         body = {
@@ -101,8 +120,8 @@ class GuardedPages:
         return web.json_response(harmless(body))
 
     async def _search(
-        self, log: str, wanted: HistoryFilter, cursor: str | None = None, limit: int = _MOST
-    ) -> Any:
+        self, log: str, wanted: HistoryFilter, cursor: str | None = None, *, limit: int
+    ) -> Found:
         path = self._settings.logs.dir / log
         async with self._searching:
             try:
@@ -114,22 +133,31 @@ class GuardedPages:
                 raise web.HTTPServiceUnavailable(text=sentence) from None
 
     async def case(self, request: web.Request) -> web.Response:
-        """All that is known of one case."""
+        """All that is known of one case; `complete`: whether all of the logs was looked through."""
         case = request.match_info["case"]
         if not _CASE.fullmatch(case):
             raise web.HTTPBadRequest(text=f"{printable(case)!r} is no case number")
-        wanted = HistoryFilter(case=case)
-        found = await self._search(HISTORY, wanted, limit=1)
-        detections = await self._search(DETECTS, wanted)
-        record = found.records[0] if found.records else None
+        records, complete = await self._records_of(HISTORY, case, 1)
+        detections, all_of_them = await self._records_of(DETECTS, case, _MOST)
+        record = records[0] if records else None
         sha256 = (record or {}).get("sha256")
         body = {
             "record": record,
-            "detections": detections.records,
+            "detections": detections,
+            "complete": (complete or record is not None) and all_of_them,
             "known": await self._known(sha256) if isinstance(sha256, str) else None,
             "log": await asyncio.to_thread(self._lines_of, case),
         }
         return web.json_response(harmless(body))
+
+    async def _records_of(
+        self, log: str, case: str, limit: int
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """Its lines there, and whether all since its beginning was looked through for them."""
+        began = case_time(case)
+        wanted = HistoryFilter(case=case, since=began and began - _CLOCK_SECONDS)
+        found = await self._search(log, wanted, limit=limit)
+        return found.records, found.complete
 
     def _lines_of(self, case: str) -> list[str]:
         key = case.encode()
@@ -200,7 +228,7 @@ def _number(query: Mapping[str, str], name: str) -> float | None:
 async def _json(request: web.Request) -> Mapping[str, Any]:
     try:
         asked = await request.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         asked = None
     if not isinstance(asked, dict):
         raise web.HTTPBadRequest(text="a JSON object is expected")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 
 from bridge.core import Outage, Settings, outages
-from bridge.status.daemon import Daemon
-from bridge.status.live import figures_of, harmless, merge_facts
+from bridge.status.daemon import Daemon, Report
+from bridge.status.live import figures_of, harmless, join_outages, merge_facts
 from bridge.status.series import SPANS, Series
+from bridge.status.shared import Shared
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +50,8 @@ class OpenPages:
         self._program = program
         self._daemon = daemon
         self._series = series
+        self._live = Shared(self._make_live)
+        self._spans = {span: Shared(partial(self._make_series, span)) for span in SPANS}
         self._assets = {each.name: each.read_bytes() for each in _ASSETS.iterdir()}
 
     def routes(self) -> list[web.RouteDef]:
@@ -88,7 +93,7 @@ class OpenPages:
 
     async def health(self, _: web.Request) -> web.Response:
         """200 where the daemon lives: its event loop answers."""
-        if await self._daemon.report() is None:
+        if not _is_live(await self._daemon.report()):
             raise web.HTTPServiceUnavailable(text=f"{self._program} does not answer")
         return web.Response(text="live\n")
 
@@ -96,31 +101,36 @@ class OpenPages:
         """200 where it can judge: KATA takes files, the store is writable, the spool has room."""
         report = await self._daemon.report()
         facts = merge_facts(report.facts if report else _NO_FACTS)
-        ready = report is not None and all(facts["ready"].values())
+        ready = all(facts["ready"].values())
         status = 200 if ready else 503
-        body = {"live": report is not None, "ready": ready, **facts["ready"]}
+        body = {"live": _is_live(report), "ready": ready, **facts["ready"]}
         return web.json_response(body, status=status)
 
     async def live(self, _: web.Request) -> web.Response:
         """What goes on now; of a daemon that does not answer what it said last, and that."""
+        return _json(await self._live.get())
+
+    async def _make_live(self) -> bytes:
         report = await self._daemon.report()
+        return await asyncio.to_thread(self._live_of, report)
+
+    def _live_of(self, report: Report | None) -> bytes:
         known = report or self._daemon.last
-        facts = merge_facts(known.facts if known else _NO_FACTS)
+        facts = known.facts if known else _NO_FACTS
         now = time.time()
-        lately = await asyncio.to_thread(self._outages, now - _DAY)
         body = {
             "now": now,
             "program": self._program,
             "version": version("katabridge"),
             "node": self._settings.kata.node,
             "token_set": self._settings.status.token is not None,
-            "live": report is not None,
-            **facts,
+            "live": _is_live(report),
+            **merge_facts(facts),
             "services": self._services(),
-            "outages": [each._asdict() for each in lately],
+            "outages": join_outages(self._outages(now - _DAY), facts),
             "figures": self._figures(known.families if known else []),
         }
-        return web.json_response(harmless(body))
+        return json.dumps(harmless(body)).encode()
 
     def _outages(self, since: float) -> list[Outage]:
         try:
@@ -150,4 +160,16 @@ class OpenPages:
         span = request.query.get("span", "hour")
         if span not in SPANS:
             raise web.HTTPBadRequest(text=f"span is one of {', '.join(SPANS)}")
-        return web.json_response(self._series.of(span, time.time()))
+        return _json(await self._spans[span].get())
+
+    async def _make_series(self, span: str) -> bytes:
+        return json.dumps(self._series.of(span, time.time())).encode()
+
+
+def _is_live(report: Report | None) -> bool:
+    """Whether the daemon answers, and, where it is several processes, one of those that serve."""
+    return report is not None and bool(report.facts)
+
+
+def _json(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type="application/json", charset="utf-8")

@@ -10,10 +10,13 @@ import os
 import resource
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from bridge.core import Settings, printable
 from bridge.status.daemon import Daemon
@@ -41,6 +44,42 @@ _FIELDS = {
 }
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_FOR_PROGRAMS = ("/metrics", "/health", "/ready")  # who asks them follows no links
+
+
+def is_known(host: str, names: Collection[str]) -> bool:
+    """Whether a Host field names us: by an address, by localhost, or by one of our names.
+
+    A browser that was led here by a name of somebody else's (DNS rebinding) is none of our readers.
+    """
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    try:
+        ip_address(name)
+    except ValueError:
+        return name == "localhost" or name in names
+    return True
+
+
+def _names(settings: Settings) -> set[str]:
+    """Ours; the machine's own, with and without its domain."""
+    own = socket.gethostname().lower()
+    return {own, own.partition(".")[0], *(name.lower() for name in settings.status.hosts)}
+
+
+def _of_names(names: Collection[str]) -> Middleware:
+    @web.middleware
+    async def of_names(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path not in _FOR_PROGRAMS and not is_known(request.host, names):
+            raise web.HTTPMisdirectedRequest(
+                text="this page is not known under that name: add it to status.hosts"
+            )
+        return await handler(request)
+
+    return of_names
 
 
 @web.middleware
@@ -74,7 +113,8 @@ async def serve(
     series = Series()
     with contextlib.suppress(OSError, ValueError):
         series.load(json.loads(kept.read_bytes()))
-    app = web.Application(middlewares=[_guard], client_max_size=_LARGEST_BODY)
+    guards = [_guard, _of_names(_names(settings))]
+    app = web.Application(middlewares=guards, client_max_size=_LARGEST_BODY)
     app.add_routes(OpenPages(settings, program, daemon, series).routes())
     app.add_routes(GuardedPages(settings, service_log).routes())
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=_IDLE_SECONDS)

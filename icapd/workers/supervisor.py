@@ -34,6 +34,7 @@ from icapd.workers.supervision import End, Member, Next, Supervision
 _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
+_SILENT_SECONDS = 5.0  # a worker tells its figures every second
 _STOP_SECONDS = 20.0  # a worker needs 14 at most
 _EXIT_KILLED = 1
 
@@ -63,7 +64,8 @@ class _Service:
         self._selector = selectors.DefaultSelector()
         self._ports: list[socket.socket] = []
         self._status: StatusProcess | None = None
-        self._facts: dict[int, dict[str, Any]] = {}  # of each child, by its process id
+        # of each child, by its process id: when it told them (monotonic), and its facts
+        self._facts: dict[int, tuple[float, dict[str, Any]]] = {}
         metrics = Metrics()
         metrics.registry.register(SupervisionFigures(self._supervision))
         self._gathered = Gathered(metrics.registry)
@@ -109,9 +111,11 @@ class _Service:
         )
 
     def _report(self) -> dict[str, Any]:
+        """Facts are those of workers that still tell them: one that hangs serves nobody."""
+        oldest = time.monotonic() - _SILENT_SECONDS
         return {
             "figures": to_plain(self._gathered.collect()),
-            "facts": list(self._facts.values()),
+            "facts": [facts for told, facts in self._facts.values() if told >= oldest],
         }
 
     def _patience(self) -> float:
@@ -135,7 +139,7 @@ class _Service:
     def _hear(self, child: Child, kind: str, what: Any) -> None:
         if kind == "report":
             self._gathered.tell(child.pid, what["figures"])
-            self._facts[child.pid] = what["facts"]
+            self._facts[child.pid] = time.monotonic(), what["facts"]
         elif kind == "fails":
             child.sentence = what
         elif kind == "listens":

@@ -42,11 +42,17 @@ class Page:
         self.port = free_port()
 
     def ask(
-        self, path: str, token: str | None = None, body: object = None, method: str = ""
+        self,
+        path: str,
+        token: str | None = None,
+        body: object = None,
+        method: str = "",
+        host: str | None = None,
     ) -> Got:
         """One request on a connection of its own."""
         link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers |= {"Host": host} if host else {}
         data = None if body is None else json.dumps(body)
         try:
             link.request(method or ("POST" if data else "GET"), path, data, headers)
@@ -66,7 +72,9 @@ class Page:
 def page(site: Site) -> Page:
     page = Page()
     where = f"127.0.0.1:{page.port}"
-    site.changes = {"status": {"icapd": where, "watch": where, "token": TOKEN}}
+    site.changes = {
+        "status": {"icapd": where, "watch": where, "token": TOKEN, "hosts": ["gate.example"]}
+    }
     return page
 
 
@@ -127,6 +135,32 @@ def test_each_answer_is_guarded(page: Page, running: Program) -> None:
     assert page.ask("/assets/%2e%2e%2fserver.py").status == 404
 
 
+def test_who_is_led_here_by_a_strangers_name_gets_nothing(page: Page, running: Program) -> None:
+    del running
+    for path in ("/", "/api/live", "/api/history", "/assets/main.js"):
+        for host in ("evil.example", f"evil.example:{page.port}", "[", "127.0.0.1.evil.example"):
+            got = page.ask(path, TOKEN, host=host)
+            assert got.status in (400, 421), (path, host)
+            assert b"status.hosts" in got.body or got.status == 400
+    for host in ("localhost:8344", "[::1]:8344", "10.1.2.3", socket.gethostname(), "Gate.Example"):
+        assert page.ask("/api/live", host=host).status == 200, host
+    assert page.ask("/metrics", host="evil.example").status == 200
+
+
+def test_a_log_of_outages_that_cannot_be_read_costs_the_time_line_only(
+    site: Site, page: Page, running: Program
+) -> None:
+    del running
+    log = site.directory / "log" / "log-events.log"
+    log.unlink()
+    log.mkdir()
+    try:
+        live = page.ask("/api/live")
+        assert (live.status, live.json["outages"]) == (200, [])
+    finally:
+        log.rmdir()
+
+
 def test_the_history_is_for_who_has_the_token(site: Site, page: Page, running: Program) -> None:
     judge(site, b"harmless", b"GET http://files.example/a%E2%80%AEb%1B.exe HTTP/1.1\r\n\r\n")
     judge(site, EICAR)
@@ -137,7 +171,8 @@ def test_the_history_is_for_who_has_the_token(site: Site, page: Page, running: P
             assert (got.status, list(got.json)) == (401, ["error"])
             assert detect["case"] not in got.body.decode()
         assert page.ask(f"/api/known/{detect['sha256']}", token, {"do": "forget"}).status == 401
-    wait_until(lambda: "shows a wrong token" in running.output(), "it is said")
+    wait_until(lambda: "a wrong token is shown by 127.0.0.1" in running.output(), "it is said")
+    assert running.output().count("wrong token") == 1
     found = page.ask("/api/history?limit=10", TOKEN).json
     assert [case["case"] for case in found["cases"]] == [detect["case"], clean["case"]]
     assert found["complete"] is True
@@ -166,13 +201,17 @@ def test_a_case_and_what_is_known_of_it(site: Site, page: Page, running: Program
     assert page.ask(known, TOKEN, {"do": "forget"}).json == {"known": None}
     wait_until(lambda: f"calls {sha256} clean for 3600 s" in running.output(), "it is said")
     assert f"has {sha256} judged anew" in running.output()
+    nested: object = []
+    for _ in range(600):
+        nested = [nested]
     wrong: object
-    for wrong in ({"do": "x"}, {"do": "allow"}, {"do": "allow", "for": "soon"}, [], "x"):
+    for wrong in ({"do": "x"}, {"do": "allow"}, {"do": "allow", "for": "soon"}, [], "x", nested):
         assert page.ask(known, TOKEN, wrong).status == 400, wrong
     assert page.ask("/api/known/abc", TOKEN, {"do": "forget"}).status == 400
     assert page.ask("/api/case/..%2f..", TOKEN).status in (400, 404)
     empty = page.ask("/api/case/0000000000000000", TOKEN).json
-    assert empty == {"record": None, "detections": [], "known": None, "log": []}
+    nothing: dict[str, Any] = {"record": None, "detections": [], "known": None, "log": []}
+    assert empty == nothing | {"complete": True}
 
 
 def test_without_a_token_there_is_no_history(

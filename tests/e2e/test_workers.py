@@ -10,6 +10,8 @@ import socket
 import ssl
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -154,6 +156,33 @@ def test_a_worker_that_is_killed_is_replaced_and_loses_nothing_that_was_accepted
     said = workers.program.output()
     assert "worker 0 was ended by SIGKILL. It is replaced now" in said
     assert "worker 0 works again" in said
+
+
+def test_workers_that_hang_are_not_live(
+    kata: Emulator, site: Site, started: Keep, status: int
+) -> None:
+    workers = Workers(site, kata, started(site.start_icapd()))
+    wait_until(lambda: answer_of(status, "/health") == 200, "it lives")
+    pids = children(workers.program)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: answer_of(status, "/health") == 503, "that they hang is seen", 15)
+        assert answer_of(status, "/ready") == 503
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: answer_of(status, "/ready") == 200, "they serve again", 15)
+
+
+def answer_of(port: int, path: str) -> int:
+    """The status of an answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
 
 
 def test_workers_end_with_their_supervisor(kata: Emulator, site: Site, status: int) -> None:

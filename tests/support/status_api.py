@@ -122,13 +122,15 @@ class StatusApi:
             raise Refusal(400, f"{case!r} is no case number")
         record = next((each for each in self.records if each["case"] == case), None)
         if record is None:
-            return {"record": None, "detections": [], "known": None, "log": []}
+            nothing: dict[str, Any] = {"record": None, "detections": [], "known": None, "log": []}
+            return nothing | {"complete": True}
         detects = record["outcome"] == "detect"
         late = record | {"late": True, "time": data.stamp(now), "threat": "<b>Late</b>.Threat"}
         sha256 = record["sha256"] or ""
         return {
             "record": record,
             "detections": [late, record] if detects else [],
+            "complete": True,
             "known": self.verdicts.get(sha256, data.known(now) if detects else None),
             "log": data.log_of(record),
         }

@@ -73,12 +73,20 @@ def _token(value: object) -> object:
     return value
 
 
+def _host_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", value):
+        raise ValueError(f"{value!r} is no host name, such as status.example")
+    return value
+
+
 class StatusSettings(Section):
     """Where each daemon has its status page and /metrics; None: nowhere.
 
-    `token`: what a reader of the history, or who changes something, must show.
+    `hosts`: names by which browsers come. `token`: what a reader of the history, or who changes
+    something, must show.
     """
 
     icapd: ListenAddress | None = Address("127.0.0.1", 8344)
     watch: ListenAddress | None = Address("127.0.0.1", 8345)
+    hosts: list[Annotated[str, AfterValidator(_host_name)]] = []
     token: Annotated[SecretStr, BeforeValidator(_token)] | None = None

@@ -138,13 +138,13 @@ export class CasePage {
     if (!done && turn === this.turn) this.body.replaceChildren();
   }
 
-  take({ record, detections: found, known, log: lines }) {
+  take({ record, detections: found, known, log: lines, complete = true }) {
     const about = record ?? found[0] ?? null;
     const verdict = new Known(about?.sha256 ?? null, about?.name ?? "", this.guarded, this.now);
     verdict.show(known);
-    const none = el("p", { class: "card" },
-      "log-history.log holds no record of this case: it goes on, or its file was rotated away, ",
-      "or there never was one.");
+    const none = el("p", { class: "card" }, complete
+      ? "log-history.log holds no record of this case: it goes on, or its file was rotated away, or there never was one."
+      : "The logs are too long to be looked through here: kata-bridge history --case finds it.");
     this.body.replaceChildren(...[
       record ? el("p", { class: "object" }, foreign(record.name || "(no name)")) : null,
       record ? headline(record, found) : none,

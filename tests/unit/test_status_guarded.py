@@ -1,0 +1,90 @@
+"""What the guarded pages of the status page do when logs are long, and many ask."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from bridge.core import Case, Decision, Door, Mode, Outcome, OutcomeKind, Source
+from bridge.core.records import format_record
+from bridge.status import guarded
+from bridge.status.shared import Shared
+from tests.support.katabridge import Site
+
+TOKEN = "token-of-sixteen-signs"
+
+
+def get(site: Site, path: str, token: str = TOKEN) -> tuple[int, Any]:
+    """One question to pages of their own."""
+
+    async def main() -> tuple[int, Any]:
+        app = web.Application()
+        app.add_routes(guarded.GuardedPages(site.settings(), "preprocessor_icap.log").routes())
+        async with TestClient(TestServer(app)) as client:
+            answer = await client.get(path, headers={"Authorization": f"Bearer {token}"})
+            return answer.status, json.loads(await answer.text())
+
+    return asyncio.run(main())
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    site = Site(tmp_path, "https://127.0.0.1:1", tmp_path / "client.pem")
+    site.changes = {"status": {"token": TOKEN}}
+    (tmp_path / "log").mkdir()
+    return site
+
+
+def test_a_search_that_is_cut_off_does_not_say_that_there_is_no_case(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = [Case(Door.ICAP, Mode.ADVANCED, f"n{n}", {}) for n in range(20_000)]
+    clean = Outcome(OutcomeKind.NOT_DETECTED, Source.KATA)
+    lines = [format_record(case, None, clean, Decision.PASS) for case in cases]
+    log = site.directory / "log" / "log-history.log"
+    log.write_bytes(b"\n".join([*lines, b""]))
+    (site.directory / "log" / "log-detects.log").touch()
+    status, found = get(site, f"/api/case/{cases[0].id}")
+    assert (status, found["record"]["name"], found["complete"]) == (200, "n0", True)
+    monkeypatch.setattr(guarded, "_SECONDS", 0)
+    status, found = get(site, f"/api/case/{cases[0].id}")
+    assert (status, found["record"], found["complete"]) == (200, None, False)
+
+
+def test_many_wrong_tokens_are_one_line(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(guarded, "_WRONG_SECONDS", 0)
+
+    async def main() -> None:
+        pages = guarded.GuardedPages(site.settings(), "x.log")
+        for _ in range(50):
+            await pages._wrong("10.0.0.1")
+
+    asyncio.run(main())
+    assert [record.getMessage() for record in caplog.records] == [
+        "a wrong token is shown by 10.0.0.1; 1 so far"
+    ]
+
+
+def test_who_asks_at_the_same_time_shares_an_answer() -> None:
+    made = 0
+
+    async def make() -> bytes:
+        nonlocal made
+        made += 1
+        await asyncio.sleep(0)
+        return b"answer"
+
+    async def main() -> None:
+        shared = Shared(make)
+        assert set(await asyncio.gather(*(shared.get() for _ in range(100)))) == {b"answer"}
+
+    asyncio.run(main())
+    assert made == 1
