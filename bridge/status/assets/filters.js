@@ -7,7 +7,7 @@ import { DECISIONS, DOORS, OUTCOMES } from "./words.js";
 const TEXTS = [
   ["case", "Case", "number of a block page"],
   ["name", "Name", "contains"], ["url", "URL", "contains"], ["user", "User", "contains"],
-  ["client", "Client", "address or network"], ["hash", "Hash", "SHA-256, its beginning, or MD5"],
+  ["client", "Client", "IP or CIDR"], ["hash", "Hash", "SHA-256, its beginning, or MD5"],
 ];
 const CHOICES = [
   ["outcome", "Outcome", Object.entries(OUTCOMES).reverse().map(([code, { word }]) => [code, word])],
