@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bridge.core import Address
+from bridge.status import ask
 from tests.bench import cores
 from tests.bench.work import WORKS, Work
 from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site, deep_merge
-from tests.support.processes import Program, accepts, free_port, module
+from tests.support.processes import Program, accepts, free_port, module, wait_until
 
 _C_ICAP = """\
 PidFile {directory}/c-icap.pid
@@ -102,8 +104,21 @@ def configured(site: Site, *on: int) -> Iterator[Server]:
     AssertionError, with what it said, where it does not start.
     """
     tls_port = int(site.changes["icap"]["tls"]["listen"][0].rpartition(":")[2])
+    status_port = int(site.changes["status"]["icapd"].rpartition(":")[2])
     command = [*module("icapd.cli"), "--config", site.config]
-    yield from _running("icapd", command, site.directory, _by_work(site.icap_port, tls_port), *on)
+    ports = _by_work(site.icap_port, tls_port)
+    running = contextlib.contextmanager(_running)
+    with running("icapd", command, site.directory, ports, *on) as server:
+        # the start of the status page's process is no part of what an answer costs
+        wait_until(lambda: _is_healthy(status_port), "the status page answers", 30)
+        yield server
+
+
+def _is_healthy(port: int) -> bool:
+    try:
+        return ask(Address("127.0.0.1", port), "/health") == b"live\n"
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
