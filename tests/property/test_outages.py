@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from bridge.core import outages
 from bridge.core.events.line import EVENTS, Event, Subject, format_event
-from bridge.core.events.settle import HOLD_SECONDS, Settling
+from bridge.core.events.settle import Settling
+from bridge.core.events.slots import HOLD_SECONDS, LONGEST_HOLD
 
 NOON = 1_764_417_600.0
 ABOUT = Subject("share_gone", "x")
@@ -20,7 +21,7 @@ STEPS = st.lists(st.tuples(st.integers(1, 60), st.booleans()), max_size=40)
 def told(steps: list[tuple[int, bool]], instance: str) -> list[Event]:
     """The events of a process that looks after so many tenths of a second each, and then well."""
     settling, now, events = Settling(), NOON, []
-    for tenths, active in [*steps, (10, False), (100, False)]:
+    for tenths, active in [*steps, (10, False), (int(10 * LONGEST_HOLD), False)]:
         now += tenths / 10
         settling.set(ABOUT, active, "", "", now)
         for change in settling.take_changes(now):

@@ -13,10 +13,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bridge.core import Decision, Door, Events, LineLog, Outage, OutageKind, outages
+from bridge.core.events import read as reading
 from bridge.core.events.alive import Sign
 from bridge.core.events.levels import KINDS, State, levels, store_name
 from bridge.core.events.line import EVENTS, Event, Subject, format_event, parse_event
-from bridge.core.events.settle import MOST, Change, Settling
+from bridge.core.events.read import left_open
+from bridge.core.events.settle import Change, Settling
+from bridge.core.events.slots import CALM_SECONDS, LONGEST_HOLD, MOST, most_of
 from bridge.core.health import KataState
 from bridge.core.records import Receiver
 from bridge.folder.outages import FolderOutages
@@ -106,11 +109,65 @@ def test_a_proxy_that_has_gone_silent_withholds_no_longer() -> None:
     assert [(each.subject, each.end) for each in settling.take_changes(6601.0)] == [(PROXY, 3000.0)]
 
 
-def test_a_flood_of_subjects_is_bounded() -> None:
-    settling = Settling()
-    for number in range(MOST + 10):
-        settling.set(Subject("bodies_withheld", str(number)), True, "", "", 0.0)
-    assert len(settling.take_changes(0.0)) == MOST
+def test_what_comes_again_and_again_is_told_more_and_more_rarely() -> None:
+    settling, changes = Settling(), []
+    for tenths in range(864_000):  # a day: out for half a second, well for 4.5 s
+        at = tenths / 10
+        if tenths % 50 in (0, 5):
+            settling.set(PROXY, tenths % 50 == 0, "why", "", at)
+        if not tenths % 10:
+            changes += settling.take_changes(at)
+    changes += settling.take_changes(100_000.0)
+    assert len(changes) == 4
+    assert changes[-1].detail == "why; it went and came back 17278 times"
+    assert (changes[2].begin, changes[3].begin, changes[3].end) == (5.0, 5.0, 86395.5)
+
+
+def test_whoever_waits_out_the_longest_hold_is_told_twice_in_that_time() -> None:
+    settling, changes, at = Settling(), 0, 0.0
+    while at < 86_400:
+        settling.set(PROXY, True, "", "", at)
+        changes += len(settling.take_changes(at))
+        settling.set(PROXY, False, "", "", at)
+        at += LONGEST_HOLD
+        changes += len(settling.take_changes(at))
+    assert 500 < changes <= 2 * (86_400 / LONGEST_HOLD + 1)
+
+
+def test_what_has_been_well_for_long_is_told_at_once_again() -> None:
+    settling, at = Settling(), 0.0
+    for _ in range(3):
+        settling.set(KATA, True, "away", "", at)
+        settling.set(KATA, False, "", "", at + 1)
+        assert [over(change) for change in settling.take_changes(at + 4)] == [False, True]
+        at += 4 + CALM_SECONDS
+        assert settling.take_changes(at) == []
+
+
+@pytest.mark.parametrize("kind", OutageKind)
+def test_a_flood_of_subjects_is_bounded_and_leaves_the_other_kinds_alone(kind: OutageKind) -> None:
+    settling, most = Settling(), most_of(kind)
+    assert most_of(OutageKind.BODIES_WITHHELD) < 100 < MOST
+    for number in range(most + 10):
+        settling.set(Subject(kind, str(number)), True, "", "", 0.0)
+    assert len(settling.take_changes(0.0)) == most
+    assert settling.full == {kind}
+    for other in set(OutageKind) - {kind}:
+        settling.set(Subject(other, "x"), True, "", "", 1.0)
+    assert len(settling.take_changes(1.0)) == len(OutageKind) - 1
+
+
+def test_subjects_that_take_turns_are_bounded_in_time() -> None:
+    settling, lines, most = Settling(), 0, most_of(PROXY.kind)
+    for number in range(3000):  # of an IPv6 network: each withholds once a second, for 3000 s
+        settling.set(Subject(PROXY.kind, f"2001:db8::{number:x}"), True, "", "", float(number))
+        settling.set(Subject(PROXY.kind, f"2001:db8::{number:x}"), False, "", "", float(number))
+        lines += len(settling.take_changes(float(number)))
+    assert lines <= 2 * most * (3000 / CALM_SECONDS + 1)
+    assert settling.take_changes(9000.0) == []
+    settling.set(PROXY, True, "", "", 9000.0)
+    assert len(settling.take_changes(9000.0)) == 1
+    assert not settling.full
 
 
 # -- lines -------------------------------------------------------------------------------------
@@ -248,6 +305,71 @@ def test_what_a_process_that_is_gone_left_open_ends_with_its_last_sign(tmp_path:
     again.live()
     assert read(tmp_path) == [("y", 1, None), ("x", 0, None)]
     again.close()
+
+
+def kept(logs: Path, *events: Event, who: str = "gw.icap.0") -> None:
+    put(logs / f".log-events.{who}.open", *events)
+
+
+def test_what_lasts_is_found_whatever_came_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_MOST_BYTES", 100_000)
+    process = Process(tmp_path)
+    process.see(0, kata_unreachable=True)
+    for number in range(1000):
+        event = Event(NOON + number, Subject("bodies_withheld", "y"), False, "gw.icap.1", "", NOON)
+        process.log.write(format_event(event))
+    assert ("kata_unreachable", 0, None) in read_all(tmp_path)
+    process.kill()
+    second = Process(tmp_path, now=NOON + 5000)
+    second.see(5001, kata_unreachable=True)
+    second.see(5002, kata_unreachable=False)
+    second.see(5010)
+    assert lines(tmp_path)[-1] == ("kata_unreachable", "ends", 5002)
+    assert ("kata_unreachable", 0, 5002) in read_all(tmp_path)
+    second.events.close()
+    assert not list(tmp_path.glob("*.open"))
+
+
+def test_what_is_kept_as_open_counts_until_the_log_has_its_end(tmp_path: Path) -> None:
+    kept(tmp_path, begins(0), begins(1, "y"), begins(2, "z"))
+    put(tmp_path / EVENTS, ends(0, 60), begins(-90, "y"), ends(-90, -80, "y"), begins(2, "z"))
+    assert read(tmp_path, -90) == [("z", 2, None), ("y", 1, None), ("x", 0, 60), ("y", -90, -80)]
+
+
+def test_damage_to_what_is_kept_hides_nothing_of_the_log(tmp_path: Path) -> None:
+    put(tmp_path / EVENTS, begins(0))
+    kept(tmp_path, begins(1, "y"), ends(2, 3, "z"))
+    with (tmp_path / ".log-events.gw.icap.0.open").open("ab") as file:
+        file.write(b"\x00\xff\n{}\n" + format_event(begins(5, "cut"))[:-9])
+    kept(tmp_path, begins(7, "other", "gw.folder.0"), who="gw.folder.0")
+    found = {"x", "y", "other"}
+    assert {subject for subject, _, _ in read(tmp_path)} == found
+    assert {each.subject for each in left_open(tmp_path, "gw.icap.0")} == {"x", "y"}
+    (tmp_path / EVENTS).unlink()
+    assert {subject for subject, _, _ in read(tmp_path)} == found - {"x"}
+
+
+def test_a_time_that_no_clock_shows_is_damage(tmp_path: Path) -> None:
+    for time in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"):
+        line = json.loads(format_event(begins(0))) | {"time": time, "since": time}
+        assert parse_event(json.dumps(line).encode()) is None
+
+
+def test_a_log_that_cannot_be_read_leaves_what_is_kept_beside_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Process(tmp_path)
+    first.see(0, share_gone=True)
+    first.kill()
+    (tmp_path / "log-events-20261101-000000.log").mkdir()
+    second = Process(tmp_path, now=NOON + 50)
+    assert "cannot be read: Is a directory" in caplog.text
+    second.see(51, share_gone=False)
+    second.see(60)
+    assert lines(tmp_path)[1:] == [("share_gone", "ends", 51)]
+    second.events.close()
 
 
 # -- a process ---------------------------------------------------------------------------------

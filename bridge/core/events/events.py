@@ -14,9 +14,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from bridge.core.events.alive import Sign
+from bridge.core.events.kept import KeptOpen
 from bridge.core.events.line import Event, Outage, OutageKind, Subject, format_event
 from bridge.core.events.read import left_open
-from bridge.core.events.settle import HOLD_SECONDS, Change, Levels, Settling
+from bridge.core.events.settle import Change, Levels, Settling
+from bridge.core.events.slots import most_of
 from bridge.core.linelog import LineLog
 from bridge.core.printable import printable
 
@@ -47,6 +49,8 @@ class Events(Collector):
         self._settling = Settling()
         self._sign = Sign(log.path.parent, instance) if log is not None else None
         self._sign_at = 0.0
+        self._kept = KeptOpen(log.path.parent, instance) if log is not None else None
+        self._said_full: set[str] = set()
 
     def set(
         self, kind: str, subject: str, active: bool, detail: str = "", *, part: str = ""
@@ -93,34 +97,50 @@ class Events(Collector):
         if self._log is None or self._sign is None:
             return
         self._sign.live()
-        try:
-            found = left_open(self._log.path.parent, self._instance)
-        except OSError as error:
-            _log.error("%s cannot be read: %s", self._log.path, error.strerror)
-            return
+        found = self._left_open(self._log.path)
         now = self._clock()
         with self._lock:
             for each in found:
                 subject = Subject(each.kind, each.subject)
                 self._settling.restore(subject, each.begin, each.detail, now)
 
-    def write(self, hold: float = HOLD_SECONDS) -> None:
-        """Tell what has changed; what went less than `hold` seconds ago may come back. Blocks:
-        disk."""
+    def _left_open(self, log: Path) -> list[Outage]:
+        for whole in (True, False):
+            try:
+                return left_open(log.parent, self._instance, by_log=whole)
+            except OSError as error:
+                _log.error("%s cannot be read: %s", error.filename or log, error.strerror)
+        return []
+
+    def write(self, hold: float | None = None) -> None:
+        """Tell what has changed; what went less than `hold` seconds ago may come back, without it
+        as `Settling` has it. Blocks: disk."""
         now = self._clock()
         with self._lock:
             changes = self._settling.take_changes(now, hold=hold)
-            lasting = bool(self._settling.kinds())
+            lasting, full = self._settling.open(), self._settling.full
         for change in changes:
             _say(change)
-        if self._log is None or self._sign is None:
+        self._say_full(full)
+        if self._log is None or self._sign is None or self._kept is None:
             return
         if changes:
             self._log.write_all([format_event(self._event(change)) for change in changes])
         self._log.catch_up()
+        self._kept.keep([self._event(each) for each in lasting])
         if lasting and not 0 <= now - self._sign_at < _SIGN_SECONDS:
             self._sign_at = now
             self._sign.live()
+
+    def _say_full(self, full: Collection[str]) -> None:
+        for kind in set(full) - self._said_full:
+            _log.warning(
+                "outage: %d of the kind %s last, or did lately: others are not told of until one "
+                "of these is over",
+                most_of(kind),
+                kind,
+            )
+        self._said_full = set(full)
 
     def close(self) -> None:
         """Tell what is over; what lasts stays open for the next process of this name. Blocks."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 EVENTS = "log-events.log"
 
+_MOST_SECONDS = 4e9  # the year 2096: what can be said in any zone
 _STATES = {True: "begins", False: "ends"}
 
 
@@ -100,6 +100,6 @@ def _string(value: Any) -> str:
 
 def _seconds(value: Any) -> float:
     time = datetime.fromisoformat(_string(value))
-    if time.tzinfo is None or not math.isfinite(seconds := time.timestamp()):
+    if time.tzinfo is None or not 0 <= (seconds := time.timestamp()) < _MOST_SECONDS:
         raise ValueError
     return seconds

@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from bridge.core.events.alive import last_sign
+from bridge.core.events.kept import kept_open
 from bridge.core.events.line import EVENTS, Event, Outage, Subject, parse_event
-from bridge.core.events.settle import HOLD_SECONDS
+from bridge.core.events.slots import HOLD_SECONDS
 from bridge.core.rotation import rotated_files
 
 _MOST_BYTES = 16 << 20  # of the log and its rotated files, from the end: 60,000 events
 _TRIES = 3
+_About: TypeAlias = tuple[str, Subject]  # an instance, and what is out there
 
 
 class _Version(NamedTuple):
@@ -35,29 +37,48 @@ def outages(logs_dir: Path, since: float) -> list[Outage]:
     What a process left open that does not run any more ends with its last sign of life. OSError
     where the log cannot be read; one that is not there has none.
     """
-    spans = _spans(_events(logs_dir / EVENTS), lambda instance: last_sign(logs_dir, instance))
+    kept = kept_open(logs_dir)  # first: what ends meanwhile has its end in the log
+    events = _events(logs_dir / EVENTS)
+    spans = _spans(events, kept, lambda instance: last_sign(logs_dir, instance))
     wanted = [each for each in _merged(spans) if each.end is None or each.end >= since]
     return sorted(wanted, key=attrgetter("begin"), reverse=True)
 
 
-def left_open(logs_dir: Path, instance: str) -> list[Outage]:
-    """What the log has no end of, for one process."""
-    events = (each for each in _events(logs_dir / EVENTS) if each.instance == instance)
-    return [each for each in _spans(events, lambda _: None) if each.end is None]
+def left_open(logs_dir: Path, instance: str, *, by_log: bool = True) -> list[Outage]:
+    """What has no end, for one process; without `by_log` as its file beside the log has it.
+
+    OSError.
+    """
+    kept = [each for each in kept_open(logs_dir) if each.instance == instance]
+    found = _events(logs_dir / EVENTS) if by_log else ()
+    events = (each for each in found if each.instance == instance)
+    return [each for each in _spans(events, kept, lambda _: None) if each.end is None]
 
 
-def _spans(events: Iterable[Event], last: Callable[[str], float | None]) -> list[Outage]:
-    """Each outage of each process. `last`: when an instance was last there, if it is not."""
+def _spans(
+    events: Iterable[Event], kept: Iterable[Event], last: Callable[[str], float | None]
+) -> list[Outage]:
+    """Each outage of each process. `kept`: what lasts, as far as `events` has no end of it.
+
+    `last`: when an instance was last there, if it is not.
+    """
     spans = []
-    begun: dict[tuple[str, Subject], Event] = {}
+    begun: dict[_About, Event] = {}
+    ended: set[tuple[_About, float]] = set()
     for event in events:
-        before = begun.pop((event.instance, event.subject), None)
+        about = (event.instance, event.subject)
+        before = begun.pop(about, None)
         if event.begins:
-            begun[event.instance, event.subject] = event
+            begun[about] = event
             if before is not None:  # the line of its end is lost
                 spans.append(_outage(before, event.time))
         else:
+            ended.add((about, event.since))
             spans.append(_outage(event, event.time))
+    for event in kept:
+        about = (event.instance, event.subject)
+        if (about, event.since) not in ended:
+            begun.setdefault(about, event)
     for (instance, _), event in begun.items():
         end = last(instance)
         spans.append(_outage(event, None if end is None else max(end, event.since)))

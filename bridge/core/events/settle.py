@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bridge.core.events.line import OutageKind, Subject
+from bridge.core.events.slots import Slots
 
-HOLD_SECONDS = 3.0  # what comes back sooner has not been gone
-MOST = 1000  # that last at a time: a network full of odd proxies must not fill memory and log
 # what nobody may be there to take back: over after so long without having been seen again
 _SILENCE: dict[str, float] = {OutageKind.BODIES_WITHHELD: 3600.0}
 
@@ -32,7 +31,9 @@ class _Lasting:
     begin: float
     detail: str
     seen: float
+    hold: float  # seconds that an end waits
     restored: bool = False
+    returns: int = 0  # how often it had gone
     gone: float | None = None
     parts: set[str] = field(default_factory=set)
 
@@ -40,17 +41,21 @@ class _Lasting:
 class Settling:
     """What is out now. Each method may be told the same any number of times.
 
-    An end counts once the outage has been gone for 3 s, from the time when it went.
+    An end counts once the outage has been gone for 3 s, from the time when it went; for longer
+    where it came back soon after an end.
     """
 
     def __init__(self) -> None:
         self._lasting: dict[Subject, _Lasting] = {}
         self._changes: list[Change] = []
+        self._slots = Slots()
         self.begun: Counter[str] = Counter()
 
     def restore(self, subject: Subject, begin: float, detail: str, now: float) -> None:
         """An earlier process left this open."""
-        self._lasting.setdefault(subject, _Lasting(begin, detail, now, restored=True))
+        if subject not in self._lasting:
+            hold = self._slots.force(subject)
+            self._lasting[subject] = _Lasting(begin, detail, now, hold, restored=True)
 
     def lasts(self, subject: Subject) -> bool:
         """Whether it is out, or has been a moment ago. From any thread."""
@@ -64,6 +69,18 @@ class Settling:
         """How many of each kind last."""
         return Counter(subject.kind for subject in self._lasting)
 
+    @property
+    def full(self) -> Collection[str]:
+        """Kinds of which as many as there may be last, or did lately, so that one was left out."""
+        return frozenset(self._slots.full)
+
+    def open(self) -> list[Change]:
+        """All that last, as they began."""
+        return [
+            Change(subject, there.begin, None, there.detail, there.restored)
+            for subject, there in self._lasting.items()
+        ]
+
     def set(self, subject: Subject, active: bool, detail: str, part: str, now: float) -> None:
         """How it is; it is out as long as any of its parts is."""
         there = self._lasting.get(subject)
@@ -72,6 +89,7 @@ class Settling:
                 there = self._begin(subject, detail, now)
             if there is not None:
                 there.parts.add(part)
+                there.returns += there.gone is not None
                 there.seen, there.gone = now, None
         elif there is not None:
             there.parts.discard(part)
@@ -79,9 +97,10 @@ class Settling:
                 there.gone = now
 
     def _begin(self, subject: Subject, detail: str, now: float) -> _Lasting | None:
-        if len(self._lasting) >= MOST:
+        hold = self._slots.take(subject)
+        if hold is None:
             return None
-        self._lasting[subject] = there = _Lasting(now, detail, now)
+        self._lasting[subject] = there = _Lasting(now, detail, now, hold)
         self.begun[subject.kind] += 1
         self._changes.append(Change(subject, now, None, detail, restored=False))
         return there
@@ -104,16 +123,25 @@ class Settling:
                 self._lasting[subject].parts.clear()
                 self.set(subject, False, "", "", now)
 
-    def take_changes(self, now: float, *, hold: float = HOLD_SECONDS) -> list[Change]:
-        """What has begun and what is over since the last call."""
+    def take_changes(self, now: float, *, hold: float | None = None) -> list[Change]:
+        """What has begun and what is over since the last call; `hold` seconds for all ends."""
+        self._slots.forget(now)
         for subject, there in list(self._lasting.items()):
             silence = _SILENCE.get(subject.kind)
+            there.seen = min(there.seen, now)  # the clock was set back
             if there.gone is None and silence is not None and now - there.seen > silence:
                 there.gone = there.seen
-            if there.gone is not None and not 0 <= now - there.gone < hold:
-                del self._lasting[subject]
-                end = max(there.begin, there.gone)
-                change = Change(subject, there.begin, end, there.detail, there.restored)
-                self._changes.append(change)
+            waits = there.hold if hold is None else hold
+            if there.gone is not None and not 0 <= now - there.gone < waits:
+                self._end(subject, there, max(there.begin, there.gone), now)
         taken, self._changes = self._changes, []
         return taken
+
+    def _end(self, subject: Subject, there: _Lasting, end: float, now: float) -> None:
+        del self._lasting[subject]
+        self._slots.ended(subject, there.hold, now)
+        detail = there.detail
+        if there.returns:
+            often = "once" if there.returns == 1 else f"{there.returns} times"
+            detail += f"; it went and came back {often}"
+        self._changes.append(Change(subject, there.begin, end, detail, there.restored))
