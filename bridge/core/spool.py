@@ -17,6 +17,7 @@ from bridge.core.body import BLOCK, Body, BodyWriter, SpoolError, Storage
 from bridge.core.settings import SpoolSettings
 
 _THREADS = 4
+_ORDINARY = 1 << 20
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _PROBE = ".room"
 
@@ -33,7 +34,8 @@ class Spool:
         for leftover in self.dir.iterdir():  # of a process that died; what it kept lies beside
             leftover.unlink()
         self._refused = ""  # why a body was, for lack of space
-        self._wanted = 0  # bytes that did not fit
+        # bytes: as long as it fits the spool is not full, whatever larger body did not
+        self._ordinary = max(1, min(_ORDINARY, settings.max_bytes // 2))
         self._write_failed = False
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="spool")
         self.memory_used = 0
@@ -70,11 +72,15 @@ class Spool:
 
     def reserve_disk(self, size: int) -> None:
         """Count `size` bytes on disk; SpoolError where a limit would be passed."""
-        if self.disk_used + size > self._settings.max_bytes:
-            self._wanted = min(size, self._settings.max_bytes)
-            self._refused = f"the spool {self.dir} has reached spool.max_bytes"
-            raise SpoolError(self._refused)
+        if not self._fits(size):
+            reason = f"the spool {self.dir} has reached spool.max_bytes"
+            if not self._fits(self._ordinary):
+                self._refused = reason
+            raise SpoolError(reason)
         self.disk_used += size
+
+    def _fits(self, size: int) -> bool:
+        return self.disk_used + size <= self._settings.max_bytes
 
     @property
     def half_full(self) -> bool:
@@ -93,13 +99,16 @@ class Spool:
         return state.f_bavail * state.f_frsize >= self._settings.min_free + BLOCK
 
     def why_full(self) -> str:
-        """Why bodies are refused for lack of space; empty once there is room. Blocks: disk."""
+        """Why bodies are refused for lack of space; empty once there is room. Blocks: disk.
+
+        Room is where one of 1 MiB, or of half of `max_bytes`, fits.
+        """
         if self._refused and self._has_room():
-            self._refused, self._wanted, self._write_failed = "", 0, False
+            self._refused, self._write_failed = "", False
         return self._refused
 
     def _has_room(self) -> bool:
-        if self.disk_used + self._wanted > self._settings.max_bytes:
+        if not self._fits(self._ordinary):
             return False
         try:
             return self._is_free and (not self._write_failed or self._takes_bytes())
@@ -125,9 +134,8 @@ class Spool:
 
     @property
     def has_room(self) -> bool:
-        """Whether another body would be taken, when that was last looked at."""
-        room = self._disk_has_room and self.disk_used < self._settings.max_bytes
-        return room and not self._refused
+        """Whether an ordinary body would be taken, when that was last looked at."""
+        return self._disk_has_room and self._fits(self._ordinary) and not self._refused
 
     def in_thread(self, function: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
         """Run blocking file work off the loop."""

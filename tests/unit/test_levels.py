@@ -36,29 +36,52 @@ def new_spool(directory: Path, **settings: Any) -> Spool:
 # -- the spool ---------------------------------------------------------------------------------
 
 
-def test_a_full_spool_has_room_when_what_did_not_fit_would(tmp_path: Path) -> None:
-    spool = new_spool(tmp_path)
-    spool.reserve_disk(MIB - 100)
+def test_a_full_spool_has_room_when_an_ordinary_body_fits(tmp_path: Path) -> None:
+    spool = new_spool(tmp_path, max_bytes=10 * MIB)
+    spool.look()
+    spool.reserve_disk(10 * MIB - 100)
     assert spool.why_full() == ""
     with pytest.raises(SpoolError):
         spool.reserve_disk(500)
     assert "spool.max_bytes" in spool.why_full()
-    spool.disk_used -= 399
+    spool.disk_used = 9 * MIB + 1
     assert "spool.max_bytes" in spool.why_full()
+    assert not spool.has_room
     spool.disk_used -= 1
     assert spool.why_full() == ""
+    assert spool.has_room
     spool.close()
 
 
-def test_what_is_larger_than_the_whole_spool_needs_an_empty_one(tmp_path: Path) -> None:
-    spool = new_spool(tmp_path)
+@pytest.mark.parametrize("size", [95 * MIB, 5 << 30])
+def test_a_body_too_large_for_what_is_left_makes_no_spool_full(tmp_path: Path, size: int) -> None:
+    spool = new_spool(tmp_path, max_bytes=100 * MIB)
+    spool.look()
+    spool.reserve_disk(10 * MIB)
+    for _ in range(2):  # a folder tries again and again
+        with pytest.raises(SpoolError, match="max_bytes"):
+            spool.reserve_disk(size)
+        assert spool.has_room
+        assert spool.why_full() == ""
+    spool.reserve_disk(MIB)
+    assert spool.disk_used == 11 * MIB
+    spool.close()
+
+
+def test_a_spool_smaller_than_an_ordinary_body_has_room_when_half_of_it_is_left(
+    tmp_path: Path,
+) -> None:
+    spool = new_spool(tmp_path, max_bytes=1000)
+    spool.look()
+    spool.reserve_disk(500)
+    assert spool.has_room
     spool.reserve_disk(1)
-    with pytest.raises(SpoolError):
-        spool.reserve_disk(5 * MIB)
-    assert spool.why_full() != ""
-    spool.disk_used -= 1
-    assert spool.why_full() == ""
+    assert not spool.has_room
     spool.close()
+    none = new_spool(tmp_path, max_bytes=0)
+    none.look()
+    assert not none.has_room
+    none.close()
 
 
 def test_a_disk_below_min_free_is_full_until_there_is_room(
