@@ -317,6 +317,26 @@ def test_a_record_that_came_late_hides_none_before_it(log: Path) -> None:
     assert names(search_log(log, HistoryFilter(since=NOW)).records) == ["n3", "n2", "n1"]
 
 
+def test_lines_without_a_time_end_no_search(log: Path) -> None:
+    junk = [b"no record, but a line of a hundred bytes and more" * 2] * 6000
+    for old in ([], [line("crashed", at=NOW - 9999)]):
+        write(log, [*numbered(*range(100)), *junk, *old, *junk, *numbered(*range(100, 200))])
+        found = search_log(log, HistoryFilter(since=NOW), limit=1000, seconds=60)
+        assert len(found.records) == 200
+        assert found.complete
+
+
+def test_old_lines_among_damage_still_end_the_search(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "BLOCK", 1000)
+    monkeypatch.setattr(module, "_ENOUGH", 1000)
+    write(older(log, 1), numbered(50))
+    old = [each for line in numbered(*range(9)) for each in (line, *[b"\x00" * 50] * 100)]
+    write(log, [*old, *numbered(99)])
+    assert names(search_log(log, HistoryFilter(since=NOW + 20)).records) == ["n99"]
+
+
 def test_until_lets_younger_ones_out(log: Path) -> None:
     write(log, numbered(1, 2, 3, 4))
     assert names(search_log(log, HistoryFilter(since=NOW + 2, until=NOW + 4)).records) == [

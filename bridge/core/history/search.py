@@ -28,7 +28,8 @@ from bridge.core.history.raw import conditions_of, lines_that_may_fit
 
 _TIME = re.compile(rb'\{"time":"([^"]{20,40})"')
 # what was recorded after a crash, or waited for the disk, stands among younger lines: only so
-# many bytes of older ones in a row say that what is wanted has been passed
+# many bytes of older ones in a row say that what is wanted has been passed. A line without a time
+# says nothing
 _ENOUGH = BLOCK
 
 
@@ -121,8 +122,9 @@ class _Search:
 
     def look(self, block: Block) -> int:
         """Search a block; where the oldest line begins, in the file, that was looked at."""
-        self._older = self._older + len(block.data) if self._is_older(block) else 0
-        self.is_past = self._older >= _ENOUGH
+        if self._wanted.since is not None:
+            self._older = _older_bytes(block, self._wanted.since, self._older)
+            self.is_past = self._older >= _ENOUGH
         for start, end in lines_that_may_fit(block.data, self._conditions):
             record = self._record(block.data[start:end])
             if record is not None:
@@ -130,8 +132,8 @@ class _Search:
                 if self.is_full:
                     self._searched_to = record["time"]
                     return block.start + start
-        for _, text in _times(block):
-            self._searched_to = text
+        for each in _times(block):
+            self._searched_to = each.text
             break
         return block.start
 
@@ -150,19 +152,36 @@ class _Search:
         is_record = seconds_of(record.get("time")) is not None
         return record if is_record and self._wanted.fits(record) else None
 
-    def _is_older(self, block: Block) -> bool:
-        """Whether no line of it can be young enough."""
-        since = self._wanted.since
-        return since is not None and all(seconds < since for seconds, _ in _times(block))
+
+def _older_bytes(block: Block, since: float, before: int) -> int:
+    """The bytes of lines from before `since`, in a row up to the beginning of the block.
+
+    `before`: those that follow the block.
+    """
+    count = 0
+    for each in _times(block):
+        if each.seconds >= since:
+            return 0
+        count += each.size
+    return before + count
 
 
-def _times(block: Block) -> Iterator[tuple[float, str]]:
-    """The times of its lines, as epoch and text, in their order; lines without one are left out."""
+class _Time(NamedTuple):
+    """When a line was written, as epoch and text, and its bytes."""
+
+    seconds: float
+    text: str
+    size: int
+
+
+def _times(block: Block) -> Iterator[_Time]:
+    """The times of its lines, in their order; lines without one are left out."""
     start = 0
     while start < len(block.data):
         match = _TIME.match(block.data, start)
         text = match[1].decode(errors="replace") if match is not None else ""
         seconds = seconds_of(text)
+        end = block.data.find(b"\n", start) + 1
         if seconds is not None:
-            yield seconds, text
-        start = block.data.find(b"\n", start) + 1
+            yield _Time(seconds, text, end - start)
+        start = end
