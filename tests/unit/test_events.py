@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from bridge.core import Decision, Door, Events, LineLog, Outage, OutageKind, outages
 from bridge.core.events import read as reading
 from bridge.core.events.alive import Sign
+from bridge.core.events.kept import kept_open
 from bridge.core.events.levels import KINDS, State, levels, store_name
 from bridge.core.events.line import EVENTS, Event, Subject, format_event, parse_event
 from bridge.core.events.read import left_open
@@ -338,6 +339,25 @@ def test_what_is_kept_as_open_counts_until_the_log_has_its_end(tmp_path: Path) -
     assert read(tmp_path, -90) == [("z", 2, None), ("y", 1, None), ("x", 0, 60), ("y", -90, -80)]
 
 
+def test_an_answer_is_bounded_and_has_all_that_last(tmp_path: Path) -> None:
+    long = [begins(-9000, f"y{number}") for number in range(30)]
+    short = [each for at in range(0, 7000, 10) for each in (begins(at), ends(at, at + 1))]
+    put(tmp_path / EVENTS, *long, begins(-8000, "old"), *short, ends(-8000, 7000, "old"))
+    found = read(tmp_path)
+    assert len(found) == 500 + len(long)
+    assert {subject for subject, _, end in found if end is None} == {f"y{i}" for i in range(30)}
+    assert ("old", -8000, 7000) in found
+    assert min(begin for subject, begin, _ in found if subject == "x") == 7000 - 4990
+
+
+def test_a_log_that_grows_is_remembered_once(tmp_path: Path) -> None:
+    put(tmp_path / "log-events-20261127-000000.log", begins(-9000, "old"))
+    for at in range(5):
+        put(tmp_path / EVENTS, begins(at, str(at)))
+        assert len(read(tmp_path)) == at + 2
+    assert sum(map(len, reading._known[tmp_path / EVENTS].values())) == 6
+
+
 def test_damage_to_what_is_kept_hides_nothing_of_the_log(tmp_path: Path) -> None:
     put(tmp_path / EVENTS, begins(0))
     kept(tmp_path, begins(1, "y"), ends(2, 3, "z"))
@@ -525,6 +545,39 @@ def test_the_log_says_what_the_parts_do_not_say_themselves(
         "outage: disk_full of x is over after 20 s",
         "outage: bodies_withheld of x is over after 20 s",
     ]
+    process.events.close()
+
+
+def test_the_log_says_once_that_one_found_no_place(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    process = Process(tmp_path)
+    for number in range(60):
+        process.events.set("bodies_withheld", f"10.0.0.{number}", True, "why")
+    process.see(0)
+    process.see(1)
+    assert [message.partition(":")[2] for message in caplog.messages] == [
+        " 50 of the kind bodies_withheld last, or did lately"
+        ": others are not told of until one of these is over"
+    ]
+    assert len(lines(tmp_path)) == 50
+    process.events.close()
+
+
+def test_what_a_full_disk_did_not_keep_is_kept_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process, replace = Process(tmp_path), Path.replace
+
+    def full(path: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    process.see(0, share_gone=True)
+    assert kept_open(tmp_path) == []
+    monkeypatch.setattr(Path, "replace", replace)
+    process.see(1, share_gone=True)
+    assert [each.subject.name for each in kept_open(tmp_path)] == ["x"]
     process.events.close()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from heapq import nlargest
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -17,7 +17,9 @@ from bridge.core.events.slots import HOLD_SECONDS
 from bridge.core.rotation import rotated_files
 
 _MOST_BYTES = 16 << 20  # of the log and its rotated files, from the end: 60,000 events
+_MOST_OVER = 500
 _TRIES = 3
+
 _About: TypeAlias = tuple[str, Subject]  # an instance, and what is out there
 
 
@@ -30,9 +32,20 @@ class _Version(NamedTuple):
     changed: int
 
 
+class _Window(NamedTuple):
+    """What counts of a file: its last `most` bytes."""
+
+    version: _Version
+    most: int
+
+
+# log -> what it said last: a page asks again and again, and rotated files stay as they are
+_known: dict[Path, dict[_Window, tuple[Event, ...]]] = {}
+
+
 def outages(logs_dir: Path, since: float) -> list[Outage]:
-    """All that lasted at `since` (epoch) or later, newest first; one outage of several processes
-    is one.
+    """What lasted at `since` (epoch) or later, newest first; one outage of several processes is
+    one. All that last, and of the rest the 500 that ended last.
 
     What a process left open that does not run any more ends with its last sign of life. OSError
     where the log cannot be read; one that is not there has none.
@@ -40,7 +53,10 @@ def outages(logs_dir: Path, since: float) -> list[Outage]:
     kept = kept_open(logs_dir)  # first: what ends meanwhile has its end in the log
     events = _events(logs_dir / EVENTS)
     spans = _spans(events, kept, lambda instance: last_sign(logs_dir, instance))
-    wanted = [each for each in _merged(spans) if each.end is None or each.end >= since]
+    found = list(_merged(spans))
+    wanted = [each for each in found if each.end is None]
+    over = (each for each in found if each.end is not None and each.end >= since)
+    wanted += nlargest(_MOST_OVER, over, key=attrgetter("end"))
     return sorted(wanted, key=attrgetter("begin"), reverse=True)
 
 
@@ -117,11 +133,14 @@ def _events(path: Path) -> list[Event]:
     for _ in range(_TRIES):
         with contextlib.suppress(FileNotFoundError):  # rotated while we looked
             files = reversed(list(_windows(path)))
-            return [event for version, most in files for event in _events_of(version, most)]
+            known = _known.get(path, {})
+            found = {each: known.get(each) or _events_of(*each) for each in files}
+            _known[path] = found
+            return [event for events in found.values() for event in events]
     return []
 
 
-def _windows(path: Path) -> Iterator[tuple[_Version, int]]:
+def _windows(path: Path) -> Iterator[_Window]:
     """The log and its rotated files, newest first, each with the bytes that count, at its end."""
     seen, left = set(), _MOST_BYTES
     for each in _newest_first(path):
@@ -131,7 +150,7 @@ def _windows(path: Path) -> Iterator[tuple[_Version, int]]:
                 continue
             seen.add(status.st_ino)
             version = _Version(each, status.st_ino, status.st_size, status.st_mtime_ns)
-            yield version, min(left, version.size)
+            yield _Window(version, min(left, version.size))
             left -= version.size
             if left <= 0:
                 return
@@ -143,7 +162,6 @@ def _newest_first(path: Path) -> Iterator[Path]:
         yield from reversed(rotated_files(path))
 
 
-@lru_cache(maxsize=128)  # a page asks again and again, and rotated files stay as they are
 def _events_of(version: _Version, most: int) -> tuple[Event, ...]:
     """The events in the last `most` bytes of a file; FileNotFoundError where it is another one."""
     with version.path.open("rb") as file:
