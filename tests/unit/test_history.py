@@ -284,6 +284,44 @@ def test_a_line_longer_than_any_record_is_passed_over(
     assert names(search_log(log, ALL).records) == ["n3", "x" * 1200, "n2", "n1"]
 
 
+@pytest.mark.parametrize("tail", [b"", b"\n"])
+def test_gigabytes_without_a_line_end_do_not_hold_a_search_up(log: Path, tail: bytes) -> None:
+    write(log, numbered(1))
+    with log.open("ab") as file:
+        file.truncate(1 << 36)  # a hole, as a damaged disk leaves it
+        file.seek(0, 2)
+        file.write(tail)
+    first = search_log(log, ALL, seconds=0)
+    second = search_log(log, ALL, seconds=0, cursor=first.cursor)
+    assert first.records == second.records == []
+    assert not second.complete
+    assert first.cursor != second.cursor
+    assert second.cursor is not None
+    if tail:
+        add(log, *numbered(2))
+        assert names(search_log(log, ALL, seconds=0).records) == ["n2"]
+
+
+def test_a_search_that_stopped_in_a_line_without_end_goes_on_before_it(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "BLOCK", 100)
+    monkeypatch.setattr(files, "_LONGEST", 500)
+    write(log, [*numbered(1), b'{"time":' + b"x" * 5000, *numbered(2)])
+    with log.open("ab") as file:
+        file.write(b"y" * 3000)
+    found, cursors, cursor = [], [], None
+    while True:
+        page = search_log(log, ALL, seconds=0, cursor=cursor)
+        found += page.records
+        if (cursor := page.cursor) is None:
+            break
+        assert cursor not in cursors
+        cursors.append(cursor)
+    assert names(found) == ["n2", "n1"]
+    assert len(cursors) > 50
+
+
 # -- since and until -------------------------------------------------------------------------------
 
 

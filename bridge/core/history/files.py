@@ -26,18 +26,6 @@ class LogFile(NamedTuple):
     inode: int
     size: int
 
-    @property
-    def end(self) -> int:
-        """Where its last whole line ends. Blocks: disk."""
-        end = self.size
-        while end > 0:
-            start = max(0, end - BLOCK)
-            at = os.pread(self.descriptor, end - start, start).rfind(b"\n")
-            if at >= 0:
-                return start + at + 1
-            end = start
-        return 0
-
     def mark(self, offset: int) -> int:
         """What tells the file from another one that was given its inode: its first bytes."""
         return zlib.crc32(os.pread(self.descriptor, min(_HEAD, offset), 0))
@@ -59,9 +47,8 @@ class Place(NamedTuple):
 
     def is_in(self, file: LogFile) -> bool:
         """Whether the file still is the one that the place was in. Blocks: disk."""
-        before = os.pread(file.descriptor, 1, self.offset - 1) if self.offset else b"\n"
-        is_line = before == b"\n"  # and not beyond the end
-        return is_line and self.inode == file.inode and file.mark(self.offset) == self.mark
+        same = self.inode == file.inode and file.mark(self.offset) == self.mark
+        return same and self.offset <= file.size
 
 
 def cursor_of(place: Place, log: str) -> str:
@@ -121,11 +108,13 @@ def _open(path: Path) -> int:
 
 
 def blocks_before(descriptor: int, end: int) -> Iterator[Block]:
-    """The lines before `end`, which follows a line end, from there backwards. Blocks: disk.
+    """The lines before `end`, from there backwards. Blocks: disk.
 
-    None is empty, and each line is in one of them, but for lines that are longer than any record.
+    Each line is in one of them, but for one that goes on at `end`, and lines that are longer than
+    any record: instead of these come blocks without lines, so that whoever reads may stop there.
     """
-    rest, lost = b"", False  # of a line whose beginning was not come to; it is too long
+    rest = b""  # of a line whose beginning was not come to
+    lost = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"  # that line is none to be had
     while end > 0:
         start = max(0, end - BLOCK)
         data = os.pread(descriptor, end - start, start)
@@ -136,6 +125,8 @@ def blocks_before(descriptor: int, end: int) -> Iterator[Block]:
         if start and not cut:
             lost = lost or len(rest) + len(data) > _LONGEST
             rest = b"" if lost else data + rest
+            if lost:
+                yield Block(b"", start)
             continue
         whole = data[cut : data.rfind(b"\n") + 1] if lost else data[cut:] + rest
         rest, lost = data[:cut], False

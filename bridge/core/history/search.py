@@ -95,7 +95,7 @@ def _sections(files: Iterator[LogFile], place: Place | None) -> Iterator[tuple[L
             return
         yield file, place.offset
     for file in files:
-        yield file, file.end
+        yield file, file.size
 
 
 class _Search:
@@ -139,6 +139,8 @@ class _Search:
 
     def _record(self, line: bytes) -> dict[str, Any] | None:
         """The record of a line, if it is one, and wanted."""
+        if not line.startswith(b"{"):  # a log may have millions of empty ones
+            return None
         if self._is_timed:
             match = _TIME.match(line)
             if match is not None and not self._wanted.fits_time(match[1].decode(errors="replace")):
