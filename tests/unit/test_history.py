@@ -355,6 +355,13 @@ def test_a_record_that_came_late_hides_none_before_it(log: Path) -> None:
     assert names(search_log(log, HistoryFilter(since=NOW)).records) == ["n3", "n2", "n1"]
 
 
+def test_what_waited_for_the_disk_in_several_processes_is_found(log: Path) -> None:
+    waited = numbered(*range(0, 6000, 2))  # of one, which is written as a whole before the other's
+    write(log, waited + numbered(*range(1, 6000, 2)) + numbered(6000))
+    wanted = HistoryFilter(since=NOW + 5000)
+    assert len(search_log(log, wanted, limit=9999, seconds=60).records) == 1001
+
+
 def test_lines_without_a_time_end_no_search(log: Path) -> None:
     junk = [b"no record, but a line of a hundred bytes and more" * 2] * 6000
     for old in ([], [line("crashed", at=NOW - 9999)]):

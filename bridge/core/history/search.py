@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bridge.core.history.files import (
-    BLOCK,
     Block,
     LogFile,
     Place,
@@ -27,10 +26,10 @@ from bridge.core.history.filter import HistoryFilter, seconds_of
 from bridge.core.history.raw import conditions_of, lines_that_may_fit
 
 _TIME = re.compile(rb'\{"time":"([^"]{20,40})"')
-# what was recorded after a crash, or waited for the disk, stands among younger lines: only so
-# many bytes of older ones in a row say that what is wanted has been passed. A line without a time
-# says nothing
-_ENOUGH = BLOCK
+# what was recorded after a crash, waited for the disk (up to 64 MiB of each process) or came before
+# the clock was set back stands among younger lines: only so many bytes of older ones in a row say
+# that what is wanted has been passed. A line without a time says nothing
+_ENOUGH = 64 << 20
 
 
 class Found(NamedTuple):
