@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from bridge.core import Decision, Door, Events, LineLog, Outage, OutageKind, outages
 from bridge.core.events import read as reading
 from bridge.core.events.alive import Sign
-from bridge.core.events.kept import kept_open
+from bridge.core.events.kept import KeptOpen, kept_open
 from bridge.core.events.levels import KINDS, State, levels, store_name
 from bridge.core.events.line import EVENTS, Event, Subject, format_event, parse_event
 from bridge.core.events.read import left_open
@@ -500,6 +501,48 @@ def test_any_thread_may_tell(tmp_path: Path) -> None:
     process.events.write()
     assert sorted(event for event, _, _ in lines(tmp_path)) == ["share_gone"] * 10
     process.events.close()
+
+
+def test_threads_write_one_after_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    process, inside = Process(tmp_path), [0]
+    crowd: list[int] = []
+
+    def keep(self: KeptOpen, events: Sequence[Event]) -> None:
+        del self, events
+        inside[0] += 1
+        for _ in range(10):
+            os.sched_yield()
+        crowd.append(inside[0])
+        inside[0] -= 1
+
+    monkeypatch.setattr(KeptOpen, "keep", keep)
+
+    def write() -> None:
+        for _ in range(30):
+            process.events.write()
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert crowd == [1] * 120
+    process.events.close()
+
+
+def test_a_log_that_is_never_the_same_is_not_taken_for_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / EVENTS, begins(0))
+
+    def rotated(*_: object) -> None:
+        raise FileNotFoundError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "_events_of", rotated)
+        with pytest.raises(OSError, match="again and again"):
+            outages(tmp_path, 0.0)
+    assert read(tmp_path) == [("x", 0, None)]
 
 
 def test_what_others_wrote_is_harmless_in_the_log(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ class Events(Collector):
         self._log = log
         self._clock = clock
         self._lock = threading.Lock()
+        self._writing = threading.Lock()  # a stop may come while the clock's thread still writes
         self._settling = Settling()
         self._sign = Sign(log.path.parent, instance) if log is not None else None
         self._sign_at = 0.0
@@ -115,6 +116,10 @@ class Events(Collector):
     def write(self, hold: float | None = None) -> None:
         """Tell what has changed; what went less than `hold` seconds ago may come back, without it
         as `Settling` has it. Blocks: disk."""
+        with self._writing:
+            self._write(hold)
+
+    def _write(self, hold: float | None) -> None:
         now = self._clock()
         with self._lock:
             changes = self._settling.take_changes(now, hold=hold)

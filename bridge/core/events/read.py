@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from heapq import nlargest
@@ -137,7 +138,7 @@ def _events(path: Path) -> list[Event]:
             found = {each: known.get(each) or _events_of(*each) for each in files}
             _known[path] = found
             return [event for events in found.values() for event in events]
-    return []
+    raise OSError(errno.EAGAIN, "it is rotated again and again", str(path))
 
 
 def _windows(path: Path) -> Iterator[_Window]:
