@@ -371,6 +371,21 @@ def test_lines_without_a_time_end_no_search(log: Path) -> None:
         assert found.complete
 
 
+def test_pages_that_end_with_their_time_also_come_to_what_is_too_old(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "BLOCK", 1000)
+    monkeypatch.setattr(module, "_ENOUGH", 5000)
+    write(log, numbered(*range(200)))
+    pages, cursor = 0, None
+    while True:
+        page = search_log(log, HistoryFilter(since=NOW + 199), cursor=cursor, seconds=0)
+        pages += 1
+        if (cursor := page.cursor) is None:
+            break
+    assert 5 <= pages <= 9
+
+
 def test_old_lines_among_damage_still_end_the_search(
     log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

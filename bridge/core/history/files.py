@@ -16,7 +16,9 @@ from bridge.core.rotation import rotated_files
 BLOCK = 256 << 10
 _LONGEST = 4 << 20  # bytes of a line: heads are limited, so no record comes near
 _HEAD = 64  # bytes by which a file is known again
-_CURSOR = re.compile(r"([0-9a-f]{1,16})\.([0-9a-f]{1,15})\.([0-9a-f]{8})\.([0-9a-f]{8})")
+_CURSOR = re.compile(
+    r"([0-9a-f]{1,16})\.([0-9a-f]{1,15})\.([0-9a-f]{8})\.([0-9a-f]{1,15})\.([0-9a-f]{8})"
+)
 
 
 class LogFile(NamedTuple):
@@ -39,11 +41,15 @@ class Block(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a search goes on: with the lines before `offset`, and then the older files."""
+    """Where a search goes on: with the lines before `offset`, and then the older files.
+
+    `older`: bytes of lines from before `since` that were the last to be seen.
+    """
 
     inode: int
     offset: int
     mark: int
+    older: int
 
     def is_in(self, file: LogFile) -> bool:
         """Whether the file still is the one that the place was in. Blocks: disk."""
@@ -53,16 +59,17 @@ class Place(NamedTuple):
 
 def cursor_of(place: Place, log: str) -> str:
     """A place in the log of that name, as text."""
-    text = f"{place.inode:x}.{place.offset:x}.{place.mark:08x}"
+    text = f"{place.inode:x}.{place.offset:x}.{place.mark:08x}.{place.older:x}"
     return f"{text}.{_check(text, log):08x}"
 
 
 def place_of(cursor: str, log: str) -> Place:
     """The place again; ValueError, a sentence, where it is damaged or of another log."""
     match = _CURSOR.fullmatch(cursor)
-    if match is None or int(match[4], 16) != _check(cursor.rpartition(".")[0], log):
+    if match is None or int(match[5], 16) != _check(cursor.rpartition(".")[0], log):
         raise ValueError(f"the cursor is damaged, or none of {log}; begin the search anew")
-    return Place(int(match[1], 16), int(match[2], 16), int(match[3], 16))
+    inode, offset, mark, older, _ = (int(each, 16) for each in match.groups())
+    return Place(inode, offset, mark, older)
 
 
 def _check(text: str, log: str) -> int:

@@ -63,7 +63,7 @@ def search_log(
     if limit < 1:
         raise ValueError(f"a search for {limit} records finds nothing")
     place = None if cursor is None else place_of(cursor, path.name)
-    search = _Search(wanted, limit)
+    search = _Search(wanted, limit, 0 if place is None else place.older)
     ends = time.monotonic() + seconds
     with contextlib.closing(log_files(path)) as files:
         for file, end in _sections(files, place):
@@ -73,7 +73,7 @@ def search_log(
                     break
                 is_up = time.monotonic() >= ends
                 if search.is_full or is_up:
-                    place = Place(file.inode, offset, file.mark(offset))
+                    place = Place(file.inode, offset, file.mark(offset), search.older)
                     is_last = search.is_full and not offset and next(files, None) is None
                     follows = None if is_last else cursor_of(place, path.name)
                     return search.found(follows, complete=search.is_full)
@@ -98,16 +98,19 @@ def _sections(files: Iterator[LogFile], place: Place | None) -> Iterator[tuple[L
 
 
 class _Search:
-    """What was found so far. `is_past`: older lines need not be looked at."""
+    """What was found so far. `is_past`: older lines need not be looked at.
 
-    def __init__(self, wanted: HistoryFilter, limit: int) -> None:
+    `older`: so many bytes in a row were of lines from before `since`.
+    """
+
+    def __init__(self, wanted: HistoryFilter, limit: int, older: int) -> None:
         self._wanted = wanted
         self._limit = limit
         self._conditions = conditions_of(wanted)
         self._is_timed = wanted.since is not None or wanted.until is not None
         self._records: list[dict[str, Any]] = []
         self._searched_to: str | None = None
-        self._older = 0  # bytes in a row
+        self.older = older
         self.is_past = False
 
     @property
@@ -122,8 +125,8 @@ class _Search:
     def look(self, block: Block) -> int:
         """Search a block; where the oldest line begins, in the file, that was looked at."""
         if self._wanted.since is not None:
-            self._older = _older_bytes(block, self._wanted.since, self._older)
-            self.is_past = self._older >= _ENOUGH
+            self.older = _older_bytes(block, self._wanted.since, self.older)
+            self.is_past = self.older >= _ENOUGH
         for start, end in lines_that_may_fit(block.data, self._conditions):
             record = self._record(block.data[start:end])
             if record is not None:
