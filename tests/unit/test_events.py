@@ -24,6 +24,7 @@ from bridge.core.events.settle import Change, Settling
 from bridge.core.events.slots import CALM_SECONDS, LONGEST_HOLD, MOST, most_of
 from bridge.core.health import KataState
 from bridge.core.records import Receiver
+from bridge.core.rotation import rotated_files, set_aside
 from bridge.folder.outages import FolderOutages
 
 KATA = Subject(OutageKind.KATA_UNREACHABLE, "https://cn.example")
@@ -530,18 +531,21 @@ def test_threads_write_one_after_another(tmp_path: Path, monkeypatch: pytest.Mon
     process.events.close()
 
 
-def test_a_log_that_is_never_the_same_is_not_taken_for_an_empty_one(
+def test_a_log_that_is_rotated_while_it_is_read_is_read_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(tmp_path / EVENTS, begins(0))
+    log = tmp_path / EVENTS
+    put(log, begins(0))
+    gone = tmp_path / "log-events-20261127-000000.log"
 
-    def rotated(*_: object) -> None:
-        raise FileNotFoundError
+    def rotated(path: Path) -> list[Path]:
+        if path.exists():
+            set_aside(path)
+        return [gone, *rotated_files(path)]  # one is deleted as soon as it was seen
 
-    with monkeypatch.context() as patch:
-        patch.setattr(reading, "_events_of", rotated)
-        with pytest.raises(OSError, match="again and again"):
-            outages(tmp_path, 0.0)
+    monkeypatch.setattr(reading, "rotated_files", rotated)
+    assert read(tmp_path) == [("x", 0, None)]
+    assert not log.exists()
     assert read(tmp_path) == [("x", 0, None)]
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from heapq import nlargest
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 from bridge.core.events.alive import last_sign
 from bridge.core.events.kept import kept_open
@@ -19,24 +18,16 @@ from bridge.core.rotation import rotated_files
 
 _MOST_BYTES = 16 << 20  # of the log and its rotated files, from the end: 60,000 events
 _MOST_OVER = 500
-_TRIES = 3
 
 _About: TypeAlias = tuple[str, Subject]  # an instance, and what is out there
 
 
-class _Version(NamedTuple):
-    """A file as it is now; a rotated one stays so."""
+class _Window(NamedTuple):
+    """What counts of a file as it is now, its last `most` bytes; a rotated one stays so."""
 
-    path: Path
     inode: int
     size: int
     changed: int
-
-
-class _Window(NamedTuple):
-    """What counts of a file: its last `most` bytes."""
-
-    version: _Version
     most: int
 
 
@@ -130,45 +121,42 @@ def _later(one: float | None, two: float | None) -> float | None:
 
 
 def _events(path: Path) -> list[Event]:
-    """All events, oldest first."""
-    for _ in range(_TRIES):
-        with contextlib.suppress(FileNotFoundError):  # rotated while we looked
-            files = reversed(list(_windows(path)))
-            known = _known.get(path, {})
-            found = {each: known.get(each) or _events_of(*each) for each in files}
-            _known[path] = found
-            return [event for events in found.values() for event in events]
-    raise OSError(errno.EAGAIN, "it is rotated again and again", str(path))
-
-
-def _windows(path: Path) -> Iterator[_Window]:
-    """The log and its rotated files, newest first, each with the bytes that count, at its end."""
-    seen, left = set(), _MOST_BYTES
-    for each in _newest_first(path):
-        with contextlib.suppress(FileNotFoundError):
-            status = each.stat()
-            if status.st_ino in seen:  # rotated while we looked
-                continue
-            seen.add(status.st_ino)
-            version = _Version(each, status.st_ino, status.st_size, status.st_mtime_ns)
-            yield _Window(version, min(left, version.size))
-            left -= version.size
+    """All events in the last 16 MiB, oldest first."""
+    known, found, left = _known.get(path, {}), {}, _MOST_BYTES
+    with contextlib.closing(_newest_first(path)) as files:
+        for file in files:
+            status = os.fstat(file.fileno())
+            most = min(left, status.st_size)
+            window = _Window(status.st_ino, status.st_size, status.st_mtime_ns, most)
+            if (events := known.get(window)) is None:
+                events = _events_of(file, window)
+            found[window] = events
+            left -= most
             if left <= 0:
-                return
+                break
+    _known[path] = found
+    return [event for events in reversed(found.values()) for event in events]
 
 
-def _newest_first(path: Path) -> Iterator[Path]:
-    yield path
+def _newest_first(path: Path) -> Generator[BinaryIO, None, None]:
+    """The log and its rotated files, each open until the next is asked for."""
+    seen = set()
+    for each in _paths(path):
+        with contextlib.suppress(FileNotFoundError), each.open("rb") as file:
+            inode = os.fstat(file.fileno()).st_ino
+            if inode not in seen:  # rotated while we looked
+                seen.add(inode)
+                yield file
+
+
+def _paths(path: Path) -> Iterator[Path]:
+    yield path  # opened before the folder is listed: a rotation in between hides nothing
     with contextlib.suppress(FileNotFoundError):
         yield from reversed(rotated_files(path))
 
 
-def _events_of(version: _Version, most: int) -> tuple[Event, ...]:
-    """The events in the last `most` bytes of a file; FileNotFoundError where it is another one."""
-    with version.path.open("rb") as file:
-        if os.fstat(file.fileno()).st_ino != version.inode:
-            raise FileNotFoundError(version.path)
-        file.seek(version.size - most)
-        lines = file.read(most).split(b"\n")
+def _events_of(file: BinaryIO, window: _Window) -> tuple[Event, ...]:
+    file.seek(window.size - window.most)
+    lines = file.read(window.most).split(b"\n")
     parsed = (parse_event(line) for line in lines if line)
     return tuple(event for event in parsed if event is not None)
