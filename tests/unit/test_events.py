@@ -612,7 +612,7 @@ def test_the_log_says_once_that_one_found_no_place(
 
 
 def test_what_a_full_disk_did_not_keep_is_kept_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     process, replace = Process(tmp_path), Path.replace
 
@@ -621,7 +621,10 @@ def test_what_a_full_disk_did_not_keep_is_kept_later(
 
     monkeypatch.setattr(Path, "replace", full)
     process.see(0, share_gone=True)
+    process.see(0.5, share_gone=True)
     assert kept_open(tmp_path) == []
+    path = tmp_path / ".log-events.gw.icap.0.open"
+    assert caplog.messages == [f"{path} cannot be written: No space left on device"]
     monkeypatch.setattr(Path, "replace", replace)
     process.see(1, share_gone=True)
     assert [each.subject.name for each in kept_open(tmp_path)] == ["x"]

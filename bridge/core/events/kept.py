@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bridge.core.events.line import Event, format_event, parse_event
+
+_log = logging.getLogger(__name__)
 
 _MODE = 0o640
 _MOST_BYTES = 16 << 20  # of a file: more than all that may last
@@ -16,20 +19,26 @@ _MOST_BYTES = 16 << 20  # of a file: more than all that may last
 class KeptOpen:
     """`.log-events.<instance>.open`: the beginnings of what lasts, as the log has them.
 
-    Never fails: what could not be written is tried again with the next `keep`.
+    Never fails: what could not be written is said once, and tried again with the next `keep`.
     """
 
     def __init__(self, logs_dir: Path, instance: str) -> None:
         self._path = logs_dir / f".log-events.{instance}.open"
+        self._complained = False
         self._kept: Sequence[Event] | None = None  # what the file has; None: nobody knows
 
     def keep(self, events: Sequence[Event]) -> None:
         """These last, and no others. Blocks: disk."""
         if events == self._kept:
             return
-        with contextlib.suppress(OSError):  # the log says it, which is written to the same disk
+        try:
             self._replace(b"".join(format_event(each) + b"\n" for each in events))
-            self._kept = events
+        except OSError as error:
+            if not self._complained:
+                _log.error("%s cannot be written: %s", self._path, error.strerror)
+            self._complained = True
+            return
+        self._kept, self._complained = events, False
 
     def _replace(self, data: bytes) -> None:
         if not data:
