@@ -20,7 +20,7 @@ from bridge.cli import main
 from bridge.commands.checking import folders, kata
 from bridge.commands.checking.examination import Examination, read_configuration
 from bridge.commands.checking.line import Line, Status
-from bridge.commands.checking.store import look_at_file
+from bridge.commands.checking.store import look_at_file, look_at_store
 from bridge.core import Door, allow_hash, open_verdicts, set_bypass
 from bridge.emulator import Emulator, Memory
 from bridge.folder import mounts
@@ -426,6 +426,16 @@ def test_a_store_is_read_without_a_trace_whether_a_daemon_has_it_or_not(good: Si
     found = tree(good.directory)
     assert "1 verdicts are known" in look_at_file(good.directory / "verdicts.db").sentence
     assert tree(good.directory) == found
+
+
+@pytest.mark.parametrize("name", ["verdicts.db", "v ?#%41.db"])
+@pytest.mark.parametrize("url", ["sqlite://{}", "sqlite:///{}"])  # the second is SQLAlchemy's
+def test_a_store_is_read_however_its_path_is_spelt(good: Site, url: str, name: str) -> None:
+    change(good, "verdicts", store=url.format(good.directory / name))
+    settings = good.settings()
+    asyncio.run(open_verdicts(settings).close())
+    (line,) = look_at_store(settings)
+    assert (line.status, "0 verdicts are known" in line.sentence) == (Status.OK, True), line
 
 
 def test_folders_need_not_be(good: Site) -> None:

@@ -60,7 +60,8 @@ def _read(path: Path) -> tuple[int, int]:
     """Version of the tables, and how many verdicts there are."""
     # beside a daemon as a reader; else unchanged by definition, or files would be made for the log
     how = "mode=ro" if Path(f"{path}-shm").exists() else "immutable=1"
-    with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True)) as db:
+    # an empty authority, or a path that begins with two slashes would be taken to have one
+    with contextlib.closing(sqlite3.connect(f"file://{quote(str(path))}?{how}", uri=True)) as db:
         db.execute("PRAGMA busy_timeout=3000")
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
         if version != SCHEMA_VERSION:
