@@ -305,11 +305,23 @@ def test_outages_are_told_newest_first_and_not_without_end() -> None:
     assert [line.status for line in found] == [Status.WARNING] * 2
     assert "kata_unreachable https://cn\\x1b: since 20" in found[0].sentence
     assert "(10 min): refused" in found[0].sentence
-    assert "for 3 min; it is over: no space" in found[1].sentence
+    assert found[1].sentence.endswith("for 3 min; it is over (then: no space)")
     many = list(outages.describe([over] * 50, NOW))
     assert len(many) == 11
     assert "40 more in the last 24 hours" in many[-1].sentence
     assert next(iter(outages.describe([], NOW))).status is Status.OK
+
+
+def test_what_is_over_is_not_told_as_if_it_lasted() -> None:
+    detail = "everything passes unjudged until 2027-01-15T09:00:00+01:00"
+    over = Outage("bypass_on", "ICAP", NOW - 600, NOW - 592, detail)
+    unsaid = Outage("disk_full", "spool", NOW - 600, NOW - 592, "")
+    found = [line.sentence for line in outages.describe([over, unsaid], NOW)]
+    assert all(sentence.endswith("for 8 s; it is over") for sentence in found), found
+    (lasts,) = outages.describe([over._replace(end=None)], NOW)
+    assert lasts.sentence.endswith(f"(10 min): {detail}")
+    (lasts,) = outages.describe([unsaid._replace(end=None)], NOW)
+    assert lasts.sentence.endswith("(10 min)")
 
 
 def record(proxy: object, *, user: str = "eve", rule: str | None = None, time: str = "") -> bytes:
