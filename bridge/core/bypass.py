@@ -26,7 +26,7 @@ _MAX_SECONDS = 30 * 86400.0  # longer ones are a policy, and belong into the con
 
 
 class BypassError(Exception):
-    """The switch cannot be set; the text is one sentence."""
+    """The switch cannot be read or set; the text is one sentence, and the cause the OSError."""
 
 
 class Bypass:
@@ -84,13 +84,18 @@ class Bypass:
 
 
 def read_bypass(directory: Path) -> dict[Door, float]:
-    """door -> seconds since the epoch until which it is open; BypassError for a damaged file."""
+    """door -> seconds since the epoch until which it is open.
+
+    BypassError for a damaged file, and for one that cannot be read.
+    """
     path = directory / _FILE
     try:
         data = json.loads(path.read_text())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError):
+    except OSError as error:
+        raise BypassError(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict) or not all(_is_end(*entry) for entry in data.items()):
         raise BypassError(f"{path} is damaged; `kata-bridge bypass --off` mends it.")
@@ -124,7 +129,7 @@ def set_bypass(directory: Path, until: Mapping[Door, float]) -> None:
             os.fsync(file.fileno())
         draft.replace(path)
     except OSError as error:
-        raise BypassError(f"{path} cannot be written: {error.strerror}.") from None
+        raise BypassError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def local_time(seconds: float) -> str:

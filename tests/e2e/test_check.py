@@ -20,6 +20,7 @@ from bridge.cli import main
 from bridge.commands.checking import folders, kata
 from bridge.commands.checking.examination import Examination, read_configuration
 from bridge.commands.checking.line import Line, Status
+from bridge.commands.checking.rules import look_at_bypass
 from bridge.commands.checking.store import look_at_file, look_at_store
 from bridge.core import Door, allow_hash, open_verdicts, set_bypass
 from bridge.emulator import Emulator, Memory
@@ -387,14 +388,28 @@ def test_the_bypass_is_a_warning_and_its_damage_a_fault(good: Site) -> None:
     assert "is damaged" in of(look(good), Status.FAILED)["bypass"]
 
 
-def test_a_switch_that_cannot_be_seen_is_not_called_damaged(
-    good: Site, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (PermissionError(13, "Permission denied"), Status.SKIPPED, "whether it is on cannot be"),
+        (OSError(5, "Input/output error"), Status.FAILED, "Input/output error. It opens nothing"),
+    ],
+)
+def test_a_switch_that_cannot_be_read_is_not_called_damaged(
+    good: Site, monkeypatch: pytest.MonkeyPatch, error: OSError, status: Status, words: str
 ) -> None:
-    (good.directory / "spool").mkdir()
-    monkeypatch.setattr(os, "access", lambda path, _: Path(path).name != "spool")
-    lines = look(good)
-    assert first_failed(lines).area == "spool"
-    assert "bypass" in of(lines, Status.SKIPPED)
+    settings = good.settings()
+    set_bypass(settings.spool.dir, {Door.ICAP: datetime.now(UTC).timestamp() + 3600})
+
+    def fail(*_: Any, **__: Any) -> str:
+        raise error
+
+    monkeypatch.setattr(Path, "read_text", fail)
+    (line,) = look_at_bypass(settings)
+    assert line.status is status
+    assert words in line.sentence
+    assert f"bypass.json cannot be read: {error.strerror}." in line.sentence
+    assert "--off" not in line.advice
 
 
 def test_a_node_that_is_away_beside_one_that_works_is_a_warning(good: Site) -> None:

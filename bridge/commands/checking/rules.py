@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 
@@ -33,14 +32,10 @@ def look_at_rules(settings: Settings) -> Iterator[Line]:
 
 def look_at_bypass(settings: Settings) -> Iterator[Line]:
     """The emergency switch. Blocks: disk."""
-    directory = settings.spool.dir
-    if directory.exists() and not os.access(directory, os.R_OK | os.X_OK):
-        yield skipped("bypass", f"spool.dir ({directory}) may not be read: it cannot be known")
-        return
     try:
-        until = read_bypass(directory)
+        until = read_bypass(settings.spool.dir)
     except BypassError as error:
-        yield failed("bypass", f"{error} It opens nothing", "kata-bridge bypass --off")
+        yield _unknown_bypass(error)
         return
     open_doors = {door: end for door, end in until.items() if end > time.time()}
     for door, end in open_doors.items():
@@ -51,6 +46,14 @@ def look_at_bypass(settings: Settings) -> Iterator[Line]:
         )
     if not open_doors:
         yield ok("bypass", "it is off")
+
+
+def _unknown_bypass(error: BypassError) -> Line:
+    if isinstance(error.__cause__, PermissionError):  # the service's user may well see it
+        return skipped("bypass", f"whether it is on cannot be seen: {error}")
+    on_disk = isinstance(error.__cause__, OSError)
+    advice = "look at the disk" if on_disk else "kata-bridge bypass --off"
+    return failed("bypass", f"{error} It opens nothing", advice)
 
 
 def _or_ok(lines: Iterator[Line], area: str, sentence: str) -> Iterator[Line]:
