@@ -18,6 +18,7 @@ import pytest
 
 from bridge.cli import main
 from bridge.commands.checking import folders, kata
+from bridge.commands.checking.disk import look_at_spool
 from bridge.commands.checking.examination import Examination, read_configuration
 from bridge.commands.checking.line import Line, Status
 from bridge.commands.checking.rules import look_at_bypass
@@ -276,6 +277,12 @@ def _gone(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStac
     (site.directory / "out").rmdir()
 
 
+@breaks("a file in the place of a folder", "folder share", "is no folder")
+def _no_folder(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+    (site.directory / "out").rmdir()
+    (site.directory / "out").write_text("")
+
+
 @breaks("a link in the place of claims", "folder share", "is a link or a file")
 def _claims(site: Site, node: Emulator, patch: pytest.MonkeyPatch, stack: ExitStack) -> None:
     (site.directory / "in" / ".katabridge").symlink_to("/tmp")
@@ -331,6 +338,43 @@ def test_the_first_line_that_failed_names_the_fault(
     assert everything.isprintable()
     assert not [secret for secret in (TOKEN, PASSWORD, HOOK) if secret in everything]
     assert max(len(line.sentence) for line in lines) < 1200
+
+
+def test_what_stands_in_the_place_of_a_folder_is_no_matter_of_rights(good: Site) -> None:
+    out = good.directory / "out"
+    out.rmdir()
+    missing, *_ = look_at_folders_of(good)
+    assert missing.advice == "make it, or correct folders in the configuration"
+    out.write_text("")
+    other, *_ = look_at_folders_of(good)
+    assert other.advice.startswith("remove what is there, and make it, or correct")
+    out.unlink()
+    out.symlink_to("nowhere")
+    dangling, *_ = look_at_folders_of(good)
+    assert "is a link that leads nowhere" in dangling.sentence
+    assert other.advice == dangling.advice
+    spool = good.directory / "spool"
+    spool.write_text("")
+    (line,) = look_at_spool(good.settings())
+    assert line.advice.startswith("remove what is there, and make it, or correct spool.dir")
+
+
+def look_at_folders_of(site: Site) -> list[Line]:
+    lines = folders.look_at_folders(site.settings())
+    return [line for line in lines if line.status is Status.FAILED]
+
+
+def test_a_fault_of_the_configuration_is_one_line_whatever_it_quotes(good: Site) -> None:
+    config = good.config
+    text = config.read_text()
+    config.write_text(f"{text}\0")
+    settings, lines = read_configuration(config)
+    assert settings is None
+    assert [line.status for line in lines] == [Status.FAILED], lines
+    assert "not YAML: unacceptable character" in lines[0].sentence
+    config.write_text(f'{text}"a\\nb": 1\npolici: 2\n')
+    _, lines = read_configuration(config)
+    assert [line.sentence.partition(": ")[2][:6] for line in lines] == ["a b: u", "polici"]
 
 
 # -- what works, and should be known -----------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 from bridge.commands.checking.line import Line, failed, ok, warning
 from bridge.commands.checking.rights import (
     file_fault,
+    mend_folder,
     name_of,
     own_folder_fault,
     room,
@@ -46,7 +47,7 @@ def look_at_spool(settings: Settings) -> Iterator[Line]:
     key = f"spool.dir ({spool.dir})"
     fault = own_folder_fault(spool.dir)
     if fault is not None:
-        yield failed("spool", f"{key} {fault}", _OWN)
+        yield failed("spool", f"{key} {fault}", f"{mend_folder(fault, _OWN)}, or correct spool.dir")
         return
     strange = next(_not_ours(spool.dir, settings.kata.node), None)
     if strange is not None:
@@ -87,7 +88,7 @@ def look_at_logs(settings: Settings) -> Iterator[Line]:
     key = f"logs.dir ({logs.dir})"
     fault = own_folder_fault(logs.dir)
     if fault is not None:
-        yield failed("logs", f"{key} {fault}", _OWN)
+        yield failed("logs", f"{key} {fault}", f"{mend_folder(fault, _OWN)}, or correct logs.dir")
         return
     for path in (logs.dir / name for name in _LOGS):
         strange = file_fault(path)

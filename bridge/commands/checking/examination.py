@@ -37,12 +37,23 @@ def read_configuration(path: Path) -> tuple[Settings | None, list[Line]]:
         settings = within(_CONFIG_SECONDS, load_config, path)
     except ConfigError as error:
         advice = "correct it; docs/configuration.md has every key"
-        return None, [failed(CONFIGURATION, each, advice) for each in str(error).splitlines()]
+        return None, [failed(CONFIGURATION, each, advice) for each in sentences(str(error), path)]
     except TooSlowError:
         hanging = ", ".join(hanging_shares()) or "a share that it names"
         sentence = f"{path} was not read within {_CONFIG_SECONDS:.0f} s: {hanging} does not answer"
         return None, [failed(CONFIGURATION, sentence, "unmount it, or bring its server back")]
     return settings, [ok(CONFIGURATION, f"{path} is good")]
+
+
+def sentences(text: str, path: Path) -> list[str]:
+    """Each fault of a configuration: begins with the file, and may quote what has lines. Pure."""
+    found: list[str] = []
+    for line in text.splitlines():
+        if not found or line.startswith(f"{path}:"):
+            found.append(line)
+        else:
+            found[-1] += f" {line.strip()}"
+    return found
 
 
 class Examination:

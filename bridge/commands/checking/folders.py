@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from bridge.commands.checking.line import Line, failed, ok, warning
-from bridge.commands.checking.rights import folder_fault, room
+from bridge.commands.checking.rights import folder_fault, mend_folder, room
 from bridge.commands.checking.running import TooSlowError, begin, result_within
 from bridge.commands.checking.words import size_words
 from bridge.core import FolderSettings, Settings
@@ -98,7 +98,7 @@ def _look_at_place(folder: FolderSettings, key: str, largest: int) -> list[Line]
         pass  # which the next line words
     fault = folder_fault(path)
     if fault is not None:
-        advice = "make it" if "exist" in fault else "give the service's user these rights"
+        advice = mend_folder(fault, "give the service's user these rights")
         raise _FaultError(f"{where} {fault}", f"{advice}, or correct folders in the configuration")
     if key == "input":
         _check_claims(path)
@@ -119,7 +119,8 @@ def _check_claims(path: Path) -> None:
         raise _FaultError(sentence, "unmount what is mounted there")
     fault = folder_fault(claims)
     if fault is not None:
-        raise _FaultError(f"{claims} {fault}", "give it the owner and the mode of the input")
+        advice = mend_folder(fault, "give it the owner and the mode of the input")
+        raise _FaultError(f"{claims} {fault}", advice)
 
 
 def _judge_room(area: str, key: str, path: Path, mount: Mount | None, largest: int) -> Line:

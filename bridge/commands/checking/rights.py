@@ -8,6 +8,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 _USE = os.R_OK | os.W_OK | os.X_OK
+_MISSING = "does not exist"
+_NO_FOLDER = "is no folder"
+_DANGLING = "is a link that leads nowhere"
+_READ_ONLY = "lies on a file system that is read-only"
+_MENDS = {
+    _MISSING: "make it",
+    _NO_FOLDER: "remove what is there, and make it",
+    _DANGLING: "remove what is there, and make it",
+    _READ_ONLY: "mount it writable",
+}
 
 
 class Room(NamedTuple):
@@ -33,12 +43,19 @@ def name_of(uid: int) -> str:
 def folder_fault(path: Path) -> str | None:
     """Why this user cannot work in a folder that is there; None: nothing is in the way."""
     if not path.is_dir():
-        return "is no folder" if path.exists() else "does not exist"
+        if path.exists():
+            return _NO_FOLDER
+        return _DANGLING if path.is_symlink() else _MISSING
     if not os.access(path, _USE):
         if _is_read_only(path):
-            return "lies on a file system that is read-only"
+            return _READ_ONLY
         return f"may not be read and written by the user {user_name()}"
     return None
+
+
+def mend_folder(fault: str, rights: str) -> str:
+    """What to do about the fault of a folder; `rights`: where it is one of rights. Pure."""
+    return next((mend for words, mend in _MENDS.items() if fault.endswith(words)), rights)
 
 
 def own_folder_fault(path: Path) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bridge.commands.checking.line import Line, failed, ok
-from bridge.commands.checking.rights import file_fault, own_folder_fault
+from bridge.commands.checking.rights import file_fault, mend_folder, own_folder_fault
 from bridge.core import SCHEMA_VERSION, Settings, StartError, StoreError, open_verdicts, show_hash
 
 _AREA = "verdicts"
@@ -38,7 +38,8 @@ def look_at_file(path: Path) -> Line:
     key = f"verdicts.store ({path})"
     fault = own_folder_fault(path.parent)
     if fault is not None:
-        return failed(_AREA, f"the folder of {key}, {path.parent}, {fault}", _OWN)
+        sentence = f"the folder of {key}, {path.parent}, {fault}"
+        return failed(_AREA, sentence, mend_folder(fault, _OWN))
     if not path.exists():
         return ok(_AREA, f"{key} is not there yet: the first start makes it")
     for each in (path, *(Path(f"{path}{end}") for end in ("-wal", "-shm", ".lock"))):
