@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bridge.commands import Commands
 
 _EXIT_CONFIG = 2
+_EXIT_UNSAID = 2
 _EXIT_STOPPED = 130
 _PATIENCE = 0.5
 
@@ -44,7 +45,8 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """0 nothing failed, 1 something did, 2 the configuration cannot be read, 130 Ctrl-C."""
+    """0 nothing failed, 1 something did, 130 Ctrl-C; 2 the configuration cannot be read, or
+    stdout does not take what is found."""
     prepare()
     report = Report(as_json=options.json)
     check = _Check(find_config(options.config), self_test=not options.no_self_test)
@@ -52,14 +54,17 @@ def run(options: argparse.Namespace) -> int:
         with contextlib.closing(check.lines()) as lines, report.showing(lambda: check.looks_at):
             for line in lines:
                 report.add(line)
+                if report.failed:
+                    break
         report.end()
     except KeyboardInterrupt:
         complain("check", "stopped.")
         return _EXIT_STOPPED
+    code = _EXIT_UNSAID if report.failed else check.exit_code
     if check.hangs or is_held_up():  # Python would wait for such threads before it ends
         sys.stdout.flush()
-        os._exit(check.exit_code)
-    return check.exit_code
+        os._exit(code)
+    return code
 
 
 def is_held_up() -> bool:

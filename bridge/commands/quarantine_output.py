@@ -6,16 +6,24 @@ import json
 import os
 import sys
 
-from bridge.commands.terminal import complain
+from bridge.commands.terminal import complain, reason
 from bridge.core import Decision, printable
 from bridge.folder.quarantine import Entry, Result, Verb
 
+_EXIT_UNSAID = 2
+
 
 class Output:
-    """stdout; when nobody reads it any longer, the command goes on without a word."""
+    """stdout. When nobody reads it any longer, the command goes on without a word.
 
-    def __init__(self) -> None:
+    What takes nothing for another reason, a full disk, is said on stderr. What was to be told is
+    lost then, so the command ends with 2, or, where there is work left, `goes_on` and `failed`.
+    """
+
+    def __init__(self, *, goes_on: bool = False) -> None:
         self.is_read = True
+        self.failed = False
+        self._goes_on = goes_on
 
     def write(self, text: str) -> bool:
         """Write it; whether somebody still reads."""
@@ -24,11 +32,23 @@ class Output:
                 sys.stdout.write(text)
                 sys.stdout.flush()
             except BrokenPipeError:
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, sys.stdout.fileno())  # else Python complains when it ends
-                os.close(nowhere)
-                self.is_read = False
+                self._let_go()
+            except OSError as error:
+                self._let_go()
+                self._fail(reason(error))
         return self.is_read
+
+    def _let_go(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # else Python complains when it ends
+        os.close(nowhere)
+        self.is_read = False
+
+    def _fail(self, why: str) -> None:
+        self.failed = True
+        sys.stderr.write(f"kata-bridge: stdout takes no more: {printable(why)}.\n")
+        if not self._goes_on:
+            sys.exit(_EXIT_UNSAID)
 
 
 class Report:
@@ -37,9 +57,9 @@ class Report:
     def __init__(self, *, as_lines: bool) -> None:
         """`as_lines`: JSON."""
         self._as_lines = as_lines
-        self._output = Output()
+        self._output = Output(goes_on=True)  # what was begun is done
         self._unjudged = False
-        self.failed = False  # something was refused, not found or not come to
+        self.failed = False  # something was refused, not found, not come to or not told
 
     @property
     def exit_code(self) -> int:
@@ -55,6 +75,7 @@ class Report:
             complain("quarantine", f"{where} was not judged and stays: {words}.")
         text = as_json(result) if self._as_lines else printable(_sentence(result))
         self._output.write(f"{text}\n")
+        self.failed |= self._output.failed
 
     def refuse(self, verb: Verb, entry: Entry, why: str) -> None:
         """Something was not done."""

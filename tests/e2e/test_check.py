@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -554,3 +555,30 @@ def test_a_person_sees_colours_and_what_is_looked_at(good: Site) -> None:
     assert "→ free space there" in shown
     assert shown.rstrip().endswith("The first line that failed names the fault.")
     assert "Traceback" not in shown
+
+
+def said_to(stdout: int, site: Site, *words: str) -> tuple[int, str]:
+    """Exit code and stderr."""
+    command = [*module("bridge.cli"), *words, "--config", str(site.config)]
+    done = subprocess.run(
+        command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("words", [["check", "--no-self-test", "--json"], ["history", "--csv"]])
+def test_what_cannot_be_said_is_a_sentence_and_no_finding(good: Site, words: list[str]) -> None:
+    """A disk that is full takes no report: that is another fault than those it would tell of."""
+    (good.directory / "log").mkdir()
+    (good.directory / "log" / "log-history.log").write_text("")
+    full = os.open("/dev/full", os.O_WRONLY)
+    code, said = said_to(full, good, *words)
+    os.close(full)
+    assert (code, said) == (2, "kata-bridge: stdout takes no more: No space left on device.\n")
+
+
+def test_who_reads_no_further_ends_nothing(good: Site) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    assert said_to(theirs, good, "check", "--no-self-test") == (0, "")
+    os.close(theirs)

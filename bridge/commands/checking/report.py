@@ -29,9 +29,14 @@ class Report:
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._output = Output()
+        self._output = Output(goes_on=True)  # threads may hang, which the command knows to end
         self._lines: list[Line] = []
         self._on_terminal = not as_json and sys.stdout.isatty()
+
+    @property
+    def failed(self) -> bool:
+        """Whether stdout did not take what was said."""
+        return self._output.failed
 
     @contextlib.contextmanager
     def showing(self, what: Callable[[], str]) -> Iterator[None]:
