@@ -15,6 +15,7 @@ from bridge.commands import check
 from bridge.commands.checking import certificates, daemons, disk, examination, icap, kata, outages
 from bridge.commands.checking import proxies as proxy_look
 from bridge.commands.checking.line import Line, Status, failed, ok, result, skipped, warning
+from bridge.commands.checking.pages import Pages
 from bridge.commands.checking.report import as_text
 from bridge.commands.checking.rights import file_fault, folder_fault, own_folder_fault
 from bridge.commands.checking.running import Running, TooSlowError, within
@@ -198,6 +199,15 @@ def test_rights_are_those_of_this_user(tmp_path: Path, monkeypatch: pytest.Monke
         assert "by the user" in fault
 
 
+@pytest.mark.parametrize("free", [None, MIB, 1 << 30])
+def test_records_are_said_to_wait_where_a_daemon_says_so(free: int | None) -> None:
+    line = disk.judge_log_room(LogSettings(), free, 7)
+    assert line.status is Status.FAILED
+    assert "7 lines wait in its memory" in line.sentence
+    assert "wait in memory" not in disk.judge_log_room(LogSettings(), 1 << 30).sentence
+    assert "once there is none" in disk.judge_log_room(LogSettings(), MIB).sentence
+
+
 def test_a_log_that_root_left_is_named(site_settings: Settings) -> None:
     directory = site_settings.logs.dir
     directory.mkdir()
@@ -209,7 +219,7 @@ def test_a_log_that_root_left_is_named(site_settings: Settings) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "access", access)
-        (line,) = disk.look_at_logs(site_settings)
+        (line,) = disk.look_at_logs(site_settings, Pages(site_settings))
     assert line.status is Status.FAILED
     assert f"{directory}/log-detects.log belongs to" in line.sentence
 
@@ -351,43 +361,6 @@ def test_proxies_by_the_log() -> None:
     assert "192.0.2.2: 1 requests, the last on" in told[Status.OK]
     (none,) = proxy_look.describe([])
     assert none.status is Status.WARNING
-
-
-def test_proxies_by_the_daemons_own_word(
-    site_settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = datetime.now(UTC).timestamp()
-    asked = []
-
-    def ask(address: object, path: str) -> bytes:
-        asked.append((str(address), path))
-        return (
-            b'{"proxies": [{"address": "192.0.2.7", "connections": 1, "options": null, '
-            b'"request": %f, "requests": 9, "withheld": 0}, {"address": "192.0.2.8", '
-            b'"connections": 0, "options": 1, "request": %f, "requests": 9, "withheld": 0}, '
-            b'{"address": "192.0.2.9", "connections": 1, "options": 1, "request": null, '
-            b'"requests": 0, "withheld": 0}]}' % (now - 5, now - 4000)
-        )
-
-    monkeypatch.setattr(proxy_look, "ask", ask)
-    status = site_settings.status.model_copy(
-        update={"icapd": site_settings.icap.listen[0]._replace(port=8344)}
-    )
-    settings = site_settings.model_copy(update={"status": status})
-    (line,) = proxy_look.look_at_proxies(settings, runs=True)
-    assert line.status is Status.OK
-    assert line.sentence.startswith("192.0.2.7: 9 requests")
-    assert asked == [("127.0.0.1:8344", "/api/live")]
-    monkeypatch.setattr(proxy_look, "ask", lambda *_: b'{"proxies": [7]}')
-    (line,) = proxy_look.look_at_proxies(settings, runs=True)
-    assert "by the end of log-history.log" in line.sentence
-
-
-@pytest.mark.parametrize(
-    "answer", [b"", b"null", b"[1]", b'{"proxies": 3}', b'{"proxies": [{}]}', b"[" * 100_000]
-)
-def test_what_a_status_page_never_says_is_not_believed(answer: bytes) -> None:
-    assert proxy_look.by_status(answer) is None
 
 
 # -- the self-test's lines ---------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bridge.commands.checking.line import Line, failed, ok, warning
+from bridge.commands.checking.pages import Pages
 from bridge.commands.checking.rights import (
     file_fault,
     mend_folder,
@@ -20,7 +21,7 @@ from bridge.commands.checking.words import size_words
 from bridge.core import DETECTS, EVENTS, HISTORY, LogSettings, Settings, SpoolSettings
 
 _ROTATED = 3  # so many full log files should still fit
-_LEAST = 10 << 20
+LEAST_LOG_ROOM = 10 << 20  # bytes
 _OWN = "have that user own it (chown), and run this check as the service's user"
 _LOGS = (HISTORY, DETECTS, EVENTS, "preprocessor_icap.log", "kata-bridge-watch.log")
 
@@ -82,8 +83,8 @@ def used(directory: Path, node: str) -> int:
     return max(_bytes_below(directory, f"{node}.{door}.") for door in doors)
 
 
-def look_at_logs(settings: Settings) -> Iterator[Line]:
-    """Rights and room for the records."""
+def look_at_logs(settings: Settings, pages: Pages) -> Iterator[Line]:
+    """Rights and room for the records. Blocks: network, too."""
     logs = settings.logs
     key = f"logs.dir ({logs.dir})"
     fault = own_folder_fault(logs.dir)
@@ -95,18 +96,23 @@ def look_at_logs(settings: Settings) -> Iterator[Line]:
         if strange is not None:
             yield failed("logs", f"{path} {strange}", _OWN)
             return
-    yield judge_log_room(logs, room(logs.dir).free)
+    waiting = sum(page.figure("log_lines_waiting") for page in pages.all() if page.lives)
+    yield judge_log_room(logs, room(logs.dir).free, waiting)
 
 
-def judge_log_room(logs: LogSettings, free: int | None) -> Line:
-    """Whether records have a place: `free` bytes (None: nobody knows). Pure."""
+def judge_log_room(logs: LogSettings, free: int | None, waiting: int = 0) -> Line:
+    """Whether records have a place: `free` bytes (None: nobody knows), and lines that daemons could
+    not write. Pure."""
     key = f"logs.dir ({logs.dir})"
+    grow = "free space there, or shorten logs.keep"
+    if waiting:
+        sentence = f"{key} cannot be written by a daemon: {waiting} lines wait in its memory"
+        return failed("logs", sentence, f"{grow}, before it is ended: with it they are lost")
     if free is None:
         return ok("logs", f"{key} can be written")
-    grow = "free space there, or shorten logs.keep"
-    if free < _LEAST:
-        sentence = f"{key} has {size_words(free)} free: records wait in memory, and may be lost"
-        return failed("logs", sentence, grow)
+    if free < LEAST_LOG_ROOM:
+        sentence = f"{key} has {size_words(free)} free; once there is none, records wait in memory"
+        return failed("logs", f"{sentence}, and may be lost", grow)
     if free < _ROTATED * logs.rotate:
         sentence = f"{key} has {size_words(free)} free, less than {_ROTATED} log files take"
         return warning("logs", sentence, grow)

@@ -16,6 +16,7 @@ from bridge.commands.checking.disk import look_at_logs, look_at_spool, look_at_u
 from bridge.commands.checking.folders import hanging_shares, look_at_folders
 from bridge.commands.checking.line import Line, Status, failed, ok, skipped
 from bridge.commands.checking.outages import look_at_outages
+from bridge.commands.checking.pages import Pages, look_at_pages
 from bridge.commands.checking.proxies import look_at_proxies
 from bridge.commands.checking.receivers import look_at_receivers
 from bridge.commands.checking.rules import look_at_bypass, look_at_rules
@@ -64,6 +65,7 @@ class Examination:
         self._settings = settings
         self._config = config
         self._self_test = self_test
+        self._pages = Pages(settings)
         self.overran = False  # a thread still hangs
         self.looks_at = ""  # for who watches
 
@@ -74,29 +76,34 @@ class Examination:
             for line in self._of(running):
                 found.append(line)
                 yield line
-        runs = not self._self_test  # as far as we know
+        answers = []
         for line in self._icap(found):
-            runs |= line.area == "icap" and line.status is Status.OK
+            answers.append(line.area == "icap" and line.status is Status.OK)
             yield line
-        yield from self._of(
-            Running("proxies", lambda: look_at_proxies(self._settings, runs=runs), _PROXY_SECONDS)
+        yield from self._of(self._proxies(runs=any(answers) if self._self_test else None))
+
+    def _proxies(self, *, runs: bool | None) -> Running:
+        settings, page = self._settings, self._pages.of("icapd")
+        return Running(
+            "proxies", lambda: look_at_proxies(settings, page, runs=runs), _PROXY_SECONDS
         )
 
     def _begun(self) -> list[Running]:
-        settings = self._settings
+        settings, pages = self._settings, self._pages
         looks: list[tuple[str, Look, float]] = [
             ("user", lambda: look_at_user(settings), _SECONDS),
             ("certificate", lambda: look_at_certificates(settings), _SECONDS),
             ("spool", lambda: look_at_spool(settings), _SECONDS),
             ("verdicts", lambda: look_at_store(settings), _SECONDS),
-            ("logs", lambda: look_at_logs(settings), _SECONDS),
+            ("logs", lambda: look_at_logs(settings, pages), _SECONDS),
             ("kata", lambda: kata.look_at_kata(settings.kata), kata.SECONDS + 1),
             ("folders", lambda: look_at_folders(settings), _SECONDS),
             ("watch", lambda: look_at_watch(settings), _SECONDS),
+            ("status", lambda: look_at_pages(settings, pages), _SECONDS),
             ("policy", lambda: look_at_rules(settings), _SECONDS),
             ("bypass", lambda: look_at_bypass(settings), _SECONDS),
             ("receivers", lambda: look_at_receivers(settings), kata.SECONDS),
-            ("outages", lambda: look_at_outages(settings), _SECONDS),
+            ("outages", lambda: look_at_outages(settings, pages), _SECONDS),
         ]
         return [Running(*each) for each in looks]
 

@@ -1,11 +1,17 @@
-"""What was broken in the last day, and what still is. Blocks: disk."""
+"""What was broken in the last day, and what still is. Blocks: disk, network."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
 
-from bridge.commands.checking.line import Line, ok, warning
+from bridge.commands.checking.disk import LEAST_LOG_ROOM
+from bridge.commands.checking.line import Line, ok, skipped, warning
+from bridge.commands.checking.pages import By, Page, Pages
+from bridge.commands.checking.rights import room
 from bridge.commands.checking.words import clock_words, time_words
 from bridge.core import Outage, OutageKind, Settings, outages
 
@@ -16,15 +22,75 @@ _FORETOLD = {OutageKind.BYPASS_ON}  # whose detail says until when it was to las
 _ADVICE = "log-events.log in logs.dir has each with its beginning and its end"
 
 
-def look_at_outages(settings: Settings) -> Iterator[Line]:
-    """By log-events.log."""
-    now = time.time()
+def look_at_outages(settings: Settings, pages: Pages) -> Iterator[Line]:
+    """By log-events.log, and by what running daemons tell, who may not be able to write it."""
+    now, asked = time.time(), pages.all()
+    told = [each for page in asked if page.lives for each in told_outages(page.told)]
     try:
-        found = outages(settings.logs.dir, now - _DAY)
+        logged = outages(settings.logs.dir, now - _DAY)
     except OSError as error:
-        yield warning(_AREA, f"log-events.log cannot be read: {error.strerror}", "see logs")
-        return
-    yield from describe(found, now)
+        if not any(page.lives for page in asked):
+            yield skipped(_AREA, f"log-events.log cannot be read: {error.strerror or error}")
+            return
+        logged = []
+    found = join(logged, told)
+    unknown = list(_unknown(settings, asked))
+    if found or not unknown:
+        yield from describe(found, now)
+    yield from unknown
+
+
+def _unknown(settings: Settings, asked: Iterable[Page]) -> Iterator[Line]:
+    """What the log would not say, since it has no room, and nobody else does."""
+    silent = [page.program for page in asked if not page.lives and page.by is not By.NOBODY]
+    free = room(settings.logs.dir).free
+    if silent and free is not None and free < LEAST_LOG_ROOM:
+        sentence = f"log-events.log has no room, and {' and '.join(silent)} cannot be asked"
+        yield warning(
+            _AREA,
+            f"{sentence}: what has begun since is not known",
+            "make room (logs.dir), or see the status page (status.icapd, status.watch)",
+        )
+
+
+def told_outages(told: Mapping[str, Any]) -> list[Outage]:
+    """From what /api/live tells; what it never says is left out. Pure."""
+    entries = told.get("outages")
+    found = [_outage(entry) for entry in (entries if isinstance(entries, list) else ())]
+    return [each for each in found if each is not None]
+
+
+def _outage(entry: object) -> Outage | None:
+    try:
+        words = {name: entry[name] for name in Outage._fields}  # type: ignore[index]
+        begin, end = float(words["begin"]), words["end"]
+        end = None if end is None else float(end)
+    except (ValueError, TypeError, LookupError, OverflowError):
+        return None
+    if not math.isfinite(begin) or not (end is None or math.isfinite(end)):
+        return None
+    return Outage(str(words["kind"]), str(words["subject"]), begin, end, str(words["detail"]))
+
+
+def join(logged: Iterable[Outage], told: Iterable[Outage]) -> list[Outage]:
+    """All, newest first, each once. A daemon knows better than the log whether one lasts. Pure."""
+    found: list[Outage] = []
+    for each in told:
+        same = next((other for other in found if _is_same(each, other)), None)
+        if same is None:
+            found.append(each)
+            continue
+        ends = [end for end in (same.end, each.end) if end is not None]
+        end = max(ends) if len(ends) == 2 else None
+        found[found.index(same)] = same._replace(begin=min(same.begin, each.begin), end=end)
+    found += [each for each in logged if not any(_is_same(each, other) for other in found)]
+    return sorted(found, key=attrgetter("begin"), reverse=True)
+
+
+def _is_same(one: Outage, other: Outage) -> bool:
+    if (one.kind, one.subject) != (other.kind, other.subject):
+        return False
+    return one.begin <= (other.end or math.inf) and other.begin <= (one.end or math.inf)
 
 
 def describe(found: Sequence[Outage], now: float) -> Iterator[Line]:

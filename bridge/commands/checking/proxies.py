@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from bridge.commands.checking.line import Line, ok, skipped, warning
+from bridge.commands.checking.pages import By, Page
 from bridge.commands.checking.words import clock_words
 from bridge.core import HISTORY, Settings, tail_lines
-from bridge.status import ask
 
 CHECKER = "kata-bridge check"  # the user of our own requests: `icapd.selftest`
 _AREA = "proxies"
 _HOUR = 3600.0
 _WINDOW = 16 << 20  # bytes of the log, some 30,000 cases
+_SEEN_LATE = 15.0  # seconds from a request until a daemon that is seldom asked sees that it was
 _MOST = 20
 _NONE = "let the proxy send requests here, and list its address in icap.allow_from"
 _WITHHELD = "its largest message size for ICAP must not be 0 (UserGate's default)"
@@ -33,22 +34,39 @@ class Proxy:
     withheld: int = 0
 
 
-def look_at_proxies(settings: Settings, *, runs: bool) -> Iterator[Line]:
-    """By the daemon's own word where it `runs`, else by the log. Blocks: network, disk."""
-    now = time.time()
+def look_at_proxies(settings: Settings, page: Page, *, runs: bool | None) -> Iterator[Line]:
+    """By the daemon's own word before the self-test, else by the log. Blocks: disk.
+
+    `runs`: whether icapd does, by the self-test; None: it was not asked.
+    """
+    now, log = time.time(), settings.logs.dir / HISTORY
+    told = by_status(page.told) if page.lives else None
+    where = "" if told is not None else f" (by the end of {HISTORY})"
     try:
-        seen = _by_daemon(settings) if runs else None
-        where = "" if seen is not None else f" (by the end of {HISTORY})"
+        seen = by_log(tail_lines(log, _WINDOW), now - _HOUR) if told is None else None
         if seen is None:
-            seen = by_log(tail_lines(settings.logs.dir / HISTORY, _WINDOW), now - _HOUR)
+            seen = _others(told or [], lambda: tail_lines(log, _WINDOW), page, now)
     except OSError as error:
         yield skipped(_AREA, f"the log cannot be read: {error.strerror or error}")
         return
     recent = [proxy for proxy in seen if proxy.last >= now - _HOUR]
-    if not recent and not runs:
-        yield skipped(_AREA, f"none has asked in the last hour{where}: icapd does not answer")
+    is_away = runs is False or (runs is None and page.by is By.NOBODY)
+    if not recent and told is None and is_away:
+        yield skipped(_AREA, f"none has asked in the last hour{where}: icapd does not run")
         return
     yield from describe(recent, where)
+
+
+def _others(
+    told: list[Proxy], lines: Callable[[], Iterable[bytes]], page: Page, now: float
+) -> list[Proxy]:
+    started = page.told.get("started")
+    since = started if isinstance(started, int | float) else 0.0
+    mark = CHECKER.encode()
+    own = by_log((line for line in lines() if mark in line), since, own=True)
+    if not own:
+        return told
+    return without_own(told, own, by_log(lines(), now - _HOUR))
 
 
 def describe(proxies: list[Proxy], where: str = "") -> Iterator[Line]:
@@ -66,13 +84,16 @@ def describe(proxies: list[Proxy], where: str = "") -> Iterator[Line]:
         yield warning(_AREA, f"none has asked in the last hour{where}", _NONE)
 
 
-def by_log(lines: Iterable[bytes], since: float) -> list[Proxy]:
-    """From lines of the history since a time (epoch); what is no record is left out. Pure."""
+def by_log(lines: Iterable[bytes], since: float, *, own: bool = False) -> list[Proxy]:
+    """From lines of the history since a time (epoch); what is no record is left out. Pure.
+
+    `own`: what our self-tests have asked, instead of what all others have.
+    """
     found: dict[str, Proxy] = {}
     for line in lines:
         record = _record(line)
         context = record.get("context")
-        if not isinstance(context, dict) or context.get("user") == CHECKER:
+        if not isinstance(context, dict) or (context.get("user") == CHECKER) is not own:
             continue
         address, moment = context.get("proxy"), _moment(record.get("time"))
         if not isinstance(address, str) or moment < since:
@@ -84,21 +105,33 @@ def by_log(lines: Iterable[bytes], since: float) -> list[Proxy]:
     return list(found.values())
 
 
-def by_status(answer: bytes) -> list[Proxy] | None:
-    """From /api/live; None where it is not what that answers. Pure."""
-    try:
-        entries = json.loads(answer)["proxies"]
-        return [_proxy(entry) for entry in entries]
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        return None
+def without_own(told: list[Proxy], own: list[Proxy], others: list[Proxy]) -> list[Proxy]:
+    """What a daemon tells, less what our self-tests have asked of it (`own`). Pure.
+
+    `others`: what the history has of the rest. A request without a body is in none, so where it has
+    nothing, the last request counts if it is none of ours.
+    """
+    ours = {proxy.address: proxy for proxy in own}
+    logged = {proxy.address: proxy for proxy in others}
+    found = []
+    for proxy in told:
+        mine, rest = ours.get(proxy.address), logged.get(proxy.address)
+        if mine is None:
+            found.append(proxy)
+            continue
+        left = proxy.requests - mine.requests
+        if rest is not None:
+            found.append(replace(proxy, requests=max(left, rest.requests), last=rest.last))
+        elif left > 0 and proxy.last > mine.last + _SEEN_LATE:
+            found.append(replace(proxy, requests=left))
+    return found
 
 
-def _by_daemon(settings: Settings) -> list[Proxy] | None:
-    if settings.status.icapd is None or not settings.status.icapd.port:
-        return None
+def by_status(told: Mapping[str, Any]) -> list[Proxy] | None:
+    """From what /api/live tells; None where it is not what that tells. Pure."""
     try:
-        return by_status(ask(settings.status.icapd, "/api/live"))
-    except OSError:
+        return [_proxy(entry) for entry in told["proxies"]]
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError):
         return None
 
 

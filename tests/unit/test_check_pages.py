@@ -1,0 +1,271 @@
+"""What `kata-bridge check` takes from the status pages, without a server of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bridge.commands.checking import outages, pages, proxies
+from bridge.commands.checking.line import Line, Status
+from bridge.commands.checking.pages import By, Page, Pages, ask_page, judge_answer, judge_page
+from bridge.commands.checking.proxies import Proxy, without_own
+from bridge.core import HISTORY, Address, Outage, Settings
+from tests.support.certificates import put_certificate
+from tests.support.katabridge import Site
+from tests.support.processes import free_port
+
+HERE = Address("127.0.0.1", 8344)
+LIVE: dict[str, Any] = {"program": "icapd", "node": "test", "live": True, "started": 1000.0}
+NOW = datetime.now(UTC).timestamp()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    put_certificate(tmp_path / "ca.pem", tmp_path / "ca.key", "kata")
+    return Site(tmp_path / "site", "https://127.0.0.1", tmp_path / "ca.pem").settings()
+
+
+def page(program: str = "icapd", by: By = By.DAEMON, **told: Any) -> Page:
+    facts = {**LIVE, "program": program, **told} if by is By.DAEMON else {}
+    return Page(program, HERE, by, facts, "x")
+
+
+def answers(*several: Page) -> Any:
+    found = {each.program: each for each in several}
+    return SimpleNamespace(of=found.__getitem__, all=lambda: list(found.values()))
+
+
+# -- who answers -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "by", "why"),
+    [
+        (json.dumps(LIVE), By.DAEMON, ""),
+        (json.dumps({**LIVE, "node": "other"}), By.STRANGER, "the status page of icapd of node ot"),
+        (json.dumps({**LIVE, "program": "watch"}), By.STRANGER, "page of kata-bridge watch of"),
+        ("<html>", By.STRANGER, "no status page"),
+        ('{"program": 1}', By.STRANGER, "no status page"),
+        ("null", By.STRANGER, "no status page"),
+        ("[" * 100_000, By.STRANGER, "no status page"),
+    ],
+)
+def test_an_answer_is_ours_or_a_strangers(answer: str, by: By, why: str) -> None:
+    found = judge_answer("icapd", HERE, "test", answer.encode())
+    assert (found.by, why in found.why) == (by, True), found
+
+
+@contextlib.contextmanager
+def saying(answer: bytes) -> Iterator[Address]:
+    """A port where all are answered so."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    sock, _ = listener.accept()
+                    with sock:
+                        sock.recv(4096)
+                        sock.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield Address("127.0.0.1", listener.getsockname()[1])
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_who_listens_at_a_status_port() -> None:
+    assert ask_page("icapd", None, "test").by is By.UNASKED
+    assert ask_page("icapd", Address("127.0.0.1", 0), "test").by is By.UNASKED
+    assert ask_page("icapd", Address("0.0.0.0", free_port()), "test").by is By.NOBODY
+    with saying(b"220 mail.example\x1b[31m ESMTP\r\n") as address:
+        other = ask_page("icapd", address, "test")
+    assert other.by is By.STRANGER
+    (line,) = judge_page(other, needed=True)
+    assert line.status is Status.FAILED
+    assert f"{address} (status.icapd) takes connections, but not as this icapd" in line.sentence
+    assert line.sentence.isprintable()
+    assert "icapd does not start while another program has it" in line.advice
+    (line,) = judge_page(other, needed=False)
+    assert line.status is Status.WARNING
+
+
+@pytest.mark.parametrize(
+    ("found", "statuses"),
+    [
+        (page(), [Status.OK]),
+        (page(live=False), [Status.FAILED]),
+        (page(by=By.NOBODY), [Status.SKIPPED]),
+        (page(by=By.UNASKED), []),
+    ],
+)
+def test_a_line_for_each_page(found: Page, statuses: list[Status]) -> None:
+    assert [line.status for line in judge_page(found, needed=True)] == statuses
+
+
+def test_a_page_that_never_answers_is_waited_for_no_longer(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forever = threading.Event()
+    monkeypatch.setattr(pages, "SECONDS", 0.05)
+    monkeypatch.setattr(pages, "ask_page", lambda *_: forever.wait())
+    found = Pages(settings).all()
+    assert [(each.program, each.by) for each in found] == [
+        ("icapd", By.STRANGER),
+        ("watch", By.STRANGER),
+    ]
+    without_folders = settings.model_copy(update={"folders": []})
+    assert [each.program for each in Pages(without_folders).all()] == ["icapd"]
+    forever.set()
+
+
+@pytest.mark.parametrize("figures", [None, [], {}, {"n": "7"}, {"n": float("nan")}])
+def test_a_figure_that_is_none_counts_nothing(figures: object) -> None:
+    assert page(figures=figures).figure("n") == 0
+    assert page(figures={"n": 7.0}).figure("n") == 7
+
+
+# -- proxies -----------------------------------------------------------------------------------
+
+
+def told_proxy(address: str, requests: int, request: float | None) -> dict[str, Any]:
+    counts = {"connections": 0, "options": None, "withheld": 0}
+    return {"address": address, "requests": requests, "request": request, **counts}
+
+
+def write_history(settings: Settings, *records: tuple[str, str, float]) -> None:
+    """`(proxy, user, epoch)` each."""
+    settings.logs.dir.mkdir()
+    with (settings.logs.dir / HISTORY).open("w") as log:
+        for proxy, user, moment in records:
+            time = datetime.fromtimestamp(moment, UTC).isoformat()
+            json.dump({"time": time, "context": {"proxy": proxy, "user": user}}, log)
+            log.write("\n")
+
+
+def look(settings: Settings, found: Page, runs: bool | None = True) -> list[Line]:
+    return list(proxies.look_at_proxies(settings, found, runs=runs))
+
+
+def test_proxies_by_the_daemons_own_word(settings: Settings) -> None:
+    told = [
+        told_proxy("192.0.2.7", 9, NOW - 5),
+        told_proxy("192.0.2.8", 9, NOW - 4000),
+        told_proxy("192.0.2.9", 0, None),
+    ]
+    (line,) = look(settings, page(proxies=told))
+    assert line.status is Status.OK
+    assert line.sentence.startswith("192.0.2.7: 9 requests")
+    (line,) = look(settings, page(proxies=[7]))
+    assert "by the end of log-history.log" in line.sentence
+
+
+def test_our_own_tests_are_no_proxy(settings: Settings) -> None:
+    own = ("127.0.0.1", proxies.CHECKER, NOW - 60)
+    write_history(settings, *[("127.0.0.1", proxies.CHECKER, 900.0)] * 4, *[own] * 4)
+    (line,) = look(settings, page(proxies=[told_proxy("127.0.0.1", 4, NOW - 58)]))
+    assert (line.status, "none has asked" in line.sentence) == (Status.WARNING, True), line
+
+
+def test_a_proxy_beside_our_own_tests_is_seen(settings: Settings) -> None:
+    own = ("127.0.0.1", proxies.CHECKER, NOW - 60)
+    write_history(settings, *[own] * 4, ("127.0.0.1", "eve", NOW - 600))
+    (line,) = look(settings, page(proxies=[told_proxy("127.0.0.1", 10, NOW - 58)]))
+    assert (line.status, "127.0.0.1: 6 requests" in line.sentence) == (Status.OK, True), line
+
+
+@pytest.mark.parametrize(
+    ("requests", "last", "left"),
+    [(4, 60, 0), (4, 10, 0), (5, 60, 0), (5, 10, 1)],
+)
+def test_requests_without_a_body_are_in_no_record(requests: int, last: int, left: int) -> None:
+    told, own = [Proxy("a", requests, NOW - last)], [Proxy("a", 4, NOW - 60)]
+    assert sum(proxy.requests for proxy in without_own(told, own, [])) == left
+
+
+@pytest.mark.parametrize(
+    ("found", "runs", "status", "words"),
+    [
+        (page(proxies=[]), None, Status.WARNING, "none has asked in the last hour"),
+        (page(proxies=[]), False, Status.WARNING, "none has asked in the last hour"),
+        (page(by=By.UNASKED), None, Status.WARNING, "(by the end of log-history.log)"),
+        (page(by=By.NOBODY), None, Status.SKIPPED, "icapd does not run"),
+        (page(by=By.NOBODY), True, Status.WARNING, "(by the end of log-history.log)"),
+        (page(by=By.STRANGER), None, Status.WARNING, "(by the end of log-history.log)"),
+        (page(live=False, proxies=[]), False, Status.SKIPPED, "icapd does not run"),
+    ],
+)
+def test_whether_icapd_runs_its_page_says(
+    settings: Settings, found: Page, runs: bool | None, status: Status, words: str
+) -> None:
+    (line,) = look(settings, found, runs)
+    assert (line.status, words in line.sentence) == (status, True), line
+
+
+@pytest.mark.parametrize("told", [{}, {"proxies": 3}, {"proxies": [{}]}, {"proxies": None}])
+def test_what_a_status_page_never_says_is_not_believed(told: dict[str, Any]) -> None:
+    assert proxies.by_status(told) is None
+
+
+# -- outages -----------------------------------------------------------------------------------
+
+LASTS = Outage("kata_unreachable", "https://cn", NOW - 600, None, "refused")
+OVER = LASTS._replace(end=NOW - 300)
+
+
+def test_what_a_daemon_tells_is_joined_with_what_the_log_says() -> None:
+    other = LASTS._replace(subject="https://other")
+    assert outages.join([LASTS], []) == [LASTS]
+    assert outages.join([], [LASTS, LASTS]) == [LASTS]
+    assert outages.join([LASTS], [OVER]) == [OVER]  # whose end could not be written
+    assert outages.join([OVER], [LASTS]) == [LASTS]
+    assert outages.join([], [OVER, LASTS]) == [LASTS]  # it lasts for one of two daemons
+    assert set(outages.join([LASTS], [other])) == {LASTS, other}
+    earlier = LASTS._replace(begin=NOW - 5000, end=NOW - 4000)
+    assert outages.join([earlier], [LASTS]) == [LASTS, earlier]
+
+
+def look_at(settings: Settings, *found: Page) -> list[Line]:
+    return list(outages.look_at_outages(settings, answers(*found)))
+
+
+def test_what_cannot_be_written_is_known_all_the_same(settings: Settings) -> None:
+    told = [LASTS._asdict(), {**LASTS._asdict(), "begin": "x"}, 7, {"kind": "x"}]
+    (line,) = look_at(settings, page(outages=told), page("watch", By.NOBODY))
+    assert (line.status, "https://cn: since 20" in line.sentence) == (Status.WARNING, True), line
+    several: list[Any] = [None, 3, {}, [{**LASTS._asdict(), "end": float("inf")}]]
+    assert not any(outages.told_outages({"outages": odd}) for odd in several)
+
+
+def test_where_neither_log_nor_daemon_tells_nothing_is_called_well(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent, alive = page(by=By.STRANGER), page(outages=[])
+    assert [line.status for line in look_at(settings, silent)] == [Status.OK]
+    monkeypatch.setattr(outages, "room", lambda _: SimpleNamespace(free=0))
+    (line,) = look_at(settings, silent, page("watch", By.UNASKED))
+    assert line.status is Status.WARNING
+    assert "has no room, and icapd and watch cannot be asked" in line.sentence
+    assert [line.status for line in look_at(settings, alive)] == [Status.OK]
+    assert [line.status for line in look_at(settings, page(by=By.NOBODY))] == [Status.OK]
+
+    def fail(*_: Any) -> list[Outage]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(outages, "outages", fail)
+    (line,) = look_at(settings, silent)
+    assert line.status is Status.SKIPPED
+    (line,) = look_at(settings, page(outages=[LASTS._asdict()]))
+    assert line.status is Status.WARNING
+    assert replace(alive, told={}).lives is False
