@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import uuid
 from dataclasses import dataclass
@@ -51,15 +52,15 @@ class Site:
             make_certificate(self.home / "client.pem", self.home / "client.key", "katabridge-demo")
         if not (self.home / "sensor-id").exists():
             (self.home / "sensor-id").write_text(str(uuid.uuid4()))
-        if not self._token_file.exists():
-            self._token_file.write_text(secrets.token_hex(10))
+        known = self._token_file.exists()
+        _write_private(self._token_file, self.token if known else secrets.token_hex(10))
         text = f"A harmless text, new in every run: {uuid.uuid4()}\n"
         (self.home / "clean.txt").write_text(text)
         slow = f"#kata state=not_detected delay=40\nNew in every run: {uuid.uuid4()}\n"
         (self.home / "slow.bin").write_text(slow)
         (self.home / "eicar.com").write_bytes(EICAR)
         self.records_before = len(self.records())
-        self.config.write_text(yaml.safe_dump(self._settings(), sort_keys=False))
+        _write_private(self.config, yaml.safe_dump(self._settings(), sort_keys=False))
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -96,3 +97,11 @@ class Site:
         path = self.home / "log" / "log-history.log"
         lines = path.read_text().splitlines() if path.exists() else []
         return [json.loads(line) for line in lines]
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write what only its owner may read, also where an earlier version left it open."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        os.fchmod(descriptor, 0o600)
+        file.write(text)

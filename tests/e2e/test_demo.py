@@ -7,6 +7,8 @@ import signal
 import socket
 from pathlib import Path
 
+from examples.demo.site import Site
+from tests.support.certificates import put_certificate
 from tests.support.processes import Program, accepts, free_port, module, wait_until
 
 
@@ -47,6 +49,22 @@ def test_four_cases_then_it_stays_up_and_ctrl_c_ends_everything(tmp_path: Path) 
     assert not [pid for pid in programs if os.path.exists(f"/proc/{pid}")]  # noqa: PTH110
     assert not accepts(kata_port)
     assert not accepts(icap_port)
+
+
+def test_what_holds_the_token_is_for_its_owner_alone(tmp_path: Path) -> None:
+    site = Site(tmp_path / "demo", 1, 2, 3)
+    site.home.mkdir()
+    put_certificate(site.home / "client.pem", site.home / "client.key")
+    site.config.write_text("of an earlier version, and open to all")
+    site.prepare()
+    token = site.token
+    assert site.config.read_text().count(token) == 1
+    for name in ("katabridge.yaml", "token"):
+        assert oct((site.home / name).stat().st_mode & 0o777) == "0o600", name
+    (site.home / "token").chmod(0o644)
+    site.prepare()
+    assert site.token == token
+    assert (site.home / "token").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_taken_port_is_one_clear_sentence(tmp_path: Path) -> None:

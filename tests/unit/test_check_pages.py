@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from bridge.commands.checking import outages, pages, proxies
 from bridge.commands.checking.line import Line, Status
 from bridge.commands.checking.pages import By, Page, Pages, ask_page, judge_answer, judge_page
 from bridge.commands.checking.proxies import Proxy, without_own
+from bridge.commands.checking.running import result_within
 from bridge.core import HISTORY, Address, Outage, Settings
 from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site
@@ -118,9 +120,17 @@ def test_a_page_that_never_answers_is_waited_for_no_longer(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forever = threading.Event()
+    waited: list[float] = []
     monkeypatch.setattr(pages, "SECONDS", 0.05)
     monkeypatch.setattr(pages, "ask_page", lambda *_: forever.wait())
+
+    def within(seconds: float, future: Future[Page]) -> Page:
+        waited.append(seconds)
+        return result_within(seconds, future)
+
+    monkeypatch.setattr(pages, "result_within", within)
     found = Pages(settings).all()
+    assert waited[1] <= 0  # all of them have had their time together
     assert [(each.program, each.by) for each in found] == [
         ("icapd", By.STRANGER),
         ("watch", By.STRANGER),

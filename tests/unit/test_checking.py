@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,16 @@ from typing import Any
 import pytest
 
 from bridge.commands import check
-from bridge.commands.checking import certificates, daemons, disk, examination, icap, kata, outages
+from bridge.commands.checking import (
+    certificates,
+    daemons,
+    disk,
+    examination,
+    icap,
+    kata,
+    outages,
+    secrets,
+)
 from bridge.commands.checking import proxies as proxy_look
 from bridge.commands.checking.line import Line, Status, failed, ok, result, skipped, warning
 from bridge.commands.checking.pages import Pages
@@ -21,6 +31,7 @@ from bridge.commands.checking.rights import file_fault, folder_fault, own_folder
 from bridge.commands.checking.running import Running, TooSlowError, within
 from bridge.commands.checking.words import clock_words, size_words, time_words
 from bridge.core import Answer, CallResult, LogSettings, Outage, Settings, SpoolSettings, stamp
+from bridge.core.settings.logs import NotifySettings, StatusSettings
 from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site
 
@@ -238,6 +249,48 @@ def test_another_users_spool_is_a_warning(
     (line,) = disk.look_at_user(site_settings)
     assert line.status is Status.WARNING
     assert "runs as 12345" in line.sentence
+
+
+# -- the configuration file --------------------------------------------------------------------
+
+
+def test_which_keys_hold_secrets(site_settings: Settings) -> None:
+    assert secrets.secret_keys(site_settings) == []
+
+    def keys(token: str | None, store: str, url: str) -> list[str]:
+        status = StatusSettings.model_validate({"token": token})
+        verdicts = site_settings.verdicts.model_copy(update={"store": store})
+        update = {"status": status, "verdicts": verdicts, "notify": NotifySettings(url=url)}
+        return secrets.secret_keys(site_settings.model_copy(update=update))
+
+    assert keys(None, "redis://127.0.0.1/0", "https://hooks.example/") == []
+    held = keys("0123456789abcdef", "redis://:pa55@h/0", "https://hooks.example/T0123456789abcdef")
+    assert held == ["status.token", "verdicts.store", "notify.url"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "above", "is_open"),
+    [(0o644, 0o755, True), (0o640, 0o755, False), (0o644, 0o750, False), (0o644, 0o711, True)],
+)
+def test_secrets_that_everybody_may_read_are_a_warning(
+    site_settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: int,
+    above: int,
+    is_open: bool,
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # tmp_path is closed to others
+        folder = Path(name)
+        config = folder / "k.yaml"
+        config.write_text("")
+        config.chmod(mode)
+        folder.chmod(above)
+        assert list(secrets.look_at_secrets(site_settings, config)) == []
+        monkeypatch.setattr(secrets, "secret_keys", lambda _: ["status.token"])
+        lines = list(secrets.look_at_secrets(site_settings, config))
+    assert [line.status for line in lines] == [Status.WARNING] * is_open
+    assert all(f"{config} can be read by every user" in line.sentence for line in lines)
+    assert list(secrets.look_at_secrets(site_settings, config)) == []  # gone
 
 
 # -- the folder door's process -----------------------------------------------------------------

@@ -21,6 +21,7 @@ from bridge.commands.checking.proxies import look_at_proxies
 from bridge.commands.checking.receivers import look_at_receivers
 from bridge.commands.checking.rules import look_at_bypass, look_at_rules
 from bridge.commands.checking.running import Running, TooSlowError, within
+from bridge.commands.checking.secrets import look_at_secrets
 from bridge.commands.checking.store import look_at_store
 from bridge.core import ConfigError, Settings, load_config
 
@@ -89,8 +90,9 @@ class Examination:
         )
 
     def _begun(self) -> list[Running]:
-        settings, pages = self._settings, self._pages
+        settings, config, pages = self._settings, self._config, self._pages
         looks: list[tuple[str, Look, float]] = [
+            ("configuration", lambda: look_at_secrets(settings, config), _SECONDS),
             ("user", lambda: look_at_user(settings), _SECONDS),
             ("certificate", lambda: look_at_certificates(settings), _SECONDS),
             ("spool", lambda: look_at_spool(settings), _SECONDS),

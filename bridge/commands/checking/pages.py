@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -67,16 +68,17 @@ class Pages:
         if settings.folders:
             where["watch"] = settings.status.watch
         node = settings.kata.node
+        self._end = time.monotonic() + SECONDS
         self._begun: dict[str, tuple[Address | None, Future[Page]]] = {
             program: (address, begin(ask_page, program, address, node))
             for program, address in where.items()
         }
 
     def of(self, program: str) -> Page:
-        """`icapd` or `watch`. Blocks, for `SECONDS` at most."""
+        """`icapd` or `watch`. Blocks, for `SECONDS` from the beginning at most."""
         address, future = self._begun[program]
         try:
-            return result_within(SECONDS, future)
+            return result_within(self._end - time.monotonic(), future)
         except TooSlowError:
             return Page(program, address, By.STRANGER, why="it does not answer")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,6 +78,13 @@ def file_fault(path: Path) -> str | None:
     except OSError as error:
         return f"cannot be looked at: {error.strerror}"
     return f"belongs to {owner}, and may not be written by the user {user_name()}"
+
+
+def others_may_read(path: Path) -> bool:
+    """Whether every user of this machine may: the file, and each folder on the way."""
+    there = path.resolve()
+    way = all(above.stat().st_mode & stat.S_IXOTH for above in there.parents)
+    return way and bool(there.stat().st_mode & stat.S_IROTH)
 
 
 def room(path: Path) -> Room:
