@@ -10,6 +10,8 @@ from typing import Any
 from icapd.selftest.finding import Finding
 
 _KATA = "see the lines about kata, and the service log of icapd"
+_UNSEEN = "why is not known: log-history.log has no record of it that this user may read"
+_SEE = "run this as the service's user, and see the lines about logs, bypass and policy"
 _SLACK = 2.0  # seconds that an answer may take beyond `hold`
 _RESTART = "see that icapd was restarted since the configuration was changed"
 
@@ -85,23 +87,29 @@ def _monitored(tried: Tried) -> Finding:
 
 
 def _put_off(tried: Tried) -> Finding:
-    if tried.record is None or tried.has("pending"):
+    if tried.record is None:
+        return Finding("warning", f"{tried.what} is put off; {_UNSEEN}", _SEE)
+    if tried.has("pending"):
         sentence = f"{tried.what} had no verdict within {tried.hold:.0f} s, and is put off"
         return Finding("warning", sentence, "see KATA's load, and try again in a minute")
     return Finding("failed", f"{tried.what} is put off: {tried.outcome}", _KATA)
 
 
 def _passed_clean(tried: Tried) -> Finding:
-    if tried.record is None or tried.has("not_detected"):
+    if tried.record is None:
+        return Finding("warning", f"{tried.what} passes; {_UNSEEN}", _SEE)
+    if tried.has("not_detected"):
         return Finding("ok", f"{tried.what} passes")
     return _unjudged(tried)
 
 
 def _passed_threat(tried: Tried) -> Finding:
-    if tried.record is not None and tried.record.get("rule") == "allowed by hand":
+    if tried.record is None:
+        return Finding("failed", f"{tried.what} PASSES; {_UNSEEN}", _SEE)
+    if tried.record.get("rule") == "allowed by hand":
         advice = "kata-bridge known forget, with its sha256, has it judged anew"
         return Finding("warning", f"{tried.what} passes: it is allowed by hand", advice)
-    if tried.record is None or tried.has("not_detected"):
+    if tried.has("not_detected"):
         sentence = f"{tried.what} PASSES: it was not found"
         return Finding("failed", sentence, "see whether KATA's engines and databases work")
     return _unjudged(tried)

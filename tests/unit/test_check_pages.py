@@ -228,6 +228,20 @@ def test_what_a_status_page_never_says_is_not_believed(told: dict[str, Any]) -> 
     assert proxies.by_status(told) is None
 
 
+def test_without_the_log_only_that_none_has_asked_is_known(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> list[bytes]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(proxies, "tail_lines", fail)
+    (line,) = look(settings, page(proxies=[told_proxy("127.0.0.1", 9, NOW - 4000)]))
+    assert line.status is Status.WARNING
+    for found in (page(proxies=[told_proxy("127.0.0.1", 9, NOW)]), page(by=By.UNASKED)):
+        (line,) = look(settings, found)
+        assert line.status is Status.SKIPPED
+
+
 # -- outages -----------------------------------------------------------------------------------
 
 LASTS = Outage("kata_unreachable", "https://cn", NOW - 600, None, "refused")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -444,6 +445,29 @@ def test_a_self_test_that_dies_is_a_line(
     monkeypatch.setattr(icap, "_MODULE", "odd_self_test")
     found = list(icap.look_at_icap(tmp_path / "k.yaml", without_bodies=None))
     assert [line.status.value for line in found] == statuses
+
+
+def test_a_self_test_that_cannot_be_started_is_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path))
+    (line,) = icap.look_at_icap(tmp_path / "k.yaml", without_bodies=None)
+    assert line.status is Status.FAILED
+    assert "the self-test of icapd cannot be started: Permission denied" in line.sentence
+    assert str(tmp_path) in line.advice
+
+
+def test_who_may_not_read_the_configuration_is_told_so_and_not_to_correct_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "k.yaml").write_text("")
+    monkeypatch.setattr(Path, "read_text", fail)
+    _, (line,) = examination.read_configuration(tmp_path / "k.yaml")
+    assert "cannot be read: Permission denied" in line.sentence
+    assert line.advice.startswith("run this check as the service's user")
 
 
 def test_what_failed_before_keeps_bodies_back() -> None:

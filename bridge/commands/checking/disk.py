@@ -22,7 +22,7 @@ from bridge.core import DETECTS, EVENTS, HISTORY, LogSettings, Settings, SpoolSe
 
 _ROTATED = 3  # so many full log files should still fit
 LEAST_LOG_ROOM = 10 << 20  # bytes
-_OWN = "have that user own it (chown), and run this check as the service's user"
+_OWN = "run this check as the service's user; if that is who did, have him own it (chown)"
 _LOGS = (HISTORY, DETECTS, EVENTS, "preprocessor_icap.log", "kata-bridge-watch.log")
 
 

@@ -6,6 +6,8 @@ that failed names the fault, and the whole takes less than a minute whatever han
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -38,8 +40,8 @@ def read_configuration(path: Path) -> tuple[Settings | None, list[Line]]:
     try:
         settings = within(_CONFIG_SECONDS, load_config, path)
     except ConfigError as error:
-        advice = "correct it; docs/configuration.md has every key"
-        return None, [failed(CONFIGURATION, each, advice) for each in sentences(str(error), path)]
+        found = sentences(str(error), path)
+        return None, [failed(CONFIGURATION, each, _mend(each)) for each in found]
     except TooSlowError:
         hanging = ", ".join(hanging_shares()) or "a share that it names"
         sentence = f"{path} was not read within {_CONFIG_SECONDS:.0f} s: {hanging} does not answer"
@@ -56,6 +58,12 @@ def sentences(text: str, path: Path) -> list[str]:
         else:
             found[-1] += f" {line.strip()}"
     return found
+
+
+def _mend(sentence: str) -> str:
+    if os.strerror(errno.EACCES) in sentence:
+        return "run this check as the service's user; if that is who did, let him read it"
+    return "correct it; docs/configuration.md has every key"
 
 
 class Examination:

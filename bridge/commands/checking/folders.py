@@ -21,6 +21,7 @@ _CLAIMS = ".katabridge"
 _MOUNTINFO = Path("/proc/self/mountinfo")
 _SHARES = ("cifs", "nfs", "nfs4", "smb3", "fuse", "9p", "ceph", "glusterfs")
 _LEAST_OBJECTS = 10
+_RIGHTS = "run this check as the service's user; if that is who did, give him these rights"
 _HANGS = "see whether its server and the network are up; a hard mount waits for ever"
 
 
@@ -98,7 +99,7 @@ def _look_at_place(folder: FolderSettings, key: str, largest: int) -> list[Line]
         pass  # which the next line words
     fault = folder_fault(path)
     if fault is not None:
-        advice = mend_folder(fault, "give the service's user these rights")
+        advice = mend_folder(fault, _RIGHTS)
         raise _FaultError(f"{where} {fault}", f"{advice}, or correct folders in the configuration")
     if key == "input":
         _check_claims(path)
@@ -119,7 +120,7 @@ def _check_claims(path: Path) -> None:
         raise _FaultError(sentence, "unmount what is mounted there")
     fault = folder_fault(claims)
     if fault is not None:
-        advice = mend_folder(fault, "give it the owner and the mode of the input")
+        advice = mend_folder(fault, _RIGHTS)
         raise _FaultError(f"{claims} {fault}", advice)
 
 

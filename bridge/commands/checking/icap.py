@@ -28,15 +28,23 @@ def look_at_icap(config: Path, *, without_bodies: str | None) -> Iterator[Line]:
     command += ["--seconds", str(SECONDS - _GRACE)]
     if without_bodies is not None:
         command += ["--without-bodies", without_bodies]
-    with _started(command) as process:
-        found: set[Status] = set()
-        assert process.stdout is not None  # noqa: S101 - it is a pipe
-        for text in process.stdout:
-            line = read_line(text)
-            if line is not None:
-                found.add(line.status)
-                yield line
-        code = process.wait()
+    try:
+        with _started(command) as process:
+            yield from _lines(process)
+    except OSError as error:
+        sentence = f"the self-test of icapd cannot be started: {error.strerror or error}"
+        yield failed(_AREA, sentence, f"see whether this user may start {sys.executable}")
+
+
+def _lines(process: subprocess.Popen[str]) -> Iterator[Line]:
+    found: set[Status] = set()
+    assert process.stdout is not None  # noqa: S101 - it is a pipe
+    for text in process.stdout:
+        line = read_line(text)
+        if line is not None:
+            found.add(line.status)
+            yield line
+    code = process.wait()
     if not found or code not in (0, 1) or (code == 1 and Status.FAILED not in found):
         sentence = f"the self-test of icapd ended with {code} before it was done"
         yield failed(_AREA, sentence, f"call `{sys.executable} -m {_MODULE}` and see what it says")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from bridge.commands.checking.line import Line, ok, skipped, warning
@@ -41,15 +42,19 @@ def look_at_proxies(settings: Settings, page: Page, *, runs: bool | None) -> Ite
     """
     now, log = time.time(), settings.logs.dir / HISTORY
     told = by_status(page.told) if page.lives else None
-    where = "" if told is not None else f" (by the end of {HISTORY})"
     try:
-        seen = by_log(tail_lines(log, _WINDOW), now - _HOUR) if told is None else None
-        if seen is None:
-            seen = _others(told or [], lambda: tail_lines(log, _WINDOW), page, now)
+        if told is None:
+            seen = by_log(tail_lines(log, _WINDOW), now - _HOUR)
+        else:
+            seen = _others(told, log, page, now)
     except OSError as error:
-        yield skipped(_AREA, f"the log cannot be read: {error.strerror or error}")
-        return
-    recent = [proxy for proxy in seen if proxy.last >= now - _HOUR]
+        # that none has asked needs no log; of others it would say which are our own self-test
+        if told is None or _recent(told, now):
+            yield skipped(_AREA, f"the log cannot be read: {error.strerror or error}")
+            return
+        seen = []
+    where = "" if told is not None else f" (by the end of {HISTORY})"
+    recent = _recent(seen, now)
     is_away = runs is False or (runs is None and page.by is By.NOBODY)
     if not recent and told is None and is_away:
         yield skipped(_AREA, f"none has asked in the last hour{where}: icapd does not run")
@@ -57,16 +62,18 @@ def look_at_proxies(settings: Settings, page: Page, *, runs: bool | None) -> Ite
     yield from describe(recent, where)
 
 
-def _others(
-    told: list[Proxy], lines: Callable[[], Iterable[bytes]], page: Page, now: float
-) -> list[Proxy]:
+def _recent(proxies: Iterable[Proxy], now: float) -> list[Proxy]:
+    return [proxy for proxy in proxies if proxy.last >= now - _HOUR]
+
+
+def _others(told: list[Proxy], log: Path, page: Page, now: float) -> list[Proxy]:
     started = page.told.get("started")
     since = started if isinstance(started, int | float) else 0.0
     mark = CHECKER.encode()
-    own = by_log((line for line in lines() if mark in line), since, own=True)
+    own = by_log((line for line in tail_lines(log, _WINDOW) if mark in line), since, own=True)
     if not own:
         return told
-    return without_own(told, own, by_log(lines(), now - _HOUR))
+    return without_own(told, own, by_log(tail_lines(log, _WINDOW), now - _HOUR))
 
 
 def describe(proxies: list[Proxy], where: str = "") -> Iterator[Line]:

@@ -15,7 +15,10 @@ from bridge.core import SCHEMA_VERSION, Settings, StartError, StoreError, open_v
 
 _AREA = "verdicts"
 _NOBODY = "0" * 64
-_OWN = "have the service's user own file and folder (chown), or name another in verdicts.store"
+_OWN = (
+    "run this check as the service's user; if that is who did, have him own file and folder "
+    "(chown), or name another in verdicts.store"
+)
 _REDIS = "see whether the redis runs, and whether address, password and TLS in verdicts.store fit"
 
 
