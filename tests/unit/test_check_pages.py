@@ -228,6 +228,14 @@ def test_what_a_status_page_never_says_is_not_believed(told: dict[str, Any]) -> 
     assert proxies.by_status(told) is None
 
 
+def test_what_we_ask_after_the_page_has_told_is_not_taken_off(settings: Settings) -> None:
+    own = ("127.0.0.1", proxies.CHECKER, NOW - 1)
+    write_history(settings, *[own] * 4)
+    told = [told_proxy("127.0.0.1", 4, NOW - 600)]  # a proxy, whose requests had no body
+    (line,) = look(settings, page(now=NOW - 2, proxies=told))
+    assert (line.status, "127.0.0.1: 4 requests" in line.sentence) == (Status.OK, True), line
+
+
 def test_without_the_log_only_that_none_has_asked_is_known(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -67,13 +68,17 @@ def _recent(proxies: Iterable[Proxy], now: float) -> list[Proxy]:
 
 
 def _others(told: list[Proxy], log: Path, page: Page, now: float) -> list[Proxy]:
-    started = page.told.get("started")
-    since = started if isinstance(started, int | float) else 0.0
-    mark = CHECKER.encode()
-    own = by_log((line for line in tail_lines(log, _WINDOW) if mark in line), since, own=True)
+    asked = _epoch(page.told.get("now"), now)  # what we have asked since, the daemon did not tell
+    started, mark = _epoch(page.told.get("started"), 0.0), CHECKER.encode()
+    lines = (line for line in tail_lines(log, _WINDOW) if mark in line)
+    own = by_log(lines, started, until=asked, own=True)
     if not own:
         return told
     return without_own(told, own, by_log(tail_lines(log, _WINDOW), now - _HOUR))
+
+
+def _epoch(told: object, otherwise: float) -> float:
+    return float(told) if isinstance(told, int | float) else otherwise
 
 
 def describe(proxies: list[Proxy], where: str = "") -> Iterator[Line]:
@@ -91,8 +96,10 @@ def describe(proxies: list[Proxy], where: str = "") -> Iterator[Line]:
         yield warning(_AREA, f"none has asked in the last hour{where}", _NONE)
 
 
-def by_log(lines: Iterable[bytes], since: float, *, own: bool = False) -> list[Proxy]:
-    """From lines of the history since a time (epoch); what is no record is left out. Pure.
+def by_log(
+    lines: Iterable[bytes], since: float, *, until: float = math.inf, own: bool = False
+) -> list[Proxy]:
+    """From lines of the history in a time (epoch); what is no record is left out. Pure.
 
     `own`: what our self-tests have asked, instead of what all others have.
     """
@@ -103,7 +110,7 @@ def by_log(lines: Iterable[bytes], since: float, *, own: bool = False) -> list[P
         if not isinstance(context, dict) or (context.get("user") == CHECKER) is not own:
             continue
         address, moment = context.get("proxy"), _moment(record.get("time"))
-        if not isinstance(address, str) or moment < since:
+        if not isinstance(address, str) or not since <= moment <= until:
             continue
         proxy = found.setdefault(address, Proxy(address))
         proxy.requests += 1
