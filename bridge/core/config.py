@@ -66,7 +66,7 @@ def _compose(path: Path) -> yaml.Node:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}:{line}: not YAML: {error.problem}.") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {error}.") from None
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(root, yaml.MappingNode):
         raise ConfigError(f"{path}:1: the file must hold keys, such as `kata:`.")
     return root
