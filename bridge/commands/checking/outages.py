@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
 from typing import Any
 
 from bridge.commands.checking.disk import LEAST_LOG_ROOM
@@ -73,7 +72,7 @@ def _outage(entry: object) -> Outage | None:
 
 
 def join(logged: Iterable[Outage], told: Iterable[Outage]) -> list[Outage]:
-    """All, newest first, each once. A daemon knows better than the log whether one lasts. Pure."""
+    """All, what lasts first, then the newest, each once. A daemon knows better than the log whether one lasts. Pure."""
     found: list[Outage] = []
     for each in told:
         same = next((other for other in found if _is_same(each, other)), None)
@@ -84,7 +83,7 @@ def join(logged: Iterable[Outage], told: Iterable[Outage]) -> list[Outage]:
         end = max(ends) if len(ends) == 2 else None
         found[found.index(same)] = same._replace(begin=min(same.begin, each.begin), end=end)
     found += [each for each in logged if not any(_is_same(each, other) for other in found)]
-    return sorted(found, key=attrgetter("begin"), reverse=True)
+    return sorted(found, key=lambda each: (each.end is None, each.begin), reverse=True)
 
 
 def _is_same(one: Outage, other: Outage) -> bool:
@@ -94,7 +93,7 @@ def _is_same(one: Outage, other: Outage) -> bool:
 
 
 def describe(found: Sequence[Outage], now: float) -> Iterator[Line]:
-    """Outages, newest first, at `now` (epoch). Pure."""
+    """Outages as `join` has them, at `now` (epoch). Pure."""
     for each in found[:_MOST]:
         yield warning(_AREA, f"{each.kind} {each.subject}: {_span(each, now)}", _ADVICE)
     if len(found) > _MOST:
