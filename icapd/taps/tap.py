@@ -15,7 +15,7 @@ from bridge.core import Address, TcpFlow
 from icapd.protocol import Limits, Request, Response
 from icapd.protocol.messages import parse_request, parse_response
 from icapd.taps.reading import Hearing, Kind, Piece
-from icapd.taps.secrets import without_secrets
+from icapd.taps.secrets import without_extensions, without_secrets
 from icapd.taps.watch import Watch
 
 _log = logging.getLogger(__name__)
@@ -152,8 +152,11 @@ class Tap:
         now, data, keep, left = watch.now(), piece.data, None, self._left[side]
         comment = ""
         if piece.kind in _WITH_SECRETS:
-            data = without_secrets(data, keep_query=watch.keep_query)
+            is_trailer = piece.kind is Kind.TRAILERS
+            data = without_secrets(data, keep_query=watch.keep_query, is_trailer=is_trailer)
             comment = f"came in {piece.reads} pieces" if by_client and piece.reads > 1 else ""
+        elif piece.kind is Kind.LAST_CHUNK:
+            data = without_extensions(data)
         elif piece.kind is Kind.REST:
             keep = 0
         elif piece.kind is Kind.BODY and left is not None:

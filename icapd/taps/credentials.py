@@ -1,0 +1,92 @@
+"""Takes out of URLs, and of other values of fields, what lets somebody in: asterisks stand for it.
+
+Whatever is looked for may be escaped as in URLs, and that more than once. Each pattern looks at a
+sign a bounded number of times, for these values are a stranger's.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SIGN = re.compile(rb"(?<![\r\n])[^\r\n]|(?<=[\r\n])[^\r\n \t]")  # a blank folds a line
+
+_COLON, _AT, _EQUALS = rb"(?::|%(?:25)*3A)", rb"(?:@|%(?:25)*40)", rb"(?:=|%(?:25)*3D)"
+_SLASH = rb"(?:[/\\]|%(?:25)*(?:2F|5C))"
+_AUTHORITY_END = rb"(?:[/?#\\]|%(?:25)*(?:2F|3F|23|5C))"
+_QUOTE = rb"(?:\\{0,4}[\"']|%(?:25)*2[27])"
+_BLANK = rb"(?:[ \t+]|%(?:25)*20)"
+_WORD = (
+    rb"(?:assertion|auth|bearer|cookie|cred|csrf|hmac|jwt|key(?!words?\b)|mfa|nonce|oidc|otp|pass"
+    rb"|psk|pwd|saml|secret|sess|signature|ticket|token|wresult|xsrf)"
+)
+_LETTER = rb"%(?:25)*(?:[46][1-9A-F]|[57][0-9A])"  # nobody escapes these without a reason
+
+_USER_INFO = re.compile(rb"(%b{2})((?:(?!%b).)*)(?=%b)" % (_SLASH, _AUTHORITY_END, _AT), re.I)
+_ANY_AT = re.compile(_AT, re.I)
+# `user:` with a password that may hold slashes; but a port may stand there
+_PAIR = re.compile(
+    rb"(?:\A|[/=(,;?&\\\"'<]|%%(?:25)*(?:2F|3D|26|3F|5C))"
+    rb"((?:(?!%%(?:25)*3A)[^/?#&=@:(,;\\\"'<])*%b(?!%b{2}|[0-9]{1,5}(?:%b|\Z)))"
+    % (_COLON, _SLASH, _AUTHORITY_END),
+    re.I,
+)
+_RUN = re.compile(rb"[^\s]+")
+_ABSOLUTE = re.compile(rb"(?:[A-Za-z][A-Za-z0-9+.-]*:)?[/\\]")
+_PARAMETER = re.compile(
+    rb"((?:(?:%b|%b)[\w.\[\]%%-]{0,60}?|(?:code|pin|sid|sig)(?:\[\]|%%5B%%5D)?)"
+    rb"(?:[ \t]{0,8}%b|%b[ \t]{0,8}(?:%b|%b)))([^&]*)"
+    % (_WORD, _LETTER, _EQUALS, _QUOTE, _COLON, _EQUALS),
+    re.I,
+)
+_SCHEME = re.compile(
+    rb"(\b(?:Basic|Bearer|Digest|DPoP|Negotiate|NTLM)%b{1,8})(?=[^\s&]{6})([^&]*)" % _BLANK, re.I
+)
+_JWT = re.compile(rb"()(eyJ[A-Za-z0-9_.=-]{16,})")
+_QUERY = re.compile(rb"([?#]|%(?:25)*(?:3F|23))([^\s\"<>]+)", re.I)
+_TARGETS_QUERY = re.compile(rb"([?#;]|%(?:25)*(?:3F|23))(.+)", re.I)
+
+
+def stars(value: bytes) -> bytes:
+    """As many asterisks; the ends of lines stay."""
+    return _SIGN.sub(b"*", value)
+
+
+def without_credentials(value: bytes, *, keep_query: bool = True, is_target: bool = False) -> bytes:
+    """A value of one line without credentials, and without `keep_query` without queries of URLs.
+
+    `is_target`: it is what a request line asks for, blanks among it.
+    """
+    if not keep_query:
+        value = _hidden(_TARGETS_QUERY if is_target else _QUERY, value)
+    if _ANY_AT.search(value) is not None:
+        value = _without_passwords(value, is_target)
+    for pattern in (_PARAMETER, _SCHEME, _JWT):
+        value = _hidden(pattern, value)
+    return value
+
+
+def _without_passwords(value: bytes, is_target: bool) -> bytes:
+    value = _hidden(_USER_INFO, value)
+    if not is_target:
+        return _RUN.sub(lambda run: _without_pair(run[0]), value)
+    if _ABSOLUTE.match(value) is None:
+        size = len(re.split(rb"[/?#\\]", value, maxsplit=1)[0])
+        value = _stars_to_last_at(value[:size], 0) + value[size:]
+    return _without_pair(value)
+
+
+def _without_pair(run: bytes) -> bytes:
+    pair = _PAIR.search(run)
+    return run if pair is None else _stars_to_last_at(run, pair.start(1))
+
+
+def _stars_to_last_at(run: bytes, begin: int) -> bytes:
+    last = begin
+    for at in _ANY_AT.finditer(run, begin):
+        last = at.start()
+    return run[:begin] + stars(run[begin:last]) + run[last:]
+
+
+def _hidden(pattern: re.Pattern[bytes], value: bytes) -> bytes:
+    """The second group of each match is not to be seen."""
+    return pattern.sub(lambda match: match[1] + stars(match[2]), value)
