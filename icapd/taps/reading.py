@@ -5,6 +5,8 @@ It is read by the reader that the door itself reads with, so both agree on what 
 
 from __future__ import annotations
 
+import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from typing import Generic, NamedTuple, TypeVar
@@ -13,9 +15,14 @@ from icapd.protocol import BodyEnd, Data, Limits, ProtocolError, Request, Respon
 from icapd.protocol.reader import MessageReader
 
 HeadT = TypeVar("HeadT", Request, Response)
-_LINE_END = b"\r\n"
-_HEAD_END = _LINE_END * 2
-_LAST_CHUNK_MAX = 64  # bytes of a last chunk worth showing by itself
+_CRLF = b"\r\n"
+# by the grammar that the reader holds to; neither can be taken for the other
+_TRAILER = re.compile(rb"[^\s:;]+:[^\r\n]*")
+_LAST_CHUNK = re.compile(rb"0+(?:;[^\r\n]*)?")
+_LAST_CHUNK_THERE = re.compile(rb"(?:\A|\r\n)(0+(?:;[^\r\n]*)?\r\n)")
+# in what is broken the ends of lines may be, too
+_LINE_END = rb"(?>\r\n|\r|\n)"
+_HEAD_END = re.compile(rb"[\r\n]*[^\r\n](?s:.*?)(?:" + _LINE_END + rb"[ \t]*" + _LINE_END + rb")")
 _BROKEN_MAX = 4096  # bytes of what is broken that are worth showing
 
 
@@ -82,25 +89,43 @@ class Hearing(Generic[HeadT]):
         except ProtocolError:
             yield from self.rest()
             return
-        if self._in_body and (read := self._read):
+        if self._in_body and (read := self._of_body):
             yield self._take(read, Kind.BODY)
 
     def rest(self) -> Iterator[Piece[HeadT]]:
         """What came and is nothing whole; no message follows."""
         was_broken, self._is_broken = self._is_broken, True
-        if not was_broken and not self._in_body and self._raw:
-            head = self._raw[:_BROKEN_MAX].find(_HEAD_END) + len(_HEAD_END)
-            size = head if head >= len(_HEAD_END) else _BROKEN_MAX
-            yield self._take(min(size, len(self._raw)), Kind.BROKEN)
+        if not was_broken and self._raw:
+            yield from self._what_broke()
         if self._raw:
-            yield self._take(
-                len(self._raw), Kind.REST if was_broken or not self._in_body else Kind.BODY
-            )
+            yield self._take(len(self._raw), Kind.REST)
+
+    def _what_broke(self) -> Iterator[Piece[HeadT]]:
+        if not self._in_body:
+            head = _HEAD_END.match(self._raw[:_BROKEN_MAX])
+            size = min(len(self._raw), _BROKEN_MAX) if head is None else head.end()
+            yield self._take(size, Kind.BROKEN)
+            return
+        # what may be trailers is no body that may be shown
+        last = _last_match(_LAST_CHUNK_THERE, self._raw)
+        if size := len(self._raw) if last is None else last.start(1):
+            yield self._take(size, Kind.BODY)
 
     @property
     def _read(self) -> int:
         """Bytes of what is not given out that the reader has done with."""
         return len(self._raw) - self._reader.buffered
+
+    @property
+    def _of_body(self) -> int:
+        """Of these what can be no last chunk: that waits for its trailers."""
+        read = self._read
+        end = read - len(_CRLF)
+        if self._raw[max(end, 0) : read] != _CRLF:
+            return read
+        line = self._raw.rfind(_CRLF, 0, end)
+        begin = 0 if line < 0 else line + len(_CRLF)
+        return read if _LAST_CHUNK.fullmatch(self._raw, begin, end) is None else begin
 
     def _piece(self, part: HeadT | Data | BodyEnd) -> Iterator[Piece[HeadT]]:
         if isinstance(part, Data):
@@ -113,17 +138,16 @@ class Hearing(Generic[HeadT]):
             yield self._take(self._read, Kind.HEAD, part, ends=not self._in_body)
 
     def _end(self, end: BodyEnd) -> Iterator[Piece[HeadT]]:
-        """The last chunk by itself, where that can be told."""
+        """The last chunk by itself, and what stands behind it."""
         came = bytes(self._raw[: self._read])
-        if end.trailers:
-            yield self._take(len(came), Kind.TRAILERS, ends=True)
-            return
-        begin = came[:-4].rfind(_LINE_END) + 2 if _LINE_END in came[:-4] else 0
-        if len(came) - begin > _LAST_CHUNK_MAX or len(came) < 4:
-            begin = len(came)
+        begin, size = _last_chunk(came, bool(end.trailers))
         if begin:
             yield self._take(begin, Kind.BODY)
-        yield self._take(len(came) - begin, Kind.LAST_CHUNK, ends=True)
+        if not end.trailers:
+            yield self._take(len(came) - begin, Kind.LAST_CHUNK, ends=True)
+            return
+        yield self._take(size, Kind.LAST_CHUNK)
+        yield self._take(len(came) - begin - size, Kind.TRAILERS, ends=True)
 
     def _take(
         self, size: int, kind: Kind, head: HeadT | None = None, *, ends: bool = False
@@ -132,3 +156,19 @@ class Hearing(Generic[HeadT]):
         del self._raw[:size]
         reads, self._reads = self._reads, bool(self._raw)
         return Piece(kind, data, head, max(reads, 1), ends)
+
+
+def _last_chunk(came: bytes, has_trailers: bool) -> tuple[int, int]:
+    """Where the line of the last chunk begins in what ends with it, and its size."""
+    end = len(came) - len(_CRLF)  # of lines; an empty one follows
+    while True:
+        begin = came.rfind(_CRLF, 0, end - len(_CRLF)) + len(_CRLF)
+        begin = 0 if begin < len(_CRLF) else begin
+        if not has_trailers or not begin or not _TRAILER.fullmatch(came, begin, end - len(_CRLF)):
+            return begin, end - begin
+        end = begin
+
+
+def _last_match(pattern: re.Pattern[bytes], data: bytearray) -> re.Match[bytes] | None:
+    found = deque(pattern.finditer(data), maxlen=1)
+    return found[0] if found else None
