@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PICK_UP_SECONDS = 5.0  # an icapd looks once a second
 _END_SECONDS = 5.0
+_SUCCESSOR_SECONDS = 3.0  # a worker that ended is replaced at once
 _PAUSE = 0.2
 _EVERY = 10.0  # seconds between lines, where there is no terminal
 
@@ -35,6 +36,7 @@ class Waiting:
         self._began = time.monotonic()
         self._states: list[CaptureState] = []
         self._bytes = 0
+        self._all_gone_at: float | None = None
         self.reason = ""
         self.is_fault = False
 
@@ -64,9 +66,7 @@ class Waiting:
         self._until_it_begins()
         self._began, next_line = time.monotonic(), _EVERY
         while self._passed < self._seconds:
-            ended = next((state for state in self._states if state.ended), None)
-            if ended is not None:
-                self.reason, self.is_fault = ended.ended, ended.is_fault
+            if self._has_ended():
                 return
             if self._passed >= next_line and not sys.stdout.isatty():
                 say(self._line())
@@ -74,6 +74,23 @@ class Waiting:
             time.sleep(_PAUSE)
             self._look()
         self.reason = "its time is over"
+
+    def _has_ended(self) -> bool:
+        """Whether processes have ended it: any of them for all, or each of them with itself."""
+        ended = [state for state in self._states if state.ended]
+        for state in ended:
+            if not state.is_gone:
+                self.reason, self.is_fault = state.ended, state.is_fault
+                return True
+        if len(ended) < len(self._states):
+            self._all_gone_at = None
+            return False
+        now = time.monotonic()
+        self._all_gone_at = self._all_gone_at or now
+        if now - self._all_gone_at < _SUCCESSOR_SECONDS:
+            return False
+        self.reason, self.is_fault = ended[-1].ended, True
+        return True
 
     def _until_it_begins(self) -> None:
         self._look()
@@ -88,7 +105,7 @@ class Waiting:
             self._look()
 
     def _until_all_have_ended(self) -> None:
-        """Those that were killed never say so."""
+        """One that hangs never says so."""
         end = time.monotonic() + _END_SECONDS
         while time.monotonic() < end:
             self._look()

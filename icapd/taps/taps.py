@@ -142,7 +142,7 @@ class Taps:
                 await asyncio.sleep(_FLUSH_SECONDS)
                 await self._in_thread(self._flush, watch, part, watch.take())
         except asyncio.CancelledError:
-            watch.end("icapd was stopped")
+            watch.end("icapd was stopped", is_gone=True)
             raise
         finally:
             self._end()
@@ -179,7 +179,8 @@ class Taps:
             part.write(blocks)
         except OSError as error:
             watch.end(f"{self._directory} cannot be written: {error.strerror}", is_fault=True)
-        self._tell(part, CaptureState(watch.conversations, watch.ended, watch.is_fault))
+        words = (watch.ended, watch.is_fault, watch.is_gone)
+        self._tell(part, CaptureState(watch.conversations, *words))
         part.close(remove=watch.ended == _NOBODY)
 
 

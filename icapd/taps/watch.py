@@ -23,7 +23,7 @@ class Watch:
         self.request = request
         self.keep_query = keep_query
         self.ended = ""
-        self.is_fault = False
+        self.is_fault = self.is_gone = False  # see CaptureState
         self.conversations = 0
         self.room = request.max_bytes  # bytes that may still be written, by what is known
         self._network = parse_client(request.client)
@@ -78,7 +78,7 @@ class Watch:
         self._pending = 0
         return b"".join(blocks)
 
-    def end(self, sentence: str, *, is_fault: bool = False) -> None:
+    def end(self, sentence: str, *, is_fault: bool = False, is_gone: bool = False) -> None:
         """Nothing more is captured; the first reason counts."""
         if not self.ended:
-            self.ended, self.is_fault = sentence, is_fault
+            self.ended, self.is_fault, self.is_gone = sentence, is_fault, is_gone

@@ -22,7 +22,12 @@ Run = Callable[..., int]
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    for name, seconds in (("_PAUSE", 0.01), ("PICK_UP_SECONDS", 0.3), ("_END_SECONDS", 0.3)):
+    for name, seconds in (
+        ("_PAUSE", 0.01),
+        ("PICK_UP_SECONDS", 0.3),
+        ("_END_SECONDS", 0.3),
+        ("_SUCCESSOR_SECONDS", 0.2),
+    ):
         monkeypatch.setattr(f"bridge.commands.capture_wait.{name}", seconds)
     monkeypatch.setattr("bridge.commands.capture.signal.signal", lambda *_: None)  # they are ours
     made = Site(tmp_path / "site", "https://127.0.0.1:1", tmp_path / "site" / "client.pem")
@@ -165,8 +170,11 @@ class Pretender(threading.Thread):
     `seen`: the request.
     """
 
-    def __init__(self, site: Site, *states: CaptureState, processes: int = 1) -> None:
+    def __init__(
+        self, site: Site, *states: CaptureState, processes: int = 1, dies: bool = False
+    ) -> None:
         super().__init__()
+        self._dies = dies
         self._spool = site.directory / "spool"
         self._states = states
         self._processes = processes
@@ -177,12 +185,17 @@ class Pretender(threading.Thread):
         request = read_capture(self._spool)
         assert request is not None
         self.seen = request
-        parts = [CapturePart(self._spool, request.id, f"p.{n}") for n in range(self._processes)]
+        parts = [
+            CapturePart(self._spool, request.id, f"{self.name}.{n}") for n in range(self._processes)
+        ]
         for number, part in enumerate(parts):
             part.write(packet(5 - number, b"x" * 60, 60))
             for state in self._states:
                 part.tell(state)
                 time.sleep(0.05)
+            if self._dies:
+                part.close()
+                return
         while (now := read_capture(self._spool)) is not None and now.until:
             time.sleep(0.01)
         for part in parts:
@@ -256,7 +269,43 @@ def test_who_is_not_on_a_terminal_gets_a_line_now_and_then(
     assert lines[1] == "0:00:00 of 0:00:00: 4 conversations, 92 bytes"
 
 
-def test_one_that_was_killed_is_not_waited_for(
+def test_the_end_of_a_worker_is_not_that_of_all(
+    site: Site, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = CaptureState(2, "icapd was stopped", is_gone=True)
+    pretenders = [Pretender(site, CaptureState(1), gone), Pretender(site, CaptureState(3))]
+    for number, each in enumerate(pretenders):
+        each.name = f"w{number}"
+        each.start()
+    assert run(site, output, "--for", "700ms") == 0
+    for each in pretenders:
+        each.join()
+    said = capsys.readouterr().out
+    assert f"{output}: 5 conversations in 2 processes, " in said
+    assert said.rstrip().endswith("its time is over.")
+
+
+def test_the_end_of_all_is_a_sentence_and_a_whole_file(
+    site: Site, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = CaptureState(2, "icapd was stopped", is_gone=True)
+    assert capture(site, output, states=(gone,), processes=2)[0] == 1
+    assert capsys.readouterr().out.rstrip().endswith("icapd was stopped.")
+    assert output.read_bytes().count(b"x" * 60) == 2
+
+
+def test_one_that_was_killed_is_told_by_its_lock(
+    site: Site, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dead = Pretender(site, CaptureState(2), dies=True)
+    dead.start()
+    assert run(site, output) == 1
+    dead.join()
+    assert capsys.readouterr().out.rstrip().endswith("icapd was killed.")
+    assert output.read_bytes().count(b"x" * 60) == 1
+
+
+def test_one_that_hangs_is_not_waited_for(
     site: Site, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(CapturePart, "tell", lambda *_: None)

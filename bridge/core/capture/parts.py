@@ -6,16 +6,17 @@ Beside each lies its state, so that whoever asked for the capture can tell how i
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import heapq
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from bridge.core.capture.pcapng import Packet, file_head, packets
-from bridge.core.capture.request import captured_files
+from bridge.core.capture.request import captured_files, is_locked
 
 _STATE_BYTES = 4096  # it is overwritten in place, which a full disk does not prevent
 _MOST_WORDS = 300
@@ -24,16 +25,20 @@ _MOST_WORDS = 300
 @dataclass(frozen=True, slots=True)
 class CaptureState:
     """How far one process is. `ended`: why it captures no more, in words; empty: it does.
-    `is_fault`: that was not to be.
+    `is_fault`: that was not to be. `is_gone`: the process itself has ended; others go on.
     """
 
     conversations: int = 0
     ended: str = ""
     is_fault: bool = False
+    is_gone: bool = False
 
 
 class CapturePart:
-    """The file of one process. Everything here blocks: disk. OSError where it cannot be written."""
+    """The file of one process. Everything here blocks: disk. OSError where it cannot be written.
+
+    The lock on its state is gone when the process is.
+    """
 
     def __init__(self, directory: Path, number: str, instance: str) -> None:
         self._directory = directory
@@ -43,6 +48,7 @@ class CapturePart:
         self._paths = Path(f"{base}.state"), Path(f"{base}.part")
         self._state = os.open(self._paths[0], flags, 0o600)
         try:
+            fcntl.flock(self._state, fcntl.LOCK_EX)
             self.tell(CaptureState())
             self._file = os.open(self._paths[1], flags, 0o600)
         except OSError:
@@ -92,9 +98,14 @@ def capture_states(directory: Path, number: str) -> list[CaptureState]:
 def _read_state(path: Path) -> CaptureState | None:
     """None where it is just being written, or removed."""
     try:
-        return CaptureState(**json.loads(path.read_bytes()))
+        with path.open("rb") as file:
+            is_there = is_locked(file.fileno())  # first: what it says last counts
+            state = CaptureState(**json.loads(file.read()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
+    if state.ended or is_there:
+        return state
+    return replace(state, ended="icapd was killed", is_fault=True, is_gone=True)
 
 
 def captured_bytes(directory: Path, number: str) -> int:

@@ -133,7 +133,7 @@ def read_capture(directory: Path) -> CaptureRequest | None:
         raise CaptureError(f"{path} cannot be read: {error.strerror}.") from None
     try:
         request = _parse(os.pread(descriptor, _LARGEST, 0))
-        if not _is_locked(descriptor):
+        if not is_locked(descriptor):
             _remove_abandoned(descriptor, path, request)
             return None
     finally:
@@ -143,7 +143,8 @@ def read_capture(directory: Path) -> CaptureRequest | None:
     return request
 
 
-def _is_locked(descriptor: int) -> bool:
+def is_locked(descriptor: int) -> bool:
+    """Whether somebody holds the lock on that file, who may be this process."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
