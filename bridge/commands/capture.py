@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import signal
-import tempfile
 import time
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from bridge.commands.capture_draft import draft_of
 from bridge.commands.capture_wait import PICK_UP_SECONDS, Waiting, size_text
 from bridge.commands.options import add_config, duration
-from bridge.commands.terminal import complain, prepare, reason, say
+from bridge.commands.terminal import complain, prepare, say
 from bridge.core import (
     CAPTURE_BYTES,
     CAPTURE_SECONDS,
@@ -122,34 +119,13 @@ def run(options: argparse.Namespace) -> int:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, signal.default_int_handler)
     try:
-        with _draft(options.output, may_replace=options.force) as draft:
+        with draft_of(options.output, may_replace=options.force) as draft:
             return _capture(settings, options, draft)
     except CaptureError as error:
         complain("capture", str(error))
     except KeyboardInterrupt:
         complain("capture", "stopped; no file was written.")
     return 1
-
-
-@contextlib.contextmanager
-def _draft(output: Path, *, may_replace: bool) -> Iterator[BinaryIO]:
-    """A file that becomes `output`, unless an error ends the block."""
-    try:
-        if output.is_dir():
-            raise CaptureError(f"{output} is a folder; name a file.")
-        if output.exists() and not may_replace:
-            raise CaptureError(f"{output} exists already; --force overwrites it.")
-        descriptor, name = tempfile.mkstemp(".new", ".capture-", output.parent)  # mode 0600
-    except OSError as error:
-        raise CaptureError(f"{output} cannot be written: {reason(error)}.") from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-        Path(name).replace(output)
-    except OSError as error:
-        raise CaptureError(f"{output} cannot be written: {reason(error)}.") from None
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def _capture(settings: Settings, options: argparse.Namespace, draft: BinaryIO) -> int:

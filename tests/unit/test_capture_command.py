@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -99,6 +101,48 @@ def test_what_is_there_is_overwritten_only_if_that_is_asked_for(
     assert run(site, output.parent / "none" / "x") == 1
     assert "cannot be written: No such file" in capsys.readouterr().err
     assert left(site, output) == []
+
+
+def test_what_a_killed_command_left_is_removed_by_the_next(site: Site, output: Path) -> None:
+    folder = output.parent
+    others = [folder / name for name in (".kata-bridge-capture-d.new", ".kata-bridge-capture-e")]
+    with (folder / ".kata-bridge-capture-a.new").open("w") as alive:
+        fcntl.flock(alive, fcntl.LOCK_EX)
+        (folder / ".kata-bridge-capture-b.new").touch()
+        (folder / ".kata-bridge-capture-c.new").symlink_to(output)
+        others[0].mkdir()
+        others[1].touch()
+        assert run(site, output) == 1
+        names = [f".kata-bridge-capture-{name}" for name in ("a.new", "c.new", "d.new", "e")]
+        assert left(site, output) == names
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_what_is_not_ours_is_not_removed(site: Site, output: Path) -> None:
+    strange = output.parent / ".kata-bridge-capture-b.new"
+    strange.touch()
+    os.chown(strange, 1234, 1234)
+    assert run(site, output) == 1
+    assert strange.exists()
+
+
+def test_a_draft_that_was_taken_for_left_is_made_anew(
+    site: Site, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = tempfile.mkstemp
+    removed: list[str] = []
+
+    def meddle(*words: object) -> tuple[int, str]:
+        descriptor, name = usual(*words)  # type: ignore[call-overload]
+        if not removed:
+            removed.append(name)
+            Path(name).unlink()  # by another command, before it is locked
+        return descriptor, name
+
+    monkeypatch.setattr("bridge.commands.capture_draft.tempfile.mkstemp", meddle)
+    assert capture(site, output, "--for", "50ms", states=(CaptureState(),))[0] == 0
+    assert output.exists()
+    assert removed
 
 
 def test_a_spool_that_is_not_there_and_a_capture_that_is(
