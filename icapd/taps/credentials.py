@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 
 _SIGN = re.compile(rb"(?<![\r\n])[^\r\n]|(?<=[\r\n])[^\r\n \t]")  # a blank folds a line
-
 _COLON, _AT, _EQUALS = rb"(?::|%(?:25)*3A)", rb"(?:@|%(?:25)*40)", rb"(?:=|%(?:25)*3D)"
 _SLASH = rb"(?:[/\\]|%(?:25)*(?:2F|5C))"
 _AUTHORITY_END = rb"(?:[/?#\\]|%(?:25)*(?:2F|3F|23|5C))"
@@ -32,12 +31,13 @@ _PAIR = re.compile(
 )
 _RUN = re.compile(rb"[^\s]+")
 _ABSOLUTE = re.compile(rb"(?:[A-Za-z][A-Za-z0-9+.-]*:)?[/\\]")
-_PARAMETER = re.compile(
-    rb"((?:(?:%b|%b)[\w.\[\]%%-]{0,60}?|(?:code|pin|sid|sig)(?:\[\]|%%5B%%5D)?)"
-    rb"(?:[ \t]{0,8}%b|%b[ \t]{0,8}(?:%b|%b)))([^&]*)"
-    % (_WORD, _LETTER, _EQUALS, _QUOTE, _COLON, _EQUALS),
-    re.I,
+_IS = re.compile(rb"[ \t]{0,8}%b|%b[ \t]{0,8}%b" % (_EQUALS, _QUOTE, _COLON), re.I)
+_MOST_OF_NAME = 80  # bytes before that
+_NAME = re.compile(rb"[^&?#;,\s]*\Z")
+_SECRET_NAME = re.compile(
+    rb"%b|%b|(?:code|pin|sid|sig)(?:\[\]|%%5B%%5D|%b)?\Z" % (_WORD, _LETTER, _QUOTE), re.I
 )
+_SCHEMES = (b"basic", b"bearer", b"digest", b"dpop", b"negotiate", b"ntlm")
 _SCHEME = re.compile(
     rb"(\b(?:Basic|Bearer|Digest|DPoP|Negotiate|NTLM)%b{1,8})(?=[^\s&]{6})([^&]*)" % _BLANK, re.I
 )
@@ -48,7 +48,9 @@ _TARGETS_QUERY = re.compile(rb"([?#;]|%(?:25)*(?:3F|23))(.+)", re.I)
 
 def stars(value: bytes) -> bytes:
     """As many asterisks; the ends of lines stay."""
-    return _SIGN.sub(b"*", value)
+    if b"\n" in value or b"\r" in value:
+        return _SIGN.sub(b"*", value)
+    return b"*" * len(value)
 
 
 def without_credentials(value: bytes, *, keep_query: bool = True, is_target: bool = False) -> bytes:
@@ -58,14 +60,34 @@ def without_credentials(value: bytes, *, keep_query: bool = True, is_target: boo
     """
     if not keep_query:
         value = _hidden(_TARGETS_QUERY if is_target else _QUERY, value)
-    if _ANY_AT.search(value) is not None:
+    has_escapes = b"%" in value  # a look is quicker than a pattern
+    if b"@" in value or has_escapes:
         value = _without_passwords(value, is_target)
-    for pattern in (_PARAMETER, _SCHEME, _JWT):
-        value = _hidden(pattern, value)
-    return value
+    if b"=" in value or has_escapes or b'"' in value or b"'" in value:
+        value = _without_parameters(value)
+    small = value.lower()
+    if any(word in small for word in _SCHEMES):
+        value = _hidden(_SCHEME, value)
+    return _hidden(_JWT, value) if b"eyJ" in value else value
+
+
+def _without_parameters(value: bytes) -> bytes:
+    """What says that something is a value comes first: it is rarer than names."""
+    parts, at = [], 0
+    while match := _IS.search(value, at):
+        begin, end = match.span()
+        name = _NAME.search(value[max(at, begin - _MOST_OF_NAME) : begin])
+        is_secret = name is not None and _SECRET_NAME.search(name[0]) is not None
+        stop = value.find(b"&", end) if is_secret else end
+        stop = len(value) if stop < 0 else stop
+        parts += [value[at:end], stars(value[end:stop]) if is_secret else b""]
+        at = stop
+    return b"".join([*parts, value[at:]])
 
 
 def _without_passwords(value: bytes, is_target: bool) -> bytes:
+    if _ANY_AT.search(value) is None:
+        return value
     value = _hidden(_USER_INFO, value)
     if not is_target:
         return _RUN.sub(lambda run: _without_pair(run[0]), value)

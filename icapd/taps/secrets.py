@@ -6,6 +6,7 @@ In doubt a value is a secret, and what is no line of a head is one.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from icapd.taps.credentials import stars, without_credentials
 
@@ -27,6 +28,7 @@ _OLD_REQUEST = re.compile(rb"([A-Z]{3,20} )((?:[A-Za-z][A-Za-z0-9+.-]*:/)?/[^\r\
 # of TLS, or its beginning
 _HELLO = re.compile(rb"\x16\x03[\x00-\x04](?=.{0,2}\Z|..\x01\Z|..\x01\x00)(.{0,2})", re.DOTALL)
 _HELLO_HEAD = 5
+_LONGEST_NAME = 100
 _MOST = 64 << 10  # bytes that are looked at: heads are shorter, and nobody is to wait for it
 _EXTENSION = re.compile(rb";(?![ \t]*(?:ieof|use-original-body=[0-9]{1,15})[;\r])[^;\r]*", re.I)
 
@@ -93,6 +95,11 @@ def _hide_field(line: bytes, is_whole: bool, keep_query: bool) -> bytes:
 
 
 def _is_secret(name: bytes) -> bool:
+    return len(name) > _LONGEST_NAME or _is_secrets_name(name)
+
+
+@lru_cache(maxsize=1000)  # there are not many names
+def _is_secrets_name(name: bytes) -> bool:
     name = name.strip(b" \t")
     plain = _NO_SIGN_OF_NAMES.sub(b"", name.replace(b"_", b"-")).lower()
     if plain in _USER_NAMES and _TOKEN.fullmatch(name):
