@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 _SIGN = re.compile(rb"(?<![\r\n])[^\r\n]|(?<=[\r\n])[^\r\n \t]")  # a blank folds a line
-_COLON, _AT, _EQUALS = rb"(?::|%(?:25)*3A)", rb"(?:@|%(?:25)*40)", rb"(?:=|%(?:25)*3D)"
+_COLON, _AT, _EQUALS = rb"(?::|%(?:25)*3A)", rb"(?:@|%(?:25)*40)", rb"(?:=|%(?:25)*3D|\\{1,4}u003D)"
 _SLASH = rb"(?:[/\\]|%(?:25)*(?:2F|5C))"
 _AUTHORITY_END = rb"(?:[/?#\\]|%(?:25)*(?:2F|3F|23|5C))"
 _QUOTE = rb"(?:\\{0,4}[\"']|%(?:25)*2[27])"
@@ -22,16 +22,21 @@ _LETTER = rb"%(?:25)*(?:[46][1-9A-F]|[57][0-9A])"  # nobody escapes these withou
 
 _USER_INFO = re.compile(rb"(%b{2})((?:(?!%b).)*)(?=%b)" % (_SLASH, _AUTHORITY_END, _AT), re.I)
 _ANY_AT = re.compile(_AT, re.I)
-# `user:` with a password that may hold slashes; but a port may stand there
+# `user:` with a password that may hold slashes; but a port may stand there, and `/@name` behind it
 _PAIR = re.compile(
     rb"(?:\A|[/=(,;?&\\\"'<]|%%(?:25)*(?:2F|3D|26|3F|5C))"
-    rb"((?:(?!%%(?:25)*3A)[^/?#&=@:(,;\\\"'<])*%b(?!%b{2}|[0-9]{1,5}(?:%b|\Z)))"
+    rb"((?:(?!%%(?:25)*3A)[^/?#&=@:(,;\\\"'<])*%b(?!%b{2})"
+    rb"(?:(?![0-9]{1,5}(?:%b|\Z))|(?=[0-9]{1,5}/[^?#@]{0,200}[^/?#@]@)))"
     % (_COLON, _SLASH, _AUTHORITY_END),
     re.I,
 )
 _RUN = re.compile(rb"[^\s]+")
 _ABSOLUTE = re.compile(rb"(?:[A-Za-z][A-Za-z0-9+.-]*:)?[/\\]")
-_IS = re.compile(rb"[ \t]{0,8}%b|%b[ \t]{0,8}%b" % (_EQUALS, _QUOTE, _COLON), re.I)
+_STRONG = b"|".join(
+    b"(?<=%b)" % each for each in (b"pass", b"password", b"pwd", b"secret", b"token")
+)
+_IS = re.compile(rb"[ \t]{0,8}%b|(?:%b|%b)[ \t]{0,8}%b" % (_EQUALS, _QUOTE, _STRONG, _COLON), re.I)
+_SIGNS_OF_PARAMETERS = (b"=", b":", b"\\u")
 _MOST_OF_NAME = 80  # bytes before that
 _NAME = re.compile(rb"[^&?#;,\s]*\Z")
 _SECRET_NAME = re.compile(
@@ -63,7 +68,7 @@ def without_credentials(value: bytes, *, keep_query: bool = True, is_target: boo
     has_escapes = b"%" in value  # a look is quicker than a pattern
     if b"@" in value or has_escapes:
         value = _without_passwords(value, is_target)
-    if b"=" in value or has_escapes or b'"' in value or b"'" in value:
+    if has_escapes or any(sign in value for sign in _SIGNS_OF_PARAMETERS):
         value = _without_parameters(value)
     small = value.lower()
     if any(word in small for word in _SCHEMES):

@@ -76,7 +76,7 @@ def _hide_start(text: bytes, is_whole: bool, keep_query: bool) -> bytes:
     rest = stars(text[len(line) :])  # behind a bare CR, or folded
     match = _REQUEST.fullmatch(line) or _OLD_REQUEST.fullmatch(line)
     if match is None:
-        return line + rest
+        return without_credentials(line) + rest  # an answer's, with its reason
     if not match[3] and (rest or not is_whole):  # it may end within a password
         return match[1] + stars(match[2]) + rest
     url = without_credentials(match[2], keep_query=keep_query, is_target=True)
