@@ -68,6 +68,11 @@ class Hearing(Generic[HeadT]):
         if not self._is_broken:
             self._reader.feed(data)
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that are kept until more of them come."""
+        return len(self._raw)
+
     def next_message(self) -> None:
         """What follows is a new message: the last one is whole, and so is what it was about."""
         self._reader.next_message()

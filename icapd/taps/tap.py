@@ -64,6 +64,7 @@ class Tap:
         self._left: list[int | None] = [0, 0]  # bytes that are kept of the bodies, None: all
         self._client_leaves = False
         self._is_gone = False
+        self._held = 0  # bytes that are kept here until more of them come
 
     @_harmless
     def heard(self, data: bytes) -> None:
@@ -72,6 +73,7 @@ class Tap:
             self._places = self._ends()
         self._heard.put(data)
         self._listen()
+        self._hold(self._heard.waiting + self._said.waiting)
 
     @_harmless
     def said(self, data: bytes) -> None:
@@ -89,6 +91,7 @@ class Tap:
                 self._is_answered |= piece.ends
         self._go_on()
         self._listen()
+        self._hold(self._heard.waiting + self._said.waiting)
 
     def leaves(self) -> None:
         """The client says no more; it was the first to end the connection."""
@@ -105,6 +108,11 @@ class Tap:
         if self._flow is not None:
             end = self._flow.reset if is_cut else self._flow.close
             self.watch.emit(end(self.watch.now(), self._client_leaves))
+        self._hold(0)
+
+    def _hold(self, size: int) -> None:
+        more, self._held = size - self._held, size
+        self.watch.hold(more)
 
     def _listen(self) -> None:
         for piece in self._heard.pieces():

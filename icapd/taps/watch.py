@@ -14,6 +14,7 @@ from icapd.protocol import HttpHead, Request
 
 _CLIENT_IP = re.compile(rb"^x-client-ip:[ \t]*([0-9a-f.:]{2,45})[ \t]*\r?$", re.I | re.M)
 _MOST_PENDING = 16 << 20
+_MOST_HELD = 32 << 20
 
 
 class Watch:
@@ -30,6 +31,7 @@ class Watch:
         self._url = request.url.lower()
         self._blocks: list[bytes] = []
         self._pending = 0
+        self._held = 0
         self._last = 0
 
     def wants(self, request: Request, peer: str) -> bool:
@@ -70,6 +72,12 @@ class Watch:
                 self.end("the disk of the spool is too slow for it", is_fault=True)
             else:
                 self._blocks.append(block)
+
+    def hold(self, more: int) -> None:
+        """So many more bytes, or fewer, are kept by all taps until more of them come."""
+        self._held += more
+        if self._held > _MOST_HELD:
+            self.end("more heads came in part at once than memory is given for", is_fault=True)
 
     def take(self) -> bytes:
         """What is to be written now."""

@@ -359,6 +359,25 @@ def test_a_cut_connection_is_reset_by_who_cut_it() -> None:
     assert found[0].options == {1: b"came over TLS, to port 1344"}
 
 
+def test_heads_that_never_end_take_a_bounded_part_of_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("icapd.taps.watch._MOST_HELD", 100_000)
+    watch = Watch(CaptureRequest(0.0, 1 << 20), keep_query=True)
+    half = b"RESPMOD icap://h/av/respmod ICAP/1.0\r\nX: " + b"a" * 30_000
+    for _ in range(9):  # who leaves gives it back, and so does who goes on
+        taps = [Tap(watch, Limits(), lambda: (CLIENT, SERVER, False)) for _ in range(2)]
+        for tap in taps:
+            tap.heard(half)
+        taps[0].heard(b"\r\nEncapsulated: res-body=0\r\n\r\n")
+        taps[1].gone(is_cut=False)
+    assert not watch.ended
+    for _ in range(4):
+        Tap(watch, Limits(), lambda: (CLIENT, SERVER, False)).heard(half)
+    assert watch.is_fault
+    assert "memory" in watch.ended
+
+
 def test_size_ends_it_with_whole_packets() -> None:
     watch = Watch(CaptureRequest(0.0, 1500), keep_query=True)
     tap = Tap(watch, Limits(), lambda: (CLIENT, SERVER, False))

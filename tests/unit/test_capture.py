@@ -93,6 +93,21 @@ def test_a_start_removes_what_no_capture_waits_for(tmp_path: Path) -> None:
     assert names(tmp_path) == ["capture-45.new", "gw.icap.0.journal"]
 
 
+def test_a_start_leaves_a_capture_alone_that_begins_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts: list[CapturePart] = []
+
+    def begins(folder: Path) -> None:
+        """Of what was asked for after the start had looked."""
+        parts.append(CapturePart(folder, "77", "gw.icap.1"))
+
+    monkeypatch.setattr("bridge.core.capture.request.read_capture", begins)
+    remove_leftovers(tmp_path)
+    assert len(names(tmp_path)) == 2
+    parts[0].close()
+
+
 WRONG: dict[str, Any] = {
     "no JSON": b"{",
     "no object": b"[]",

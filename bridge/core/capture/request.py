@@ -176,11 +176,12 @@ def remove_captured(directory: Path, number: str) -> None:
 
 def remove_leftovers(directory: Path) -> None:
     """Remove what captures left that are no more, at the start of a daemon. Blocks: disk."""
+    left = list(directory.glob("capture-*.*"))  # first: none of a request that is made now
     try:
         request = read_capture(directory)
     except (CaptureError, OSError):
         return
-    for path in directory.glob("capture-*.*"):
+    for path in left:
         if request is None or not path.name.startswith(f"capture-{request.id}-"):
             with contextlib.suppress(OSError):
                 if path.suffix != ".new" or time.time() - path.stat().st_mtime > _DRAFT_SECONDS:
