@@ -87,7 +87,10 @@ class Taps:
             if channel.is_resting:
                 self.rests(channel)
 
-    def _end(self) -> None:
+    def _end(self, watch: Watch) -> None:
+        """Have things as they were; the disk may still be busy with what was captured."""
+        if self._watch is not watch:
+            return
         self._watch = None
         for channel in list(self._channels()):
             channel.tap, channel.express = None, self._express
@@ -134,7 +137,7 @@ class Taps:
         except OSError as error:
             _log.error("no capture: %s: %s", error.filename or self._directory, error.strerror)
             return
-        watch = Watch(request, keep_query=self._core.settings.logs.urls == "full")
+        watch = self._watch_for(request)
         _log.warning("%s", _words(request), extra=OF_ALL_WORKERS)
         try:
             self._begin(watch)
@@ -145,10 +148,20 @@ class Taps:
             watch.end("icapd was stopped", is_gone=True)
             raise
         finally:
-            self._end()
+            self._end(watch)
             await self._in_thread(self._close, watch, part, watch.take())
             level = logging.ERROR if watch.is_fault else logging.WARNING
             _log.log(level, "the capture of ICAP conversations has ended: %s", watch.ended)
+
+    def _watch_for(self, request: CaptureRequest) -> Watch:
+        loop = asyncio.get_running_loop()
+
+        def is_over() -> None:
+            loop.call_soon_threadsafe(self._end, watch)
+
+        keep_query = self._core.settings.logs.urls == "full"
+        watch = Watch(request, keep_query=keep_query, is_over=is_over)
+        return watch
 
     def _flush(self, watch: Watch, part: CapturePart, blocks: bytes) -> None:
         """Write what there is, and see whether it is to go on. Blocks: disk."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 
 from bridge.core import CaptureRequest, parse_client
@@ -20,9 +20,17 @@ _MOST_HELD = 32 << 20
 class Watch:
     """One capture. `ended`: why it is over, one sentence; empty: it is not."""
 
-    def __init__(self, request: CaptureRequest, *, keep_query: bool) -> None:
+    def __init__(
+        self,
+        request: CaptureRequest,
+        *,
+        keep_query: bool,
+        is_over: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`is_over` is called once, from whatever thread ends it."""
         self.request = request
         self.keep_query = keep_query
+        self._is_over = is_over
         self.ended = ""
         self.is_fault = self.is_gone = False  # see CaptureState
         self.conversations = 0
@@ -90,3 +98,4 @@ class Watch:
         """Nothing more is captured; the first reason counts."""
         if not self.ended:
             self.ended, self.is_fault, self.is_gone = sentence, is_fault, is_gone
+            self._is_over()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -206,6 +207,28 @@ def test_a_full_disk_ends_the_capture_and_no_conversation(
 
     serve(talk)
     assert "No space left on device" in caplog.text
+
+
+def test_a_disk_that_hangs_keeps_nobody_from_the_quick_way(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = threading.Event()
+    monkeypatch.setattr("icapd.taps.watch._MOST_PENDING", 2000)
+    monkeypatch.setattr(CapturePart, "write", lambda *_: goes_on.wait(20))
+
+    async def talk(door: Talk) -> None:
+        switch = await door.begin()
+        for _ in range(20):
+            assert await door.ask(OPTIONS) == 200
+        before = door.quick
+        assert await door.ask(QUICK) == 204
+        assert door.quick == before + 1
+        assert not any(state.ended for state in door.states(switch))  # it cannot say so yet
+        goes_on.set()
+        assert "too slow" in (await door.ends(switch)).ended
+        switch.close()
+
+    serve(talk)
 
 
 def test_what_the_spool_is_to_leave_free_counts_for_captures_too(serve: Serve, site: Site) -> None:
