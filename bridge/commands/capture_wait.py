@@ -74,23 +74,28 @@ class Waiting:
             time.sleep(_PAUSE)
             self._look()
         self.reason = "its time is over"
+        if self._are_all_gone:
+            self.reason, self.is_fault = self._states[-1].ended, True
 
     def _has_ended(self) -> bool:
         """Whether processes have ended it: any of them for all, or each of them with itself."""
-        ended = [state for state in self._states if state.ended]
-        for state in ended:
-            if not state.is_gone:
+        for state in self._states:
+            if state.ended and not state.is_gone:
                 self.reason, self.is_fault = state.ended, state.is_fault
                 return True
-        if len(ended) < len(self._states):
+        if not self._are_all_gone:
             self._all_gone_at = None
             return False
         now = time.monotonic()
         self._all_gone_at = self._all_gone_at or now
         if now - self._all_gone_at < _SUCCESSOR_SECONDS:
             return False
-        self.reason, self.is_fault = ended[-1].ended, True
+        self.reason, self.is_fault = self._states[-1].ended, True
         return True
+
+    @property
+    def _are_all_gone(self) -> bool:
+        return all(state.ended and state.is_gone for state in self._states)
 
     def _until_it_begins(self) -> None:
         self._look()

@@ -314,8 +314,12 @@ def test_who_is_not_on_a_terminal_gets_a_line_now_and_then(
 
 
 def test_the_end_of_a_worker_is_not_that_of_all(
-    site: Site, output: Path, capsys: pytest.CaptureFixture[str]
+    site: Site,
+    output: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("bridge.commands.capture_wait._SUCCESSOR_SECONDS", 60.0)
     gone = CaptureState(2, "icapd was stopped", is_gone=True)
     pretenders = [Pretender(site, CaptureState(1), gone), Pretender(site, CaptureState(3))]
     for number, each in enumerate(pretenders):
@@ -329,11 +333,19 @@ def test_the_end_of_a_worker_is_not_that_of_all(
     assert said.rstrip().endswith("its time is over.")
 
 
+# and where its time is over before one that replaces them is missed
+@pytest.mark.parametrize("times", [("60s", 0.2), ("700ms", 60.0)])
 def test_the_end_of_all_is_a_sentence_and_a_whole_file(
-    site: Site, output: Path, capsys: pytest.CaptureFixture[str]
+    site: Site,
+    output: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    times: tuple[str, float],
 ) -> None:
+    seconds, patience = times
+    monkeypatch.setattr("bridge.commands.capture_wait._SUCCESSOR_SECONDS", patience)
     gone = CaptureState(2, "icapd was stopped", is_gone=True)
-    assert capture(site, output, states=(gone,), processes=2)[0] == 1
+    assert capture(site, output, "--for", seconds, states=(gone,), processes=2)[0] == 1
     assert capsys.readouterr().out.rstrip().endswith("icapd was stopped.")
     assert output.read_bytes().count(b"x" * 60) == 2
 
