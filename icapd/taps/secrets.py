@@ -43,20 +43,22 @@ def without_secrets(heads: bytes, *, keep_query: bool = True, is_trailer: bool =
     if hello is not None:
         size = _HELLO_HEAD + int.from_bytes(hello[1], "big")
         return heads[:size] + stars(heads[size:]) + rest
-    hidden, begins, is_head = [], not is_trailer, True
+    hidden, begins, is_head, is_clear = [], not is_trailer, True, True
     for line in _LINE.findall(heads):
         text = line.rstrip(b"\r\n")
         if not text.strip(b" \t"):
             # behind an empty line there is another head, or content
             hidden.append(line)
-            begins = True
+            begins = is_clear = True
             continue
         is_head = is_head and (not begins or _starts(text))
         masked = stars(text)
         if is_head:
             hide = _hide_start if begins else _hide_field
-            masked = hide(text, line.endswith(b"\n"), keep_query)
+            masked = hide(text, is_clear and line.endswith(b"\n"), keep_query)
         hidden.append(masked + line[len(text) :])
+        # else it may end with the beginning of a name
+        is_clear = begins or (b":" in text and b"\n" not in text and b"\r" not in text)
         begins = False
     return b"".join(hidden) + rest
 
