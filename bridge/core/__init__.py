@@ -86,6 +86,7 @@ from bridge.core.saying import OF_ALL_WORKERS
 from bridge.core.secrets import (
     REMOVED,
     SHORTEST_SECRET,
+    is_secret_name,
     key_lines,
     scrub,
     secrets_of_settings,
@@ -167,7 +168,6 @@ __all__ = [
     "EditError",
     "Entry",
     "Events",
-    "Flow",
     "FolderSettings",
     "Found",
     "Gathered",
@@ -222,6 +222,7 @@ __all__ = [
     "forget_hash",
     "format_group",
     "from_plain",
+    "is_secret_name",
     "key_lines",
     "leave_alone_what_is_there",
     "lenient",

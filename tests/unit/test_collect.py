@@ -21,7 +21,7 @@ from bridge.commands.collecting.archive import Archive
 from bridge.commands.collecting.masking import mask
 from bridge.commands.collecting.people import Pseudonyms
 from bridge.commands.collecting.portions import begin_of, lines_between, shares
-from bridge.core import REMOVED
+from bridge.core import REMOVED, scrub
 from tests.support.katabridge import Site
 
 USER, CLIENT, URL = "CORP\\ivanov", "10.1.2.3", "https://files.example/secret/plan.pdf?a=b"
@@ -375,3 +375,58 @@ def test_lines_that_are_too_long_are_left_out(tmp_path: Path) -> None:
     with path.open("rb") as file:
         found = list(lines_between(file, 0, path.stat().st_size))
     assert found == [b"first\n", b"[a line of more than 1 MiB was left out]\n", b"last"]
+
+
+HIDDEN = [
+    "status: {token: [%s]}",
+    "status:\n  token:\n    - %s",
+    "status: {token: {of: {it: %s}}}",
+    "status: {token: {%s: x}}",
+    "status: {token: !%s }",
+    "status: {token: &%s }",
+    "status: {<<: {token: %s}}",
+    "base: &b {token: %s}\nstatus: *b",
+    "kata: {node: &n %s}\nstatus: {token: *n}",
+    "- status: {token: %s}",
+    "Status: {Token: %s}",
+    "a: 1\n---\nstatus: {token: %s}",
+    "status: {token: %s}\n---\nb: 2",
+    "status: {password: [%s]}",
+    "verdicts: {store: ['redis://u:%s@h:1/0']}",
+    "notify: {url: {a: ['https://h/%s']}}",
+    "notify: {url: h/%s}",
+    "kata: {urls: ['https://u:%s@h']}",
+    "kata: {urls: ['u:%s@h']}",
+    "kata: {urls: ['https://u/a:%s@h']}",
+    "logs: {syslog: {url: 'tcp://u:%s@h'}}",
+    "kata: {node: ['https://u:%s@h']}",
+]
+
+
+@pytest.mark.parametrize("shape", HIDDEN)
+def test_a_secret_is_one_in_whatever_shape_it_is_written(shape: str) -> None:
+    secret = "Hunter2Geheim"
+    masked = mask(shape % secret)
+    assert masked.text is not None
+    assert secret not in masked.text
+    assert scrub(f"a {secret} b", masked.secrets) == f"a {REMOVED} b"
+
+
+def test_a_secret_in_the_escapes_of_yaml_is_shown_nowhere() -> None:
+    for key in ("kata: {urls: [%s]}", "verdicts: {store: %s}", "icap: {page: {contact: %s}}"):
+        masked = mask(key % '"https://u:Hunter\\x32\\\n  Geheim@h"')
+        assert masked.text is not None
+        assert "Geheim" not in masked.text
+        assert "Hunter2Geheim" in masked.secrets
+    assert "Hunter2" in "".join(mask("status: {token: *Hunter2Geheim}").secrets)
+    assert "Hunter2Geheim" in mask("status: {token: [Hunter2Geheim], : [}").secrets
+
+
+def test_lists_of_settings_are_shown() -> None:
+    text = """exclusions:
+  - {source: [10.0.0.0/8]}
+  - source: 10.1.2.3
+submit: {types: [pdf]}
+kata: {urls: [https://cn.example], node: [x]}
+"""
+    assert mask(text).text == text.replace("node: [x]", 'node: ["[removed]"]')

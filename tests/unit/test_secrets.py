@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from bridge.core import REMOVED, scrub, secrets_of_settings
+from bridge.core import REMOVED, is_secret_name, scrub, secrets_of_settings
 from bridge.core.secrets import key_lines, store_secrets, url_secrets, webhook_secrets
 from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site
@@ -154,6 +154,31 @@ def test_passwords_in_urls_that_are_not_well_written() -> None:
     assert set(store_secrets("redis://h:1/0?password=a%20b")) == {"a%20b", "a b"}
     assert set(url_secrets("https://u:p%C3%A4@h/x")) == {"p%C3%A4", "pä"}
     assert set(url_secrets("https://onlytoken@h/x")) == {"onlytoken"}
-    assert not set(url_secrets("https://h/x?y=z@b"))
+    assert set(url_secrets("https://u:a/p@w?@h/x")) == {"a/p@w?"}
+    assert set(url_secrets("u:pw@h")) == {"pw"}
+    assert not set(url_secrets("https://h/x?y=z"))
     assert not set(webhook_secrets("https://hooks.example/katabridge"))
     assert "aB3dE5gH" in set(webhook_secrets("https://hooks.example/v1/aB3dE5gH"))
+
+
+def test_names_that_go_with_secrets() -> None:
+    for name in (
+        *("ticket", "SAMLResponse", "otp", "csrf", "assertion", "client_assertion", "pin", "pw"),
+        *("X-Auth", "X-Passphrase", "X-Pass", "X-TOTP", "X-Assertion", "X-Amzn-Oidc-Data"),
+        *("jsessionid", "PHPSESSID", "access_token", "apiKey", "apikey", "user[password]"),
+        *("Ocp-Apim-Subscription-Key", "sid", "code", "userPin", "Cookie", "set-cookie2"),
+    ):
+        assert is_secret_name(name), name
+    for name in (
+        *("monkey", "compass", "spinner", "page", "encoding", "x-client-ip"),
+        *(
+            "X-Authenticated-User",
+            "keyboard",
+            "sidebar",
+            "Content-Type",
+            "signal",
+            "author",
+            "authority",
+        ),
+    ):
+        assert not is_secret_name(name), name

@@ -10,31 +10,30 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, get_origin
 
 import yaml
-from pydantic import BaseModel
 
+from bridge.commands.collecting.places import KEY, Path, Place, place_of
 from bridge.core import (
     REMOVED,
     SHORTEST_SECRET,
-    Settings,
+    is_secret_name,
     store_secrets,
     url_secrets,
     webhook_secrets,
 )
 
-Path = tuple[str | int, ...]
-
-_TOKEN = ("status", "token")
-_STORE = ("verdicts", "store")
-_WEBHOOK = ("notify", "url")
-_HOST = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#]*@)?([^/?#@]*)")
-_BY_LINE = re.compile(r"\b(token|store|url|password|secret|key)\b[\"']?\s*[:=]\s*([^\s,}#]+)", re.I)
+_HOST = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:.*@)?([^/?#@]*)", re.S)
+_USERINFO = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]*:/+|/*).*@", re.S)
+_BY_LINE = re.compile(
+    r"\b(?:token|store|url|password|secret|key)\b[\"']?\s*[:=][\s\[{&*!-]*([^\s,}\]#]+)", re.I
+)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'}]+")
 _TOKEN_LIKE = re.compile(r"[!-.0-~][!-~]{15,199}")  # no path
 _NAME = re.compile(r"[A-Za-z0-9_.*/-]{0,63}")
 _NO_SPACE = re.compile(r"[^ \n]+")
+_PLAIN_TAG = "tag:yaml.org,2002:"
+_LEAST_ANCHOR = 8  # a shorter one that nobody refers to is no secret
 _DEEPEST = 20
 
 
@@ -52,13 +51,17 @@ class Masked:
 def mask(text: str) -> Masked:
     """What may be shown of a configuration file, be it valid or not."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        scalars = list(_scalars(root, ()))
+        roots = yaml.compose_all(text, Loader=yaml.SafeLoader)
+        scalars = [each for root in roots for each in _scalars(root, ())]
         changed = ((node.end_mark.index, _shown(path, node)) for path, node in scalars)
         masked = _sheet(text, {end: new for end, new in changed if new is not None})
+        secrets = {*_unused_anchors(text)}
     except (yaml.YAMLError, RecursionError, ValueError):
         return _masked(None, _by_slip(text), {})
-    secrets = [secret for path, node in scalars for secret in _secrets(path, node.value)]
+    for path, node in scalars:
+        secrets.update(_secrets(path, node.value))
+        if node.tag and not node.tag.startswith(_PLAIN_TAG):  # `!abc` is a tag, and no value
+            secrets.update(_secrets(path, node.tag), _secrets(path, node.tag.lstrip("!")))
     return _masked(masked, secrets, {path: node.value for path, node in scalars})
 
 
@@ -75,25 +78,32 @@ def _scalars(node: yaml.Node | None, at: Path) -> Iterator[tuple[Path, yaml.Scal
     if isinstance(node, yaml.ScalarNode):
         yield at, node
     elif isinstance(node, yaml.MappingNode):
+        hidden = place_of(at) in _HIDDEN
         for key, value in node.value:
             yield from _scalars(value, (*at, str(key.value)))
-            if not isinstance(key, yaml.ScalarNode) or not _NAME.fullmatch(key.value):
-                yield from _scalars(key, (*at, "?"))  # `{token:abc}`, say, is a key as a whole
+            if hidden or not isinstance(key, yaml.ScalarNode) or not _NAME.fullmatch(key.value):
+                yield from _scalars(key, (*at, KEY))  # `{token:abc}`, say, is a key as a whole
     elif isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
             yield from _scalars(item, (*at, number))
 
 
+_HIDDEN = (Place.TOKEN, Place.STORE, Place.WEBHOOK)
+
+
 def _secrets(path: Path, value: str) -> Iterator[str]:
-    if path == _TOKEN:
+    place = place_of(path)
+    if place is Place.TOKEN:
         yield value
-    elif path == _STORE:
+    elif place is Place.STORE:
         yield from store_secrets(value)
-    elif path == _WEBHOOK:
+    elif place is Place.WEBHOOK:
         yield from webhook_secrets(value)
-    elif not _is_setting(path):
+    elif place is Place.UNKNOWN:
+        if any(is_secret_name(str(part)) for part in path):
+            yield value
         yield from _by_slip(value)
-    else:
+    elif place is Place.URL or "://" in value:
         yield from url_secrets(value)
 
 
@@ -101,52 +111,33 @@ def _by_slip(text: str) -> Iterator[str]:
     """What may be a secret where none belongs."""
     if _TOKEN_LIKE.fullmatch(text):
         yield text
-    for match in _BY_LINE.finditer(text):
-        yield match[2].strip("\"'")
+    for found in _BY_LINE.findall(text):
+        yield found.strip("\"'")
     for url in _URL.findall(text):
         yield from store_secrets(url)
         yield from webhook_secrets(url)
 
 
+def _unused_anchors(text: str) -> Iterator[str]:
+    """`&abc` is an anchor, and no value: one that nobody refers to was meant as one."""
+    tokens = list(yaml.scan(text, Loader=yaml.SafeLoader))
+    used = {token.value for token in tokens if isinstance(token, yaml.AliasToken)}
+    for token in tokens:
+        if isinstance(token, yaml.AnchorToken) and token.value not in used:
+            yield from (each for each in (token.value,) if len(each) >= _LEAST_ANCHOR)
+
+
 def _shown(path: Path, node: yaml.ScalarNode) -> str | None:
     """What stands in the place of a value; None: the value itself."""
-    if path == _TOKEN or not _is_setting(path):
-        return REMOVED if node.value else None
-    if path == _WEBHOOK:
-        host = _HOST.match(node.value)
+    place, value = place_of(path), node.value
+    if place is Place.TOKEN or place is Place.UNKNOWN:
+        return REMOVED if value else None
+    if place is Place.WEBHOOK:
+        host = _HOST.match(value)
         return f"{host[1]}{host[2]}/{REMOVED}" if host else REMOVED
-    if path == _STORE:
-        return re.sub(r"(?s)://.*@", f"://{REMOVED}@", node.value)
+    if "@" in value and (place is not Place.SETTING or "://" in value):
+        return _USERINFO.sub(rf"\1{REMOVED}@", value)
     return None
-
-
-def _is_setting(path: Path) -> bool:
-    """Whether the settings have a plain value there."""
-    here: Any = Settings
-    for part in path:
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            field = here.model_fields.get(str(part))
-            if field is None:
-                return False
-            here = _section(field.annotation)
-        elif get_origin(here) in (list, dict):
-            here = _section(here.__args__[-1])
-        else:  # a list of plain values, or a value that may be a list
-            return isinstance(part, int)
-    return not (isinstance(here, type) and issubclass(here, BaseModel))
-
-
-def _section(annotation: Any) -> Any:
-    """The section, list or mapping in an annotation; else the annotation itself."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if get_origin(annotation) in (list, dict):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        inner = _section(argument)
-        if inner is not argument or (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return inner
-    return annotation
 
 
 def _sheet(text: str, instead: dict[int, str]) -> str:
@@ -154,19 +145,30 @@ def _sheet(text: str, instead: dict[int, str]) -> str:
 
     `instead`: what stands in the place of scalars, by the index of their end.
     """
-    shown, before = [], 0
+    shown: list[str] = []
+    anchors: dict[str, str] = {}
+    before = 0
     for token in yaml.scan(text, Loader=yaml.SafeLoader):
         start, end = token.start_mark.index, token.end_mark.index
         shown.append(_NO_SPACE.sub("", text[before:start]))  # else it is a comment
-        shown.append(_word(token, text[start:end], instead.get(end)))
+        shown.append(_word(token, text[start:end], instead.get(end), anchors))
         before = max(before, end)
     shown.append(_NO_SPACE.sub("", text[before:]))
     return "\n".join(line.rstrip() for line in "".join(shown).split("\n"))
 
 
-def _word(token: yaml.Token, written: str, new: str | None) -> str:
+def _word(token: yaml.Token, written: str, new: str | None, anchors: dict[str, str]) -> str:
+    """`anchors`: numbers in the place of their names, which may be anything, too."""
+    if isinstance(token, yaml.AnchorToken | yaml.AliasToken):
+        return written[0] + anchors.setdefault(token.value, str(len(anchors) + 1))
+    if isinstance(token, yaml.TagToken):
+        return written if written.startswith("!!") else "!removed"
+    if isinstance(token, yaml.DirectiveToken):
+        return ""
     if not isinstance(token, yaml.ScalarToken):
         return written
+    if new is None and token.value not in written:  # escapes would hide a secret from scrubbing
+        new = token.value
     if new is None and token.style in ("|", ">"):  # whose head may end in a comment
         new = token.value
     if new is None:

@@ -14,7 +14,7 @@ SHORTEST_SECRET = 4  # a shorter value is taken out only where it is known to st
 _AUTHORITY = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]*://(?:(?P<user>[^/?#]*)@)?[^/?#]*(?P<rest>.*)", re.S
 )
-_STORE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<user>.*)@", re.S)
+_USERINFO = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:/+|/*)(?P<user>.*)@", re.S)
 _PASSWORD = re.compile(r"[?&]password=([^&#]*)", re.I)
 _PARTS = re.compile(r"[/?&#;]+")
 _KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(.*?)(?:-----END|\Z)", re.S)
@@ -47,15 +47,19 @@ def _lines_of(file: Path) -> Iterable[str]:
 
 
 def url_secrets(url: str) -> Iterator[str]:
-    """The password of a URL, as it stands and decoded."""
+    """The password of a URL, as it stands and decoded, even where it is not written as it must be.
+
+    What stands before the last `@` is taken for user and password, and before the first one, too.
+    """
     match = _AUTHORITY.match(url)
-    return _of_userinfo(match["user"] if match else None)
+    yield from _of_userinfo(match["user"] if match else None)
+    match = _USERINFO.match(url)
+    yield from _of_userinfo(match["user"] if match else None)
 
 
 def store_secrets(url: str) -> Iterator[str]:
-    """The password of a store's URL, even where its signs are not written as they must be."""
-    match = _STORE.match(url)
-    yield from _of_userinfo(match["user"] if match else None)
+    """The password of a store's URL, also where a parameter holds it."""
+    yield from url_secrets(url)
     for value in _PASSWORD.findall(url):
         yield from {value, unquote(value)}
 
@@ -63,10 +67,8 @@ def store_secrets(url: str) -> Iterator[str]:
 def webhook_secrets(url: str) -> Iterator[str]:
     """Password, path and query of a webhook: who knows these can post there."""
     match = _AUTHORITY.match(url)
-    if match is None:
-        return
-    yield from _of_userinfo(match["user"])
-    rest = match["rest"].lstrip("/")
+    yield from url_secrets(url)
+    rest = (url if match is None else match["rest"]).lstrip("/")
     for part in (rest, *_PARTS.split(rest)):
         for each in {part, part.partition("=")[2]}:
             if each and _WORD.fullmatch(each) is None:

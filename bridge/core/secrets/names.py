@@ -1,0 +1,31 @@
+"""Which names of headers, parameters and keys carry what lets somebody in. Pure."""
+
+from __future__ import annotations
+
+import re
+
+# also as a part of a longer name
+_PARTS = (
+    r"auth(?!or(?!i[sz]))|assertion|bearer|cookie|credential|csrf|jwt|oidc|passcode|passphrase|passw|pwd|saml"
+    "|secret|sess(?:ion|id)|signature|ticket|token|totp|xsrf"
+)
+# only as a word of the name: `monkey` and `compass` carry nothing
+_WORDS = "code|key|nonce|otp|pass|pin|pw|sid|sig"
+# who asks, and not what proves it
+_USER_NAMES = frozenset({"x-authenticated-user", "x-authenticated-groups"})
+_SECRET = re.compile(
+    rf"{_PARTS}|(?:api|access|private|subscription)key|(?<![a-z])(?:{_WORDS})(?![a-z])"
+)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a header, parameter or key of that name carries a secret; in doubt it does.
+
+    The name is decoded, without what is around it: `X-Auth-Token`, `apiKey`, `client_assertion`.
+    """
+    if name.lower() in _USER_NAMES:
+        return False
+    return _SECRET.search(name.lower()) is not None or (
+        _SECRET.search(_CAMEL.sub("_", name).lower()) is not None
+    )
