@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,15 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from bridge.core.quoting import in_sentence
 from bridge.core.settings import Settings
 
 DEFAULT_PATH = Path("/etc/katabridge/katabridge.yaml")
 ENVIRONMENT = "KATABRIDGE_CONFIG"
+
+# of what YAML could not read: an alias or a tag, which a password may look like
+_NAMES = re.compile(r" '(?!<)[^']{2,}'")
+_NO_KEY = re.compile(r"[:=@\s].*", re.S)  # `{token:abc}` is a key as a whole
 
 Location = tuple[int | str, ...]
 
@@ -64,9 +70,13 @@ def _compose(path: Path) -> yaml.Node:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{path}:{line}: not YAML: {error.problem}.") from None
+        problem = _NAMES.sub("", error.problem or "it cannot be read")
+        raise ConfigError(f"{path}:{line}: not YAML: {problem}.") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}.") from None
+        raise ConfigError(f"{path}: not YAML: {error}.") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not plain YAML: it is nested too deeply.") from None
     if not isinstance(root, yaml.MappingNode):
         raise ConfigError(f"{path}:1: the file must hold keys, such as `kata:`.")
     return root
@@ -116,7 +126,11 @@ class _Lines:
 def _dotted(location: Location) -> str:
     text = ""
     for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            name = _NO_KEY.sub("…", part)
+            text += f".{name}" if text else name
     return text
 
 
@@ -133,6 +147,7 @@ def _fault(path: Path, lines: _Lines, detail: ErrorDetails) -> tuple[int, str]:
         sentence = "it must not be empty."
     else:
         sentence = detail["msg"].removeprefix("Value error, ").removesuffix(".") + "."
+        sentence = in_sentence(sentence, detail["input"])
     line = lines.of(location)
     return line, f"{path}:{line}: {_dotted(location) or 'the file'}: {sentence}"
 

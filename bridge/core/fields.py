@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -11,18 +12,21 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from bridge.core.model import Decision, OutcomeKind
+from bridge.core.quoting import quoted
 from bridge.core.units import Address, parse_address, parse_duration, parse_size
 
 
 def _path(value: object, info: ValidationInfo) -> Path:
     if not isinstance(value, str) or not value or "\0" in value:
-        raise ValueError(f"{value!r} is not a path")
+        raise ValueError(f"{quoted(value)} is not a path")
     base = (info.context or {}).get("base", Path())
     return Path(base) / value
 
 
 def _readable_file(path: Path) -> Path:
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for without end
+            raise OSError(errno.EINVAL, "it is no regular file")
         with path.open("rb"):
             return path
     except OSError as error:

@@ -7,6 +7,8 @@ import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from bridge.core.quoting import quoted
+
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZE = re.compile(r"([0-9]+)(B|KiB|MiB|GiB|TiB)")
@@ -33,11 +35,12 @@ def parse_duration(value: object) -> float:
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(
-            f"{value!r} is not a time with a unit; write a number and ms, s, m, h or d (as in 60s)"
+            f"{quoted(value)} is not a time with a unit; "
+            "write a number and ms, s, m, h or d (as in 60s)"
         )
     seconds = float(match[1]) * _SECONDS[match[2]]
     if seconds > _MAX_DURATION:
-        raise ValueError(f"{value!r} is longer than ten years")
+        raise ValueError(f"{quoted(value)} is longer than ten years")
     return seconds
 
 
@@ -46,11 +49,11 @@ def parse_size(value: object) -> int:
     match = _SIZE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(
-            f"{value!r} is not a size with a unit; "
+            f"{quoted(value)} is not a size with a unit; "
             "write a whole number and B, KiB, MiB, GiB or TiB (as in 100MiB)"
         )
     if len(match[1]) > _MAX_DIGITS:
-        raise ValueError(f"{value!r} is larger than any disk")
+        raise ValueError(f"{quoted(value)} is larger than any disk")
     return int(match[1]) * _BYTES[match[2]]
 
 
@@ -65,7 +68,7 @@ def parse_address(value: object) -> Address:
     except ValueError:
         valid = False
     if not valid:
-        raise ValueError(f"{value!r} is not an IP address with a port (as in 127.0.0.1:1344)")
+        raise ValueError(f"{quoted(value)} is not an IP address with a port (as in 127.0.0.1:1344)")
     return Address(host, int(port))
 
 
@@ -80,9 +83,11 @@ def parse_central_node(value: object) -> str:
         host = None
     named = host is not None and (":" in host or _HOST.fullmatch(host) is not None)
     if parts is None or parts.scheme != "https" or not named or port == 0:
-        raise ValueError(f"{value!r} is not an https address (as in https://cn.example)")
-    if parts.path.strip("/") or parts.query or parts.username:
-        raise ValueError(f"{value!r} must be scheme, host and port only (as in https://cn.example)")
+        raise ValueError(f"{quoted(value)} is not an https address (as in https://cn.example)")
+    if parts.path.strip("/") or parts.query or "@" in parts.netloc:
+        raise ValueError(
+            f"{quoted(value)} must be scheme, host and port only (as in https://cn.example)"
+        )
     return f"https://{parts.netloc}"
 
 
@@ -92,5 +97,5 @@ def parse_fingerprint(value: object) -> str:
     kind, _, digits = text.partition(":")
     digits = digits.replace(":", "").lower()
     if kind != "sha256" or re.fullmatch(r"[0-9a-f]{64}", digits) is None:
-        raise ValueError(f"{value!r} is not a fingerprint (sha256: and 64 hex digits)")
+        raise ValueError(f"{quoted(value)} is not a fingerprint (sha256: and 64 hex digits)")
     return digits

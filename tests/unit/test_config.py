@@ -307,3 +307,68 @@ def test_a_pipe_is_not_waited_for(folder: Path) -> None:
     path = write(folder, GOOD + "exclude_lists: [pipe]\n")
     with pytest.raises(ConfigError, match="the list is no regular file"):
         load_config(path)
+
+
+SECRET = "Hunter2Geheim"
+LEAKS = [
+    "kata: {urls: ['https://u:%s@127.0.0.1:9']}",
+    "kata: {urls: ['https://:%s@127.0.0.1:9']}",
+    "kata: {urls: ['https://u:a/%s@127.0.0.1:9']}",
+    "kata: {urls: ['https://u:a@%s@127.0.0.1:9']}",
+    "kata: {urls: ['http:/u:%s@127.0.0.1:9']}",
+    "kata: {urls: ['u:%s@127.0.0.1:9']}",
+    'kata: {urls: ["https://u:\'\\t%s@127.0.0.1:9"]}',
+    "kata: {urls: [['https://u:%s@h']]}",
+    "kata: {urls: ['https://h/?ticket=%s']}",
+    "kata: {client_cert: {token: %s}}",
+    "kata: {poll_interval: 'https://u:%s@h'}",
+    "kata: {token:%s: 1}",
+    "kata: {'https://u:%s@h': 1}",
+    "logs: {syslog: {url: 'tcp://u:%s@h:1'}}",
+    "logs: {syslog: {url: 'tcp://u:a/%s@h:1'}}",
+    "logs: {syslog: {url: 'tpc://u:%s@h:1'}}",
+    "logs: {level: 'https://u:%s@h'}",
+    "exclusions: [{host: 'https://u:%s@h'}]",
+    "exclusions: [{source: ['https://u:%s@h']}]",
+    "exclusions: [{name: 'https://u:%s@h/*/'}]",
+    "folders: [{name: 'https://u:%s@h', ignore: ['https://u:%s@h/']}]",
+    "icap: {allow_from: ['https://u:%s@h'], listen: ['u:%s@h:1']}",
+    "verdicts: {store: 'redis://u:%s@h:1?x'}",
+    "notify: {url: 'ftp://u:%s@h'}",
+    "status: {token: *%s }",
+    "status: {token: !<%s }",
+]
+
+
+@pytest.mark.parametrize("shape", LEAKS)
+def test_a_refusal_quotes_no_password(tmp_path: Path, shape: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_config(write(tmp_path, shape.replace("%s", SECRET)))
+    assert SECRET not in str(refused.value)
+    decoded = shape.replace('"', "").replace("'", '"').replace("%s", "Hunter\\x32Geheim")
+    with pytest.raises(ConfigError) as refused:
+        load_config(write(tmp_path, decoded))
+    assert SECRET not in str(refused.value)
+
+
+def test_a_refusal_shows_the_rest_of_a_url(tmp_path: Path) -> None:
+    text = "kata: {urls: ['https://u:pw@cn.example/a', cn2, 'https://:pw@cn3']}\n"
+    text += "logs: {syslog: {url: 'tcp://a@b'}}\n"
+    with pytest.raises(ConfigError) as refused:
+        load_config(write(tmp_path, text))
+    assert ":1: kata.urls[0]: 'https://…@cn.example/a' must be scheme" in str(refused.value)
+    assert ":1: kata.urls[1]: 'cn2' is not an https address" in str(refused.value)
+    assert ":1: kata.urls[2]: 'https://…@cn3' must be scheme" in str(refused.value)
+    assert ":2: logs.syslog.url: 'tcp://…@b' names no port" in str(refused.value)
+
+
+def test_a_file_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        load_config(write(tmp_path, "a: " + "[" * 5000))
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(folder: Path) -> None:
+    (folder / "client.key").unlink()
+    os.mkfifo(folder / "client.key")
+    with pytest.raises(ConfigError, match=r"kata\.client_key: .*it is no regular file"):
+        load_config(write(folder, GOOD))

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from bridge.core.quoting import quoted
 from bridge.core.siem import Origin, SyslogSender, SyslogTarget, parse_syslog_url
 from bridge.core.siem import buffer as buffer_module
 from bridge.core.siem import connection as connection_module
@@ -154,7 +155,7 @@ def test_what_is_no_address(text: str | None, sentence: str) -> None:
     with pytest.raises(ValueError) as error:
         parse_syslog_url(text)
     assert sentence in str(error.value)
-    assert repr(text) in str(error.value)
+    assert quoted(text) in str(error.value)
 
 
 def test_a_message_to_the_letter() -> None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from bridge.core.printable import printable
+from bridge.core.quoting import quoted
 
 LOCAL0 = 16
 INFORMATIONAL = 6
@@ -60,11 +61,11 @@ def parse_syslog_url(text: object) -> SyslogTarget:
     except ValueError:
         host, port = None, None
     if not host or not _is_host(host) or parts.scheme not in _SCHEMES:
-        raise ValueError(f"{text!r} is not udp://, tcp:// or tls:// with a host ({_EXAMPLE})")
+        raise ValueError(f"{quoted(text)} is not udp://, tcp:// or tls:// with a host ({_EXAMPLE})")
     if not port:
-        raise ValueError(f"{text!r} names no port ({_EXAMPLE})")
+        raise ValueError(f"{quoted(text)} names no port ({_EXAMPLE})")
     if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError(f"{text!r} must be scheme, host and port only ({_EXAMPLE})")
+        raise ValueError(f"{quoted(text)} must be scheme, host and port only ({_EXAMPLE})")
     return SyslogTarget(parts.scheme, host, port)
 
 
