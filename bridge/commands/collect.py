@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from bridge.commands.collecting.archive import Archive
 from bridge.commands.collecting.masking import Masked, mask
+from bridge.commands.collecting.patience import STEP_SECONDS, looks, patiently
 from bridge.commands.collecting.progress import showing
 from bridge.commands.collecting.sources import Sources, find_sources
 from bridge.commands.collecting.work import Work
@@ -137,10 +138,12 @@ def _read(path: Path) -> _Config:
             2,
         ) from None
     try:
-        load_config(path)
+        patiently(STEP_SECONDS, load_config, path)
         fault = None
     except ConfigError as error:
         fault = str(error)
+    except OSError as error:
+        fault = f"what it names {reason(error)}"
     return _Config(path, mask(text), fault)
 
 
@@ -150,9 +153,10 @@ def _check_folder(folder: Path, sources: Sources) -> None:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise _CollectError(f"{folder} cannot be written to by this user: name another.", 2)
     real = Path(os.path.realpath(folder))
-    for key, path in sources.folders.items():
-        watched = Path(os.path.realpath(path))  # also where links go round
-        if key.startswith("folder ") and watched in (real, *real.parents):
+    watched = {key: path for key, path in sources.folders.items() if key.startswith("folder ")}
+    for key, found in looks(lambda path: Path(os.path.realpath(path)), watched):
+        place = watched[key] if isinstance(found, Exception) else found  # also where links go round
+        if place in (real, *real.parents):
             raise _CollectError(f"{folder} lies in a folder that is watched ({key}).", 2)
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from bridge.cli import main
-from bridge.commands.collecting import asked, work
+from bridge.commands import collect as command
+from bridge.commands.collecting import asked, logs, patience, work
 from bridge.commands.collecting.archive import Archive
 from bridge.commands.collecting.masking import mask
 from bridge.commands.collecting.people import Pseudonyms
@@ -430,3 +431,62 @@ submit: {types: [pdf]}
 kata: {urls: [https://cn.example], node: [x]}
 """
     assert mask(text).text == text.replace("node: [x]", 'node: ["[removed]"]')
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Patience is short; what waits for the event goes on in the end."""
+    monkeypatch.setattr(patience, "LOOK_SECONDS", 0.2)
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_a_share_that_hangs_is_left_out(
+    place: Site, monkeypatch: pytest.MonkeyPatch, hanging: threading.Event
+) -> None:
+    real = os.statvfs
+    watched = str(place.directory / "in")
+
+    def statvfs(folder: Path) -> os.statvfs_result:
+        if str(folder) == watched:
+            hanging.wait(20)
+        return real(folder)
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    assert collect(place) == 0
+    texts = made(place)
+    assert f"{watched}\n  did not answer within 0 s\n  mount: " in texts["system/folders.txt"]
+    assert texts["system/folders.txt"].count(" free\n") >= 4
+
+
+def test_a_pipe_in_the_place_of_a_key_is_not_waited_for(
+    place: Site, hanging: threading.Event
+) -> None:
+    del hanging
+    config, folder = str(place.config), str(place.directory / "support")
+    for name in ("client.key", "client.pem"):
+        (place.directory / name).unlink()
+        os.mkfifo(place.directory / name)
+    assert main(["collect", "--config", config, "--output-dir", folder]) == 0
+    texts = made(place)
+    assert "kata.client_key cannot be read (it is no regular file)" in texts["MANIFEST.txt"]
+    assert "client.pem\n  it is no regular file" in texts["certificates.txt"]
+    assert "mode 0" in texts["keys.txt"]
+
+
+def test_steps_that_hang_are_left_out(
+    place: Site, monkeypatch: pytest.MonkeyPatch, hanging: threading.Event
+) -> None:
+    def hang(*_: object) -> str:
+        hanging.wait(20)
+        return "late"
+
+    for module, name in ((work, "sizes_below"), (logs, "rotated_files"), (command, "load_config")):
+        monkeypatch.setattr(module, name, hang)
+        monkeypatch.setattr(module, "STEP_SECONDS", 0.3)
+    assert collect(place) == 0
+    texts = made(place)
+    assert "system/spool.txt: did not answer within 0 s" in texts["MANIFEST.txt"]
+    assert f"logs of {place.directory}/log: did not answer within 0 s" in texts["MANIFEST.txt"]
+    assert "what it names did not answer within 0 s" in texts["MANIFEST.txt"]

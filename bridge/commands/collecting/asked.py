@@ -17,6 +17,7 @@ from bridge.status import ask
 
 _COMMAND = ["-m", "bridge.cli", "check", "--json", "--no-self-test"]
 _CHECK_SECONDS = 90.0
+_END_SECONDS = 5.0
 _MOST = 4 << 20
 _ROOT = Path(bridge.__path__[0]).parent  # -m takes modules from here, not from anybody's folder
 
@@ -43,10 +44,10 @@ def check(config: Path, tick: float = 0.2) -> Iterator[tuple[str, str] | None]:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        rest = process.communicate()[0]
+        rest = _output(process, _END_SECONDS)  # one that waits for a dead disk does not end
     ended = f"exit code {process.returncode}"
     if output is None:
-        output, ended = rest, f"it was ended after {_CHECK_SECONDS:.0f} s"
+        output, ended = rest or b"", f"it was ended after {_CHECK_SECONDS:.0f} s"
     yield output[:_MOST].decode("utf-8", "backslashreplace"), ended
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
+from bridge.commands.collecting.patience import looks
 from bridge.commands.terminal import reason
 
 _MEMORY = ("MemTotal", "MemAvailable", "SwapTotal", "SwapFree", "Dirty", "CommitLimit")
@@ -77,15 +78,19 @@ def disks(folders: Mapping[str, Path]) -> str:
     """Of each folder, by the key that names it: its disk, its mount, its owner and mode."""
     mounts = _mounts()
     lines = []
-    for key, folder in folders.items():
-        lines.append(f"{key}: {folder}")
-        try:
-            real = Path(os.path.realpath(folder))
-            lines += [f"  {fact}" for fact in _disk(real)]
-            lines.append(f"  mount: {_mount_of(real, mounts)}")
-        except OSError as error:
-            lines.append(f"  {reason(error)}")
+    for key, found in looks(lambda folder: _facts(folder, mounts), folders):
+        lines.append(f"{key}: {folders[key]}")
+        if isinstance(found, Exception):
+            lines.append(f"  {reason(found) if isinstance(found, OSError) else found}")
+            lines.append(f"  mount: {_mount_of(folders[key], mounts)}")
+        else:
+            lines += [f"  {fact}" for fact in found]
     return "\n".join(lines) + "\n"
+
+
+def _facts(folder: Path, mounts: list[tuple[Path, str]]) -> list[str]:
+    real = Path(os.path.realpath(folder))
+    return [*_disk(real), f"mount: {_mount_of(real, mounts)}"]
 
 
 def _disk(folder: Path) -> Iterator[str]:

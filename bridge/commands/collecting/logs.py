@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bridge.commands.collecting.archive import Archive, Change
+from bridge.commands.collecting.patience import STEP_SECONDS, patiently
 from bridge.commands.collecting.portions import begin_of, lines_between, shares
 from bridge.commands.collecting.progress import Advance, Begin
 from bridge.commands.terminal import reason
@@ -52,12 +53,21 @@ class Logs:
     def add(self, folder: Path, since: float) -> None:
         """Those in `folder` from that time on (epoch). OSError: the archive's. Blocks: disk."""
         with contextlib.ExitStack() as stack:
-            pieces = {name: list(self._pieces(folder / name, since, stack)) for name in NAMES}
+            try:
+                pieces = patiently(STEP_SECONDS, self._all_pieces, folder, since, stack)
+            except OSError as error:
+                self._archive.leave_out(f"logs of {folder}", reason(error))
+                return
             sizes = {name: sum(piece.size for piece in found) for name, found in pieces.items()}
             given = shares(sizes, self._archive.left)
             self._begin("logs", sum(given.values()))
             for name in NAMES:
                 self._add_newest(pieces[name], given[name])
+
+    def _all_pieces(
+        self, folder: Path, since: float, stack: contextlib.ExitStack
+    ) -> dict[str, list[_Piece]]:
+        return {name: list(self._pieces(folder / name, since, stack)) for name in NAMES}
 
     def _pieces(self, path: Path, since: float, stack: contextlib.ExitStack) -> Iterator[_Piece]:
         """The parts of a log and of its rotated files in the period, newest first."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge.commands.collecting.masking import Masked
+from bridge.commands.collecting.patience import looks, read_start
 from bridge.commands.terminal import reason
 from bridge.core import (
     Address,
@@ -105,9 +106,8 @@ def _ports(masked: Masked, found: Sources) -> dict[int, str]:
 
 
 def _of_keys(found: Sources) -> Iterator[str]:
-    for name, path in found.keys.items():
-        try:
-            with path.open("rb") as file:
-                yield from key_lines(file.read(_LARGEST_KEY).decode("ascii", "replace"))
-        except OSError as error:
-            found.unread[name] = reason(error)
+    for name, data in looks(lambda path: read_start(path, _LARGEST_KEY), found.keys):
+        if isinstance(data, bytes):
+            yield from key_lines(data.decode("ascii", "replace"))
+        else:
+            found.unread[name] = reason(data) if isinstance(data, OSError) else str(data)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec
 
 from bridge.commands.collecting.archive import Archive
 from bridge.commands.collecting.asked import check, said_by
@@ -11,10 +13,13 @@ from bridge.commands.collecting.daemons import daemons
 from bridge.commands.collecting.facts import disks, listening, machine, sizes_below, versions
 from bridge.commands.collecting.logs import Logs
 from bridge.commands.collecting.masking import Masked
+from bridge.commands.collecting.patience import STEP_SECONDS, patiently
 from bridge.commands.collecting.people import Pseudonyms
 from bridge.commands.collecting.progress import Advance, Begin
 from bridge.commands.collecting.sources import Sources
 from bridge.commands.terminal import reason
+
+P = ParamSpec("P")
 
 
 class Work:
@@ -38,15 +43,26 @@ class Work:
     def system(self) -> None:
         """What the system says."""
         self._begin("system", None)
-        found, add = self._sources, self._archive.add
-        add("versions.txt", versions(), "katabridge, Python, packages, system")
-        add("system/machine.txt", machine(), "memory, load, limits")
-        add("system/folders.txt", disks(found.folders), "disks, mounts and rights of our folders")
-        add("system/ports.txt", listening(found.ports), "who listens on our ports")
-        add("system/processes.txt", daemons(found.spool), "our processes")
-        add("system/spool.txt", sizes_below(found.spool), "names and sizes in spool.dir")
-        add("certificates.txt", certificates(found.certificates), "what certificates say")
-        add("keys.txt", owners(found.keys), "owner and mode of the key files, nothing of them")
+        found, add = self._sources, self._add
+        add("versions.txt", "katabridge, Python, packages, system", versions)
+        add("system/machine.txt", "memory, load, limits", machine)
+        add("system/folders.txt", "disks, mounts, rights of our folders", disks, found.folders)
+        add("system/ports.txt", "who listens on our ports", listening, found.ports)
+        add("system/processes.txt", "our processes", daemons, found.spool)
+        add("system/spool.txt", "names and sizes in spool.dir", sizes_below, found.spool)
+        add("certificates.txt", "what certificates say", certificates, found.certificates)
+        add("keys.txt", "owner and mode of the key files, nothing of them", owners, found.keys)
+
+    def _add(
+        self, path: str, what: str, work: Callable[P, str], *args: P.args, **named: P.kwargs
+    ) -> None:
+        """What `work` says, unless it says nothing for too long."""
+        try:
+            text = patiently(STEP_SECONDS, work, *args, **named)
+        except OSError as error:
+            self._archive.leave_out(path, reason(error))
+        else:
+            self._archive.add(path, text, what)
 
     def daemons(self) -> None:
         """What running daemons say of themselves."""
