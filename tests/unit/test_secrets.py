@@ -15,6 +15,7 @@ from bridge.core.secrets import key_lines, store_secrets, url_secrets, webhook_s
 from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site
 
+R = REMOVED
 ODD = "pä$s/w\"o'r\\d&+1 <end>%41"
 PLAIN = "0123456789abcdef0123"
 
@@ -94,6 +95,28 @@ def test_what_is_near_it_stays() -> None:
         ("Basic verification failed", "Basic verification failed"),
         ("password=hunter2 and more", f"password={REMOVED} and more"),
         ('{"client_secret": "two words", "n": 1}', f'{{"client_secret": "{REMOVED}", "n": 1}}'),
+        ("http://h/?SAMLResponse=PHN&ticket=ST-1", f"http://h/?SAMLResponse={R}&ticket={R}"),
+        ("http://h/?otp=1&csrf=2&pin=3&pw=4&n=5", f"http://h/?otp={R}&csrf={R}&pin={R}&pw={R}&n=5"),
+        ("/?assertion=a&client_assertion=b", f"/?assertion={R}&client_assertion={R}"),
+        ("http://h/a;jsessionid=0A1B/b", f"http://h/a;jsessionid={R}"),
+        ("http://h/#access_token=0A1B&n=1", f"http://h/#access_token={R}&n=1"),
+        ("http://h/#top?n=1", "http://h/#top?n=1"),
+        ("X-Auth: two words\nnext", f"X-Auth: {R}\nnext"),
+        ("x-passphrase: two words", f"x-passphrase: {R}"),
+        ("X-Pass:a", f"X-Pass:{R}"),
+        ("X-TOTP: 123 456", f"X-TOTP: {R}"),
+        ("X-Assertion: a", f"X-Assertion: {R}"),
+        ('{"X-Amzn-Oidc-Data":"a","b":1}', f'{{"X-Amzn-Oidc-Data":"{R}","b":1}}'),
+        ("Ocp-Apim-Subscription-Key: ab", f"Ocp-Apim-Subscription-Key: {R}"),
+        ("X-Client-IP: 10.1.2.3", "X-Client-IP: 10.1.2.3"),
+        ("X-Authenticated-User: ab", "X-Authenticated-User: ab"),
+        ('{"password": ["a]b", "c"], "n": 1}', f'{{"password": {R}, "n": 1}}'),
+        ('{"tokens": 5, "password":["a"]}', f'{{"tokens": 5, "password":{R}}}'),
+        ("password: ['a b', c] x", f"password: {R} x"),
+        ("password => hunter2 x", f"password => {R} x"),
+        ("'password' => 'hunter 2', x", f"'password' => '{R}', x"),
+        ("password := a; pwd == b", f"password := {R}; pwd == {R}"),
+        ("otp=123456 robotp=1", f"otp={R} robotp=1"),
         ('{"token_set":true}', '{"token_set":true}'),
         (
             'katabridge_kata_requests_total{call="submit",code="200"} 1',

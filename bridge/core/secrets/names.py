@@ -4,6 +4,18 @@ from __future__ import annotations
 
 import re
 
+# in any text, before `=` or `:`: what is no word of ours
+IN_TEXT = (
+    r"(?:token|passw(?:or)?d|passphrase|passcode|pwd|secret|api[_-]?key|credentials?"
+    r"|private[_-]?key|jwt|assertion|csrf|xsrf|totp|sess(?:ion)?[_-]?id"
+    r"|saml[_-]?(?:request|response)|(?<![a-z0-9])(?:otp|pw|ticket))"
+)
+# in each text that has such a name, in small letters: to look for them is quicker
+SIGNS_OF_NAMES = (
+    *("token", "passw", "passphrase", "passcode", "pwd", "secret", "api", "credential", "private"),
+    *("jwt", "assertion", "csrf", "xsrf", "otp", "sess", "saml", "pw", "ticket"),
+)
+
 # also as a part of a longer name
 _PARTS = (
     r"auth(?!or(?!i[sz]))|assertion|bearer|cookie|credential|csrf|jwt|oidc|passcode|passphrase|passw|pwd|saml"
