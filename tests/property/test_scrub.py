@@ -23,6 +23,8 @@ ENCODERS: list[Callable[[str], str]] = [
     lambda text: json.dumps(text)[1:-1],
     lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
     lambda text: json.dumps(quote(text))[1:-1],
+    lambda text: ascii(text)[1:-1],
+    lambda text: repr(text.encode())[2:-1],
 ]
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from bridge.core import REMOVED, is_secret_name, scrub, secrets_of_settings
+from bridge.core import REMOVED, is_secret_name, printable, scrub, secrets_of_settings
 from bridge.core.secrets import key_lines, store_secrets, url_secrets, webhook_secrets
 from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site
@@ -29,6 +29,27 @@ def base64_of(value: str) -> list[str]:
     return found
 
 
+def python_forms(value: str) -> list[str]:
+    """As Python, our own `printable`, C and the mount table write it."""
+    data = value.encode()
+    found = [
+        repr(value)[1:-1],
+        repr(data)[2:-1],
+        ascii(value)[1:-1],
+        value.encode("ascii", "backslashreplace").decode(),
+        printable(value),
+        "".join(f"\\x{byte:02x}" for byte in data),
+        "".join(f"\\{byte:03o}" for byte in data),
+        "".join(f"\\U{ord(sign):08x}" for sign in value),
+        json.dumps(repr(data))[3:-2],
+    ]
+    if all(ord(sign) < 256 for sign in value):
+        latin = value.encode("latin-1")
+        found += [repr(latin)[2:-1], quote(value, safe="", encoding="latin-1")]
+        found += ["".join(f"\\{byte:03o}" for byte in latin), base64.b64encode(latin).decode()]
+    return found
+
+
 def forms(value: str) -> list[str]:
     once = json.dumps(value)[1:-1]
     twice = json.dumps(once)[1:-1]
@@ -38,7 +59,7 @@ def forms(value: str) -> list[str]:
         once,
         twice,
         json.dumps(value, ensure_ascii=False)[1:-1],
-        "".join(f"\\u{ord(sign):04x}" for sign in value),
+        "".join(f"\\u{unit}" for unit in value.encode("utf-16-be").hex(" ", 2).split()),
         quote(value, safe=""),
         quote_plus(value),
         quote(value),
@@ -47,13 +68,18 @@ def forms(value: str) -> list[str]:
         whole.lower(),
         html.escape(value),
         json.dumps(quote(value))[1:-1],
+        *python_forms(value),
+        "".join(f"&#{ord(sign)};" for sign in value),
+        "".join(f"&#x{ord(sign):X};" for sign in value),
         *base64_of(value),
         *(quote(each, safe="") for each in base64_of(value)),
         *(each.replace("/", "\\/") for each in base64_of(value)),
     ]
 
 
-@pytest.mark.parametrize("value", [ODD, PLAIN, "abcd", "-----", "a+b/c=", "two\nlines\u2028x"])
+@pytest.mark.parametrize(
+    "value", [ODD, PLAIN, "abcd", "-----", "a+b/c=", "two\nlines\u2028x", "pässwort1", "Ã¤x😀"]
+)
 def test_a_value_is_taken_out_in_every_form(value: str) -> None:
     for form in forms(value):
         text = scrub(f"2026 before {form} behind\nnext", {value})
