@@ -490,3 +490,53 @@ def test_steps_that_hang_are_left_out(
     assert "system/spool.txt: did not answer within 0 s" in texts["MANIFEST.txt"]
     assert f"logs of {place.directory}/log: did not answer within 0 s" in texts["MANIFEST.txt"]
     assert "what it names did not answer within 0 s" in texts["MANIFEST.txt"]
+
+
+def odd_record(url: str, **more: object) -> str:
+    context = {"client_ip": CLIENT, "user": USER, "url": url, "proxy": "10.0.0.9"}
+    values = {"time": moment(1), "door": "ICAP", "name": "jane.pdf", "context": context}
+    return json.dumps(values | more)
+
+
+NAMING = [
+    odd_record('http://x/a"jane'),
+    odd_record("/jane"),
+    odd_record("//x/jane"),
+    odd_record("http://jane@x/"),
+    odd_record("http://x\\jane"),
+    odd_record("jane?x"),
+    odd_record("http://x/a jane"),
+    odd_record("http://x/", detail=f"user ivanov of {CLIENT}"),
+    odd_record("http://x/", detail=f"{USER} at 2001:db8::7 asked for http://y/jane"),
+    odd_record("http://x/", parts=[{"detail": "jane.pdf", "client_ip": CLIENT}]),
+    f"2026-11-29T10:00:00Z warning of {CLIENT}, about URLs with 'jane-path', until 10:00",
+    f"2026-11-29T10:00:00Z info the connection of {CLIENT}:4711 is cut",
+    "2026-11-29T10:00:00Z info user=ivanov at [2001:db8::7]:4711",
+    verdict(1).strip().replace(URL, 'http://x/a"jane'),
+    verdict(1).strip().replace(f"{URL}, a detail, X y", "http://x/a jane"),
+    verdict(1).strip().replace(URL, "/jane"),
+    verdict(1).strip().replace(USER, "ivanov, jane"),
+    verdict(1).strip().replace(f"GET {URL}, a detail, X y", "G,T *jane"),
+]
+
+
+@pytest.mark.parametrize("line", NAMING)
+def test_nobody_is_named_wherever_he_stands(line: str) -> None:
+    left = Pseudonyms().line(line)
+    for name in ("jane", "ivanov", CLIENT, "2001:db8"):
+        assert name not in left, left
+    assert ("10.0.0.9" in line) == ("10.0.0.9" in left)
+    assert left[:6] == line[:6]
+
+
+def test_what_names_nobody_stays_and_depth_ends_nothing() -> None:
+    line = "2026-11-29T10:00:00.123+00:00 warning icapd listens on 127.0.0.1:1344, 0.0.0.0, [::1]:1"
+    assert Pseudonyms().line(line) == line
+    line = (
+        "2026-11-29T10:00:00Z error https://cn.example/kata/scanner/v1 says 401, proxy 10.0.0.9: x"
+    )
+    assert Pseudonyms(("https://cn.example",)).line(line) == line
+    deep = '{"a":' + "[" * 50_000 + "]" * 50_000 + "}"
+    assert Pseudonyms().line(deep) == "[a damaged line was left out]"
+    deep = '{"a":' * 900 + "1" + "}" * 900
+    assert Pseudonyms().line(deep)
