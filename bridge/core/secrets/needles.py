@@ -13,13 +13,17 @@ from collections.abc import Callable, Collection, Iterable
 REMOVED = "[removed]"
 
 _REMOVED_LINE = "[removed: a secret in a form that is not known]"
+# each alternative begins with a sign, and not with a group: so all else is skipped fast
 _SIMPLE = (
-    r"(?P<unicode>(?:\\+u[0-9a-fA-F]{4})+)"
-    r"|(?P<slashes>\\+)"
-    r"|(?P<percent>(?:%(?:25)*[0-9a-fA-F]{2})+)"
-    r"|(?P<entity>&(?:amp|lt|gt|quot|apos|#[0-9]{1,6}|#x[0-9a-fA-F]{1,5});)"
+    r"\\(?P<unicode>\\*u[0-9a-fA-F]{4}(?:\\+u[0-9a-fA-F]{4})*)"
+    r"|\\(?P<slashes>\\*)"
+    r"|%(?P<percent>(?:25)*[0-9a-fA-F]{2}(?:%(?:25)*[0-9a-fA-F]{2})*)"
+    r"|&(?P<entity>(?:amp|lt|gt|quot|apos|#[0-9]{1,6}|#x[0-9a-fA-F]{1,5});)"
 )
-_BYTES = r"(?P<bytes>(?:\\+(?:x[0-9a-fA-F]{2}|[0-3][0-7]{2}))+)|(?P<wide>\\+U[0-9a-fA-F]{8})|"
+_BYTES = (
+    r"\\(?P<bytes>\\*(?:x[0-9a-fA-F]{2}|[0-3][0-7]{2})(?:\\+(?:x[0-9a-fA-F]{2}|[0-3][0-7]{2}))*)"
+    r"|\\(?P<wide>\\*U[0-9a-fA-F]{8})|"
+)
 _ESCAPED = re.compile(_SIMPLE)
 _ESCAPED_BYTES = re.compile(_BYTES + _SIMPLE)  # as Python, C and the mount table write them
 _HEX = re.compile(r"%(?:25)*([0-9a-fA-F]{2})")
