@@ -25,7 +25,7 @@ def _path(value: object, info: ValidationInfo) -> Path:
 
 def _readable_file(path: Path) -> Path:
     try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for without end
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
             raise OSError(errno.EINVAL, "it is no regular file")
         with path.open("rb"):
             return path
