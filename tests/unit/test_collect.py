@@ -22,6 +22,7 @@ from bridge.commands.collecting.archive import Archive
 from bridge.commands.collecting.masking import mask
 from bridge.commands.collecting.people import Pseudonyms
 from bridge.commands.collecting.portions import begin_of, lines_between, shares
+from bridge.commands.collecting.sources import find_sources
 from bridge.core import REMOVED, scrub
 from tests.support.katabridge import Site
 
@@ -348,6 +349,13 @@ submit: {types: [pdf]}
     assert masked.secrets >= named
     assert mask("status: {token: abc}").short == 1
     assert REMOVED in (mask("status: plain-token-here").text or "")
+
+
+def test_daemons_are_asked_where_they_are_by_default(tmp_path: Path) -> None:
+    daemons = find_sources(mask("status: {watch: null}"), tmp_path).daemons
+    assert daemons == {"icapd": ("127.0.0.1", 8344)}
+    daemons = find_sources(mask("status: {icapd: '127.0.0.1:1'}"), tmp_path).daemons
+    assert daemons == {"icapd": ("127.0.0.1", 1), "watch": ("127.0.0.1", 8345)}
 
 
 def test_shares_are_fair() -> None:

@@ -15,6 +15,7 @@ from bridge.core import (
     Address,
     IcapSettings,
     LogSettings,
+    Settings,
     SpoolSettings,
     key_lines,
     parse_address,
@@ -35,6 +36,7 @@ _KEYS = (  # a certificate's file may hold its key, too
     ("icap", "tls", "cert"),
 )
 _DAEMONS = ("icapd", "watch")
+_STATUS = Settings.model_fields["status"].default
 _LARGEST_KEY = 1 << 20
 
 
@@ -67,8 +69,9 @@ def find_sources(masked: Masked, base: Path) -> Sources:
         path_at("logs", "dir") or LogSettings().dir, path_at("spool", "dir") or SpoolSettings().dir
     )
     for daemon in _DAEMONS:
-        with contextlib.suppress(ValueError):
-            found.daemons[daemon] = parse_address(data.get(("status", daemon)))
+        default: Address | None = getattr(_STATUS, daemon)
+        with contextlib.suppress(ValueError):  # of null: nowhere
+            found.daemons[daemon] = parse_address(data.get(("status", daemon), str(default)))
     for keys, into in ((_CERTIFICATES, found.certificates), (_KEYS, found.keys)):
         for names in keys:
             if (path := path_at(*names)) is not None:
