@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from bridge.commands.capture_draft import draft_of
-from bridge.commands.capture_wait import PICK_UP_SECONDS, Waiting, size_text
+from bridge.commands.capture_wait import PICK_UP_SECONDS, Waiting, size_text, tell
 from bridge.commands.options import add_config, duration
-from bridge.commands.terminal import complain, prepare, say
+from bridge.commands.terminal import complain, prepare
 from bridge.core import (
     CAPTURE_BYTES,
     CAPTURE_SECONDS,
     CaptureError,
     CaptureRequest,
+    Merged,
     Settings,
     begin_capture,
     merge_captured,
@@ -120,15 +121,22 @@ def run(options: argparse.Namespace) -> int:
             signal.signal(number, signal.default_int_handler)
     try:
         with draft_of(options.output, may_replace=options.force) as draft:
-            return _capture(settings, options, draft)
+            waiting, merged = _capture(settings, options, draft)
     except CaptureError as error:
         complain("capture", str(error))
     except KeyboardInterrupt:
         complain("capture", "stopped; no file was written.")
+    else:
+        tell(f"{options.output}: {waiting.caught}, {size_text(merged.size)}; {waiting.reason}.")
+        if not merged.packets:
+            tell("Nothing was said on an ICAP connection that fits.")
+        return 1 if waiting.is_fault else 0
     return 1
 
 
-def _capture(settings: Settings, options: argparse.Namespace, draft: BinaryIO) -> int:
+def _capture(
+    settings: Settings, options: argparse.Namespace, draft: BinaryIO
+) -> tuple[Waiting, Merged]:
     end = time.time() + PICK_UP_SECONDS + options.seconds  # who waits ends it sooner
     wanted = CaptureRequest(end, options.max_size, options.bodies, options.client, options.url)
     switch = begin_capture(settings.spool.dir, wanted)
@@ -140,10 +148,7 @@ def _capture(settings: Settings, options: argparse.Namespace, draft: BinaryIO) -
             merged = merge_captured(settings.spool.dir, wanted.id, draft, options.max_size, what)
     finally:
         switch.close()
-    say(f"{options.output}: {waiting.caught}, {size_text(merged.size)}; {waiting.reason}.")
-    if not merged.packets:
-        say("Nothing was said on an ICAP connection that fits.")
-    return 1 if waiting.is_fault else 0
+    return waiting, merged
 
 
 def _description(options: argparse.Namespace) -> str:

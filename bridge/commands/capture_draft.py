@@ -27,6 +27,8 @@ def draft_of(output: Path, *, may_replace: bool) -> Iterator[BinaryIO]:
     try:
         if output.is_dir():
             raise CaptureError(f"{output} is a folder; name a file.")
+        if output.exists() and not output.is_file():
+            raise CaptureError(f"{output} is no regular file; name one.")
         if output.exists() and not may_replace:
             raise CaptureError(f"{output} exists already; --force overwrites it.")
         _remove_left(output.parent)

@@ -8,6 +8,7 @@ from bridge.core.bypass import BypassError, local_time, read_bypass, set_bypass
 from bridge.core.capture.parts import (
     CapturePart,
     CaptureState,
+    Merged,
     capture_states,
     captured_bytes,
     merge_captured,
@@ -183,6 +184,7 @@ __all__ = [
     "KnownBytes",
     "LineLog",
     "LogSettings",
+    "Merged",
     "Metrics",
     "Mode",
     "Origin",

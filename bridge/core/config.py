@@ -74,7 +74,6 @@ def _compose(path: Path) -> yaml.Node:
         raise ConfigError(f"{path}:{line}: not YAML: {problem}.") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}.") from None
-        raise ConfigError(f"{path}: not YAML: {error}.") from None
     except RecursionError:
         raise ConfigError(f"{path}: not plain YAML: it is nested too deeply.") from None
     if not isinstance(root, yaml.MappingNode):

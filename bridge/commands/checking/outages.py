@@ -72,7 +72,10 @@ def _outage(entry: object) -> Outage | None:
 
 
 def join(logged: Iterable[Outage], told: Iterable[Outage]) -> list[Outage]:
-    """All, what lasts first, then the newest, each once. A daemon knows better than the log whether one lasts. Pure."""
+    """All, what lasts first, then the newest, each once. Pure.
+
+    A daemon knows better than the log whether one lasts.
+    """
     found: list[Outage] = []
     for each in told:
         same = next((other for other in found if _is_same(each, other)), None)
