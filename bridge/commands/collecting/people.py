@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _URL = re.compile(
-    r"([A-Za-z][A-Za-z0-9+.-]*://)([^/?#\\\s\"']*)([/?#\\\"'][^\s]*?)?(?=,?(?:\s|\Z))"
+    r"([A-Za-z][A-Za-z0-9+.-]{0,20}://)([^/?#\\\s\"']*)([/?#\\\"'][^\s]*?)?(?=,?(?:\s|\Z))"
 )
 _WHOLE_URL = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.-]*:)?//)([^/?#\\\s\"']*)(.*)", re.S)
 _HOST = re.compile(r"-|\*|\[[0-9A-Fa-f:.]+\](?::\d+)?|[A-Za-z0-9.-]+(?::\d+)?")
@@ -90,10 +90,12 @@ class Pseudonyms:
         return self.of("name", name) + (ending[0] if ending else "")
 
     def _text(self, line: str) -> str:
-        match = _VERDICT.search(line)
-        if match is None:
-            # a verdict that cannot be read: who knows where its user ends
-            return self._loose(_WHO.sub(lambda each: self.of("request", each[0]), line))
+        begin = _WHO.search(line)
+        if begin is None:
+            return self._loose(line)
+        match = _VERDICT.match(line, begin.start())
+        if match is None:  # who knows where its user ends
+            return self._loose(line[: begin.start()]) + self.of("request", begin[0])
         client, user, method, url, rest = match.groups()
         if url.endswith(",") and rest:
             url, rest = url[:-1], f",{rest}"
