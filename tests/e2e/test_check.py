@@ -375,7 +375,7 @@ def test_a_fault_of_the_configuration_is_one_line_whatever_it_quotes(good: Site)
     assert "not YAML: unacceptable character" in lines[0].sentence
     config.write_text(f'{text}"a\\nb": 1\npolici: 2\n')
     _, lines = read_configuration(config)
-    assert [line.sentence.partition(": ")[2][:6] for line in lines] == ["a b: u", "polici"]
+    assert [line.sentence.partition(": ")[2][:6] for line in lines] == ["a…: un", "polici"]
 
 
 # -- what works, and should be known -----------------------------------------------------------

@@ -10,12 +10,13 @@ from typing import Any
 
 import yaml
 
-from bridge.core import Settings, fingerprint, load_config
+from bridge.core import Settings, fingerprint, load_config, tail_lines
 from bridge.emulator import Emulator, Memory
 from tests.support.certificates import put_certificate
 from tests.support.processes import Program, accepts, free_port, module, wait_until
 
 Records = list[dict[str, Any]]
+_ALL = 1 << 40  # bytes
 
 
 def deep_merge(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
@@ -86,11 +87,11 @@ class Site:
         }
 
     def records(self, log: str = "log-history.log") -> Records:
-        """What the log holds now."""
+        """What the log holds now, and what midnight has set aside of it."""
         path = self.directory / "log" / log
-        if not path.exists():
+        if not path.parent.exists():
             return []
-        return [json.loads(line) for line in path.read_text().splitlines()]
+        return [json.loads(line) for line in tail_lines(path, _ALL)]
 
     def wait_records(self, count: int, log: str = "log-history.log") -> Records:
         """What the log holds once it holds so many: a threat's name may be looked up first."""
