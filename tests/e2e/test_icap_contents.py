@@ -174,6 +174,9 @@ def form(*parts: tuple[str, bytes]) -> tuple[bytes, str]:
 
 
 def test_each_file_of_a_form_is_judged_and_the_worst_decides(serving: Serving) -> None:
+    for number in (1, 2):  # else the threat may be known, and decide, before they are
+        body, kind = form((f"{number}.bin", content(3000, number)))
+        assert post(serving, "clean-form", body, kind).status == 204
     body, kind = form(("a.bin", content(3000, 1)), ("b.com", EICAR), ("c.bin", content(3000, 2)))
     got = post(serving, "form", body, kind)
     assert (got.status, got.http_head.status) == (200, 403)
