@@ -166,6 +166,7 @@ def test_it_sees_what_runs_and_shows_that_it_works(site: Site, started: Keep) ->
     assert re.search(rf"{re.escape(str(path))}: \d+\.\d KiB; MANIFEST", last), last
     assert "katabridge_icap_connections 0.0" in texts["icapd/metrics.txt"]
     assert f"process {program.process.pid}, test.icap.0.lock" in texts["system/processes.txt"]
+    assert f"the status page of {program.process.pid}" in texts["system/processes.txt"]
     descriptors = re.search(r"open descriptors: (\d+)", texts["system/processes.txt"])
     assert descriptors is not None
     assert int(descriptors[1]) > 5

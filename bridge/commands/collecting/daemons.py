@@ -16,14 +16,26 @@ _OURS = re.compile(rb"icapd|bridge\.cli|kata-bridge")
 
 def daemons(spool: Path) -> str:
     """Memory, descriptors and limits of each process that works with this spool. Blocks: disk."""
-    lines: list[str] = []
+    found: dict[int, str] = {}
     for pid, lock in _holders(spool):
-        lines += [f"process {pid}, {lock}", *(f"  {fact}" for fact in _facts(pid))]
+        found[pid] = lock
         parent = _parent(pid)
-        if parent and f"process {parent}, the supervisor" not in lines and _is_ours(parent):
-            lines += [f"process {parent}, the supervisor"]
-            lines += [f"  {fact}" for fact in _facts(parent)]
+        if parent and _is_ours(parent):
+            found[parent] = "the supervisor"
+    for pid in list(found):
+        found |= dict.fromkeys(_pages(pid), f"the status page of {pid}")
+    lines = []
+    for pid, what in found.items():
+        lines += [f"process {pid}, {what}", *(f"  {fact}" for fact in _facts(pid))]
     return "\n".join(lines or ["no process holds a lock in the spool"]) + "\n"
+
+
+def _pages(pid: int) -> Iterator[int]:
+    """The processes that a daemon has for its status page."""
+    with contextlib.suppress(OSError):
+        for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            if b"bridge.status" in Path(f"/proc/{word}/cmdline").read_bytes():
+                yield int(word)
 
 
 def _holders(spool: Path) -> Iterator[tuple[int, str]]:
