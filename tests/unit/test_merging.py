@@ -135,6 +135,18 @@ def test_counters_never_go_back() -> None:
     assert now() == 12
 
 
+def test_the_order_of_a_sum_does_not_show() -> None:
+    def cpu(seconds: float) -> list[Metric]:
+        family = Metric("process_cpu_seconds", "C.", "counter")
+        family.add_sample("process_cpu_seconds_total", {}, seconds)
+        return [family]
+
+    parts = [0.1, 0.2, 0.3]
+    orders = [merge([cpu(each) for each in order]) for order in (parts, parts[::-1])]
+    assert sum(parts) != sum(parts[::-1])
+    assert values(orders[0]) == values(orders[1])
+
+
 def test_own_figures_are_among_them() -> None:
     registry = CollectorRegistry()
     Counter("katabridge_worker_restarts", "R.", registry=registry).inc()
