@@ -47,6 +47,7 @@ def folders(site: Site, memory_disk: Path) -> dict[str, Places]:
             (site.directory / target / name).mkdir()
     assert memory_disk.stat().st_dev != site.directory.stat().st_dev
     site.changes = {
+        "spool": {"memory": "100KiB"},  # else no snapshot of a small file is one on disk
         "kata": {"connections": 8, "max_in_flight": 64, "poll_interval_waiting": "100ms"},
         "folders": [folder_of(name, conflict, memory_disk) for name, conflict in CONFLICTS.items()],
     }
