@@ -163,7 +163,12 @@ def run_until_stopped(serve: Serve) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, _log.warning, HANGUP)
-        return await serve(stop)
+        try:
+            return await serve(stop)
+        finally:  # what is told once more while we end must not end us otherwise
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return EXIT_START if runner.run(main()) else 0
