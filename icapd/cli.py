@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from bridge.core import (
+    VERDICT_LOG,
     Core,
     Door,
     Settings,
@@ -24,7 +25,6 @@ from icapd import descriptors
 from icapd.door import places, serve_until
 from icapd.pages import Pages
 from icapd.server import IcapServer
-from icapd.service import VERDICT_LOG
 from icapd.workers.supervisor import supervise
 
 _log = logging.getLogger(__name__)

@@ -32,7 +32,6 @@ from icapd.visits import Visits
 
 _log = logging.getLogger(__name__)
 
-VERDICT_LOG = "preprocessor_icap.log"  # the name under which KATA's own users look for it
 _INCLUDE = "X-Client-IP, X-Server-IP, X-Client-Username, X-Authenticated-User"
 
 

@@ -56,6 +56,7 @@ from bridge.core.kata.trust import ServerCertificate, TrustError, server_certifi
 from bridge.core.kata.wire import Answer, CallResult
 from bridge.core.ledger import Entry
 from bridge.core.linelog import LineLog
+from bridge.core.logfiles import VERDICT_LOG, WATCH_LOG
 from bridge.core.merging import Gathered, from_plain, to_plain
 from bridge.core.metrics import Metrics
 from bridge.core.model import (
@@ -149,6 +150,8 @@ __all__ = [
     "REMOVED",
     "SCHEMA_VERSION",
     "SHORTEST_SECRET",
+    "VERDICT_LOG",
+    "WATCH_LOG",
     "Address",
     "Answer",
     "Body",

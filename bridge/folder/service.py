@@ -9,13 +9,22 @@ from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bridge.core import Core, Decision, Door, OutageKind, Settings, StartError, start_log, status_of
+from bridge.core import (
+    WATCH_LOG,
+    Core,
+    Decision,
+    Door,
+    OutageKind,
+    Settings,
+    StartError,
+    start_log,
+    status_of,
+)
 from bridge.folder.notes import Note, parse_note
 from bridge.folder.slots import FairSlots
 from bridge.folder.watch import FolderWatcher
 
 _log = logging.getLogger(__name__)
-LOG = "kata-bridge-watch.log"
 
 
 async def serve(
@@ -28,7 +37,7 @@ async def serve(
     """
     if not settings.folders:
         raise StartError("no folder is configured (folders).")
-    name = str(log or LOG)
+    name = str(log or WATCH_LOG)
     service_log = start_log(settings, name)
     where = None if once else settings.status.watch  # what ends in a moment has no page
     async with Core(settings, Door.FOLDER) as core, status_of(core, "watch", where, name):

@@ -17,6 +17,8 @@ from aiohttp import web
 from bridge.core import (
     DETECTS,
     HISTORY,
+    VERDICT_LOG,
+    WATCH_LOG,
     Found,
     HistoryFilter,
     Settings,
@@ -48,7 +50,7 @@ _SAY_SECONDS = 60.0
 _CLOCK_SECONDS = 86400.0  # by which a clock may have been set back since a case began
 _LOG_BYTES = 64 << 20  # of the service log, from its end
 _LOG_LINES = 100
-_SERVICE_LOGS = ("preprocessor_icap.log", "kata-bridge-watch.log")
+_SERVICE_LOGS = (VERDICT_LOG, WATCH_LOG)
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from bridge.core import (
     HANGUP,
+    VERDICT_LOG,
     Address,
     Gathered,
     Metrics,
@@ -23,7 +24,6 @@ from bridge.core import (
     to_plain,
 )
 from icapd.door import places
-from icapd.service import VERDICT_LOG
 from icapd.workers import worker
 from icapd.workers.children import Child, Children
 from icapd.workers.figures import SupervisionFigures

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from bridge.core import (
     EXIT_START,
+    VERDICT_LOG,
     Core,
     Door,
     LineLog,
@@ -23,7 +24,6 @@ from bridge.core import (
 from icapd import descriptors
 from icapd.door import serve_until
 from icapd.server import IcapServer
-from icapd.service import VERDICT_LOG
 from icapd.workers.link import Link
 from icapd.workers.supervision import Member
 

@@ -18,12 +18,21 @@ from bridge.commands.checking.rights import (
     user_name,
 )
 from bridge.commands.checking.words import size_words
-from bridge.core import DETECTS, EVENTS, HISTORY, LogSettings, Settings, SpoolSettings
+from bridge.core import (
+    DETECTS,
+    EVENTS,
+    HISTORY,
+    VERDICT_LOG,
+    WATCH_LOG,
+    LogSettings,
+    Settings,
+    SpoolSettings,
+)
 
 _ROTATED = 3  # so many full log files should still fit
 LEAST_LOG_ROOM = 10 << 20  # bytes
 _OWN = "run this check as the service's user; if that is who did, have him own it (chown)"
-_LOGS = (HISTORY, DETECTS, EVENTS, "preprocessor_icap.log", "kata-bridge-watch.log")
+_LOGS = (HISTORY, DETECTS, EVENTS, VERDICT_LOG, WATCH_LOG)
 
 
 def look_at_user(settings: Settings) -> Iterator[Line]:

@@ -14,13 +14,13 @@ from bridge.commands.collecting.patience import STEP_SECONDS, patiently
 from bridge.commands.collecting.portions import begin_of, lines_between, shares
 from bridge.commands.collecting.progress import Advance, Begin
 from bridge.commands.terminal import reason
-from bridge.core import DETECTS, EVENTS, HISTORY, rotated_files
+from bridge.core import DETECTS, EVENTS, HISTORY, VERDICT_LOG, WATCH_LOG, rotated_files
 
 NAMES = (
     EVENTS,
     DETECTS,
-    "kata-bridge-watch.log",
-    "preprocessor_icap.log",
+    WATCH_LOG,
+    VERDICT_LOG,
     HISTORY,
 )
 
