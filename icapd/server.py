@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from bridge.core import Address, Core, IcapTlsSettings, LineLog, StartError
+from bridge.core import Address, Core, IcapTlsSettings, LineLog, StartError, cannot_listen
 from icapd import session
 from icapd.access import Access, Entry
 from icapd.channel import Channel
@@ -200,9 +200,3 @@ class IcapServer:
         tasks = [task for task in self._open.values() if task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
-
-
-def cannot_listen(address: Address, key: str, error: OSError) -> StartError:
-    """The sentence for an address that cannot be had; `key`: of the configuration."""
-    reason = "is taken by another program" if error.errno == 98 else error.strerror
-    return StartError(f"cannot listen on {address} ({key}): it {reason}.")

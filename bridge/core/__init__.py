@@ -78,7 +78,7 @@ from bridge.core.model import (
     new_case_id,
 )
 from bridge.core.notify.target import parse_webhook_url
-from bridge.core.opening import InstanceTakenError, StartError, open_verdicts
+from bridge.core.opening import InstanceTakenError, StartError, cannot_listen, open_verdicts
 from bridge.core.orphans import orphans, remove_instance
 from bridge.core.policy import door_policy, lenient
 from bridge.core.printable import printable
@@ -215,6 +215,7 @@ __all__ = [
     "VisitSettings",
     "allow_hash",
     "begin_capture",
+    "cannot_listen",
     "capture_states",
     "captured_bytes",
     "case_time",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bridge.core.exclusions import KdsListError
 from bridge.core.settings import Settings
+from bridge.core.units import Address
 from bridge.core.verdicts import StoreError, VerdictStore, open_store
 
 
@@ -60,3 +61,9 @@ def open_verdicts(settings: Settings) -> VerdictStore:
         return open_store(settings.verdicts.store, max_entries=settings.verdicts.max_entries)
     except StoreError as error:
         raise StartError(f"{error} (verdicts.store).") from None
+
+
+def cannot_listen(address: Address, key: str, error: OSError) -> StartError:
+    """The sentence for an address that cannot be had; `key`: of the configuration."""
+    reason = "is taken by another program" if error.errno == 98 else error.strerror
+    return StartError(f"cannot listen on {address} ({key}): it {reason}.")

@@ -22,7 +22,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
-from bridge.core.opening import StartError
+from bridge.core.opening import StartError, cannot_listen
 from bridge.core.settings import Settings
 from bridge.core.units import Address
 
@@ -70,11 +70,9 @@ class StatusProcess:
         try:
             self._listener = socket.create_server(address, family=family, backlog=_BACKLOG)
         except OSError as error:
-            reason = "is taken by another program" if error.errno == 98 else error.strerror
-            raise StartError(
-                f"cannot listen on {address} (status): it {reason}. "
-                f"Name another with status.{program}, or null for none."
-            ) from None
+            sentence = cannot_listen(address, "status", error)
+            more = f"Name another with status.{program}, or null for none."
+            raise StartError(f"{sentence} {more}") from None
         self._plan = os.memfd_create("katabridge-status")
         with os.fdopen(os.dup(self._plan), "wb") as file:
             pickle.dump((settings, program, service_log), file)

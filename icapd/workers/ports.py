@@ -5,8 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Iterator
 
-from bridge.core import Address, IcapSettings, StartError
-from icapd.server import cannot_listen
+from bridge.core import Address, IcapSettings, StartError, cannot_listen
 
 
 def reserve(settings: IcapSettings) -> list[socket.socket]:
