@@ -14,6 +14,7 @@ from bridge.core.rotation import delete_older, rotation_lock, set_aside
 
 _LOOK_SECONDS = 1.0
 _DELETE_SECONDS = 3600.0
+_WRITE_SECONDS = 0.001  # a kernel that shows a write page by page is done with it after that
 _CLOSED = -1
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
@@ -51,7 +52,7 @@ class AppendFile:
         data = b"\n".join([*lines, b""])
         descriptor = self._current(len(data))
         if self._size != self._end:  # others write, too, and may have been cut short
-            self._cut = self._ends_in_mid_line(self._size)
+            self._cut = self._was_cut_short(descriptor)
         if self._cut:  # after a write that was cut short, a line end keeps the next line whole
             data = b"\n" + data
         written = os.write(descriptor, data)
@@ -105,6 +106,16 @@ class AppendFile:
 
     def _ends_in_mid_line(self, size: int) -> bool:
         return size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"
+
+    def _was_cut_short(self, descriptor: int) -> bool:
+        """Whether the file ends in mid line, and not because another process is writing one."""
+        while self._ends_in_mid_line(self._size):
+            time.sleep(_WRITE_SECONDS)
+            size = os.fstat(descriptor).st_size
+            if size == self._size:
+                return True
+            self._size = size
+        return False
 
     def _is_at_path(self, status: os.stat_result) -> bool:
         try:

@@ -31,9 +31,9 @@ log.close()
 
 
 def everything(path: Path) -> list[bytes]:
-    """All lines, oldest first."""
+    """All lines, oldest first, as readers see them: an empty one is none."""
     files = [*rotated_files(path), *([path] if path.exists() else [])]
-    return [line for each in files for line in each.read_bytes().splitlines()]
+    return [line for each in files for line in each.read_bytes().splitlines() if line]
 
 
 def yesterday(path: Path) -> None:
@@ -382,6 +382,22 @@ def test_threads_may_write_while_the_file_is_rotated(tmp_path: Path) -> None:
     log.close()
     expected = Counter(b"%d %d" % (name, number) for name in range(4) for number in range(500))
     assert Counter(everything(log.path)) == expected
+
+
+def test_a_line_that_another_process_is_writing_is_not_taken_for_a_cut_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = LineLog(tmp_path / "x.log")
+    with log.path.open("ab", buffering=0) as other:
+        other.write(b"the first page")
+
+        def the_rest(_: float) -> None:
+            other.write(b" and the second\n")
+
+        monkeypatch.setattr(time, "sleep", the_rest)
+        log.write(b"ours")
+    log.close()
+    assert log.path.read_bytes() == b"the first page and the second\nours\n"
 
 
 # -- reading the end ---------------------------------------------------------------------------
