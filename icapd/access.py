@@ -51,14 +51,18 @@ class Access:
     def __init__(
         self, settings: IcapSettings, complaints: Complaints, count: Callable[[Reason], None]
     ) -> None:
-        self._allow_from = settings.allow_from
-        self._most = settings.max_connections_of_worker
-        self._most_per_client = settings.max_connections_per_client_of_worker
+        self.use(settings)
         self._complaints = complaints
         self.count = count
         self._served: Counter[str] = Counter()
         self.served = 0  # connections, refused ones not among them
         self._told = {True: 0, False: 0}  # strangers or not
+
+    def use(self, settings: IcapSettings) -> None:
+        """Let in by these from now on; who is here stays."""
+        self._allow_from = settings.allow_from
+        self._most = settings.max_connections_of_worker
+        self._most_per_client = settings.max_connections_per_client_of_worker
 
     def enter(self, peer: str) -> Entry | None:
         """A new connection of `peer`; `leave` must follow. None: it is cut without a word."""

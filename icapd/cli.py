@@ -10,9 +10,12 @@ from pathlib import Path
 
 from bridge.core import (
     VERDICT_LOG,
+    Configuration,
     Core,
     Door,
     Settings,
+    configuration_of,
+    follow,
     open_streams,
     orphans,
     read_settings,
@@ -22,8 +25,7 @@ from bridge.core import (
     status_of,
 )
 from icapd import descriptors
-from icapd.door import places, serve_until
-from icapd.pages import Pages
+from icapd.door import places, serve_until, try_out
 from icapd.server import IcapServer
 from icapd.workers.supervisor import supervise
 
@@ -41,20 +43,23 @@ def main(arguments: list[str] | None = None) -> int:
         "--check-config", action="store_true", help="check the configuration, and end"
     )
     options = parser.parse_args(arguments)
+    configuration = configuration_of(options.config)
     settings = read_settings(
         options.config,
         check_only=options.check_config,
-        try_out=lambda settings: Pages(settings.icap.pages),
+        try_out=try_out,
     )
     if isinstance(settings, int):
         return settings
     left = orphans(settings, Door.ICAP, settings.icap.workers)
     if settings.icap.workers > 1 or left:
-        return say_start_errors("icapd", lambda: supervise(settings, left))
-    return run_daemon("icapd", lambda stop: _serve(settings, stop))
+        return say_start_errors("icapd", lambda: supervise(settings, configuration, left))
+    return run_daemon("icapd", lambda *told: _serve(configuration, settings, *told))
 
 
-async def _serve(settings: Settings, stop: asyncio.Event) -> None:
+async def _serve(
+    configuration: Configuration, settings: Settings, stop: asyncio.Event, hangup: asyncio.Event
+) -> None:
     log = start_log(settings, VERDICT_LOG)
     descriptors.allow(settings)
 
@@ -64,9 +69,11 @@ async def _serve(settings: Settings, stop: asyncio.Event) -> None:
 
     async with (
         Core(settings, Door.ICAP) as core,
-        status_of(core, "icapd", settings.status.icapd, VERDICT_LOG),
+        status_of(core, "icapd", settings.status.icapd, VERDICT_LOG) as status,
     ):
-        await serve_until(stop, core, log, listens)
+        reloader = core.reloader(follow(log), status)
+        async with reloader.at_each(hangup, configuration):
+            await serve_until(stop, core, log, listens, reloader)
     _log.warning("icapd has stopped")
     log.close()
 

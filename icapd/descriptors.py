@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import resource
 
-from bridge.core import OF_ALL_WORKERS, Settings
+from bridge.core import OF_ALL_WORKERS, Adopt, Settings
 
 _log = logging.getLogger(__name__)
 
@@ -41,3 +41,8 @@ def allow(settings: Settings) -> None:
             hard,
             extra=OF_ALL_WORKERS,
         )
+
+
+def prepare(settings: Settings) -> Adopt:
+    """See `bridge.core.Reloader`."""
+    return lambda: allow(settings)

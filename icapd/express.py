@@ -55,16 +55,20 @@ class Express:
 
     def __init__(self, core: Core, services: Services, limits: Limits) -> None:
         self._core = core
-        self._services = services
-        self._reading = Reading(core, services, limits)
-        self._largest = core.settings.kata.max_object_size
-        self._answer = format_answer(204, services.fields, Encapsulated())
+        self.use(services, limits)
         self._loop = asyncio.get_running_loop()
         self._works = True  # until a fault of ours: then all goes the usual way
         self._came: dict[Channel, bytes] = {}  # one read of each
         self._is_due = False  # whether a turn is
         self._looks = False  # whether what is held is looked at now and then
         self._held: dict[Channel, None] = {}
+
+    def use(self, services: Services, limits: Limits) -> None:
+        """Go by these, and by what the core goes by, from now on."""
+        self._services = services
+        self._reading = Reading(self._core, services, limits)
+        self._largest = self._core.settings.kata.max_object_size
+        self._answer = format_answer(204, services.fields, Encapsulated())
 
     def put(self, channel: Channel, data: bytes) -> None:
         """What came on a connection at rest: it is answered, or given back, in a moment.

@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from bridge.core import Address, IcapTlsSettings
+from bridge.core import Address, IcapTlsSettings, StartError
 from icapd.access import Access, Entry, Reason
 from icapd.channel import Channel
 from icapd.complaints import Complaints
@@ -19,7 +19,14 @@ _PAUSE_SECONDS = 0.2
 
 
 def make_context(settings: IcapTlsSettings) -> ssl.SSLContext:
-    """TLS 1.2 or later; with `client_ca` a certificate is demanded. OSError where a file is bad."""
+    """TLS 1.2 or later; with `client_ca` a certificate is demanded. StartError for a bad file."""
+    try:
+        return _make_context(settings)
+    except OSError as error:
+        raise StartError(f"{settings.cert}: {error.strerror} (icap.tls).") from None
+
+
+def _make_context(settings: IcapTlsSettings) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
@@ -38,20 +45,23 @@ class TlsPorts:
 
     def __init__(
         self,
-        settings: IcapTlsSettings,
+        context: ssl.SSLContext,
         access: Access,
         complaints: Complaints,
         new_channel: Callable[[], Channel],
         serve: Callable[[Channel, Entry], None],
     ) -> None:
-        """OSError where a file of `settings` cannot be used."""
-        self._context = make_context(settings)
+        self._context = context
         self._access = access
         self._complaints = complaints
         self._new_channel = new_channel
         self._serve = serve
         self._listeners: dict[socket.socket, asyncio.Task[None]] = {}
         self._greeted: set[asyncio.Task[None]] = set()
+
+    def use(self, context: ssl.SSLContext) -> None:
+        """Shake hands by this one from now on."""
+        self._context = context
 
     @property
     def addresses(self) -> list[Address]:

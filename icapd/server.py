@@ -6,7 +6,17 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from bridge.core import Address, Core, IcapTlsSettings, LineLog, StartError, cannot_listen
+from bridge.core import (
+    Address,
+    Adopt,
+    Core,
+    IcapSettings,
+    IcapTlsSettings,
+    LineLog,
+    Settings,
+    StartError,
+    cannot_listen,
+)
 from icapd import session
 from icapd.access import Access, Entry
 from icapd.channel import Channel
@@ -15,9 +25,11 @@ from icapd.express import Express
 from icapd.figures import Figures
 from icapd.protocol import Limits, RequestState
 from icapd.proxies import Proxies
-from icapd.secure import TlsPorts
-from icapd.service import Services
+from icapd.secure import TlsPorts, make_context
+from icapd.service import Memory, Services
+from icapd.stall import Stallers
 from icapd.taps import Taps
+from icapd.visits import Visits
 
 _log = logging.getLogger(__name__)
 
@@ -41,14 +53,16 @@ class IcapServer:
     """The ICAP door of one process: `start`, then `stop`."""
 
     def __init__(self, core: Core, verdict_log: LineLog) -> None:
-        self._settings = core.settings.icap
         self._core = core
-        self.times = self._settings.times
-        self.limits = Limits(**self._settings.limits.model_dump())
-        self._complaints = Complaints(asyncio.get_running_loop().time)
-        self._services = Services(core, verdict_log, self._complaints.say)
+        self._verdict_log = verdict_log
+        icap, clock = core.settings.icap, asyncio.get_running_loop().time
+        self.times = icap.times
+        self.limits = _limits(icap)
+        self._complaints = Complaints(clock)
+        self._memory = Memory(Visits(icap.visits, clock), Stallers())
+        self._services = self._services_of(core.settings)
         self.figures = Figures(core.metrics, lambda: self._access.served)
-        self._access = Access(self._settings, self._complaints, self.figures.refused)
+        self._access = Access(icap, self._complaints, self.figures.refused)
         self._proxies = Proxies()
         core.reporter.tell("proxies", self._proxies.facts)
         self._express = Express(core, self._services, self.limits)
@@ -79,16 +93,43 @@ class IcapServer:
 
         `shares_ports`: with other processes that say so, too; the kernel deals out connections.
         """
+        icap = self._core.settings.icap
         try:
-            if self._settings.tls is not None:
-                self._start_tls(self._settings.tls, shares_ports)
-            for address in self._settings.listen:
+            if icap.tls is not None:
+                self._start_tls(icap.tls, shares_ports)
+            for address in icap.listen:
                 self._servers.append(await self._listen(address, shares_ports))
         except StartError:
             await self.stop()
             raise
         looks = {"icap-expiry": self._look_for_expired(), "icap-captures": self._taps.run()}
         self._looks = [asyncio.create_task(look, name=name) for name, look in looks.items()]
+
+    def _services_of(self, settings: Settings) -> Services:
+        return Services(self._core, settings, self._verdict_log, self._complaints.say, self._memory)
+
+    def prepare(self, settings: Settings) -> Adopt:
+        """See `bridge.core.reloading`. After the core has adopted them.
+
+        Connections stay: each request begins by what is in force then, and ends by it.
+        """
+        icap = settings.icap
+        services = self._services_of(settings)
+        context = make_context(icap.tls) if icap.tls is not None else None
+
+        def adopt() -> None:
+            self.times, self.limits, self._services = icap.times, _limits(icap), services
+            self._memory.visits.use(icap.visits)
+            self._access.use(icap)
+            self._express.use(services, self.limits)
+            self._taps.use(self.limits)
+            if self._tls is not None and context is not None:
+                self._tls.use(context)
+            for channel in self._open:
+                channel.times = self.times
+                channel.icap.use(self.limits)
+
+        return adopt
 
     async def _listen(self, address: Address, shares_port: bool) -> asyncio.Server:
         loop = asyncio.get_running_loop()
@@ -109,10 +150,8 @@ class IcapServer:
             self._taps.fresh(channel)
             return channel
 
-        try:
-            self._tls = TlsPorts(settings, self._access, self._complaints, new_channel, self._serve)
-        except OSError as error:
-            raise StartError(f"{settings.cert}: {error.strerror} (icap.tls).") from None
+        context = make_context(settings)
+        self._tls = TlsPorts(context, self._access, self._complaints, new_channel, self._serve)
         for address in settings.listen:
             try:
                 self._tls.listen(address, shares_port=shares_ports)
@@ -137,7 +176,7 @@ class IcapServer:
             self._work(channel, entry)
 
     def _work(self, channel: Channel, entry: Entry) -> None:
-        work = session.serve(channel, self._services, self._complaints, entry.refusal)
+        work = session.serve(channel, lambda: self._services, self._complaints, entry.refusal)
         task = self._open[channel] = asyncio.create_task(work, name="icap-connection")
         task.add_done_callback(lambda task: self._done(channel, entry, task))
 
@@ -200,3 +239,7 @@ class IcapServer:
         tasks = [task for task in self._open.values() if task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
+
+
+def _limits(settings: IcapSettings) -> Limits:
+    return Limits(**settings.limits.model_dump())

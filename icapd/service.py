@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 import math
@@ -10,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from importlib.metadata import version
+from typing import NamedTuple
 
 from bridge.core import (
     OF_ALL_WORKERS,
@@ -21,6 +21,7 @@ from bridge.core import (
     LineLog,
     Outcome,
     ServiceSettings,
+    Settings,
     printable,
     stamp,
 )
@@ -51,29 +52,46 @@ class Service:
     settings: ServiceSettings
 
 
-def istag(settings: IcapSettings) -> str:
-    """What changes with the version and with section `icap` (RFC 3507 4.7), without its quotes."""
-    return hashlib.sha256(f"{version('katabridge')} {settings!r}".encode()).hexdigest()[:24]
+def istag(settings: Settings) -> str:
+    """What changes with the version and with all that answers depend on but the verdicts (RFC 3507
+    4.7), without its quotes."""
+    rules = (settings.icap, settings.policy, settings.exclusions, settings.submit)
+    return hashlib.sha256(f"{version('katabridge')} {rules!r}".encode()).hexdigest()[:24]
+
+
+class Memory(NamedTuple):
+    """What is remembered of clients and proxies, whatever the settings."""
+
+    visits: Visits
+    stallers: Stallers
 
 
 class Services:
     """The services of this server by path, and what every answer of theirs carries."""
 
     def __init__(
-        self, core: Core, verdict_log: LineLog, complain: Callable[[str, str], None]
+        self,
+        core: Core,
+        settings: Settings,
+        verdict_log: LineLog,
+        complain: Callable[[str, str], None],
+        memory: Memory,
     ) -> None:
-        """`complain` is told a proxy's address and what is wrong with it."""
+        """`complain` is told a proxy's address and what is wrong with it.
+
+        StartError where a page is not good. Blocks: disk.
+        """
         self.core = core
         self.complain = complain
-        self._settings: IcapSettings = core.settings.icap
+        self._settings: IcapSettings = settings.icap
         self._log = verdict_log
         self._services = {
             path.strip("/"): Service(path.strip("/"), settings)
             for path, settings in self._settings.services.items()
         }
         self._version = version("katabridge")
-        self.fields = [("ISTag", f'"{istag(self._settings)}"')]
-        self.host = core.settings.kata.node
+        self.fields = [("ISTag", f'"{istag(settings)}"')]
+        self.host = settings.kata.node
         ignored = ", ".join(self._settings.transfer.ignore)
         if ignored:
             _log.warning(
@@ -83,15 +101,18 @@ class Services:
                 extra=OF_ALL_WORKERS,
             )
         self.pages = Pages(self._settings.pages)
-        self.visits = Visits(self._settings.visits, asyncio.get_running_loop().time)
-        self.stallers = Stallers()
+        self.visits, self.stallers = memory
         if self._settings.ranges == "pass":
             _log.warning(
                 "icap.ranges: parts of objects pass judged by themselves: a threat in two "
                 "parts is found in neither",
                 extra=OF_ALL_WORKERS,
             )
-        self.unjudged_may_pass = any(core.policy[kind] is Decision.PASS for kind in UNJUDGED)
+
+    @property
+    def unjudged_may_pass(self) -> bool:
+        """Whether the policy lets by what has no verdict."""
+        return any(self.core.policy[kind] is Decision.PASS for kind in UNJUDGED)
 
     def find(self, method: str, path: str) -> Service:
         """The service a request is for; the empty path means the first that fits."""

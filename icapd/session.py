@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 import ssl
+from collections.abc import Callable
 
 from icapd.answer import CLOSE, Answer
 from icapd.channel import Channel
@@ -28,33 +29,37 @@ REFUSED_SECONDS = 2.0  # whoever is not served does not hold a connection for lo
 
 
 async def serve(
-    channel: Channel, services: Services, complaints: Complaints, refusal: Refusal | None = None
+    channel: Channel,
+    services_now: Callable[[], Services],
+    complaints: Complaints,
+    refusal: Refusal | None = None,
 ) -> bool:
     """Serve a connection until it ends, or (True) has nothing to say.
 
-    `refusal`: what a peer gets that is not served.
+    `services_now`: those in force; a request keeps those that it began with. `refusal`: what a peer
+    gets that is not served.
     """
     rests = False
     try:
         if refusal is not None:
-            await _refuse(channel, services, refusal)
+            await _refuse(channel, services_now(), refusal)
         else:
-            while not rests and await _serve_one(channel, services, complaints):
+            while not rests and await _serve_one(channel, services_now, complaints):
                 rests = channel.may_rest
     except Disconnected:
         if isinstance(channel.lost_by, ssl.SSLError):
             complaints.say(channel.peer, f"its TLS broke: {channel.lost_by.reason}")
     except Expired as late:
-        _expired(channel, services, complaints, late)
+        _expired(channel, services_now(), complaints, late)
     except ProtocolError as error:
         if refusal is None:
             complaints.say(channel.peer, error.sentence)
-            _error(channel, services, error.status, error.sentence)
+            _error(channel, services_now(), error.status, error.sentence)
         else:
-            _error(channel, services, refusal.status)
+            _error(channel, services_now(), refusal.status)
     except Exception:
         _log.exception("a fault of katabridge itself on a connection of %s", channel.peer)
-        _error(channel, services, 500)
+        _error(channel, services_now(), 500)
     finally:
         if not rests:
             await channel.finish()
@@ -71,10 +76,13 @@ async def _refuse(channel: Channel, services: Services, refusal: Refusal) -> Non
     _error(channel, services, refusal.status)
 
 
-async def _serve_one(channel: Channel, services: Services, complaints: Complaints) -> bool:
+async def _serve_one(
+    channel: Channel, services_now: Callable[[], Services], complaints: Complaints
+) -> bool:
     """One request; False where the connection must end after it."""
     channel.service = channel.case = ""
     request = await channel.next_request(channel.times.idle, channel.times.head)
+    services = services_now()
     try:
         service = services.find(request.method, request.path)
     except Refusal as error:

@@ -48,6 +48,10 @@ class Visits:
         self._clock = clock
         self._visits: OrderedDict[bytes, Visit] = OrderedDict()
 
+    def use(self, settings: VisitSettings) -> None:
+        """Remember so many, so long, from now on."""
+        self._settings = settings
+
     def time(self) -> float:
         """The clock."""
         return self._clock()

@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     settings = read_settings(options.config, check_only=options.check_config)
     if isinstance(settings, int):
         return settings
-    return run_daemon(_NAME, lambda stop: serve(settings, stop, once=options.once))
+    return run_daemon(_NAME, lambda stop, hangup: serve(settings, stop, once=options.once))
 
 
 def _run_kds(options: argparse.Namespace) -> int:
@@ -76,5 +76,5 @@ def _run_kds(options: argparse.Namespace) -> int:
     log = (options.log or DEFAULT_LOG).absolute()
     return run_daemon(
         _NAME,
-        lambda stop: serve_kds(installation, stop, once=options.once, log=log, pin=pin),
+        lambda stop, hangup: serve_kds(installation, stop, once=options.once, log=log, pin=pin),
     )

@@ -44,6 +44,11 @@ class AppendFile:
         self._complained = False
         self._open()
 
+    def use(self, max_bytes: int | None, keep_seconds: float | None) -> None:
+        """Other limits, from now on."""
+        self._max_bytes, self._keep_seconds = max_bytes, keep_seconds
+        self._delete_at = 0.0
+
     def append(self, lines: Sequence[bytes]) -> int:
         """Append lines, given without their line ends, with one write.
 

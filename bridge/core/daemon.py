@@ -20,16 +20,14 @@ from bridge.core.linelog import LineLog
 from bridge.core.logfiles import open_log
 from bridge.core.opening import StartError
 from bridge.core.printable import printable
+from bridge.core.reloading import Adopt, Prepare
 from bridge.core.saying import is_own_word
 from bridge.core.settings import Settings
 
-Serve = Callable[[asyncio.Event], Coroutine[Any, Any, int | None]]
-
-_log = logging.getLogger(__name__)
+Serve = Callable[[asyncio.Event, asyncio.Event], Coroutine[Any, Any, int | None]]
 
 EXIT_START = 1
 EXIT_CONFIG = 2
-HANGUP = "SIGHUP: the configuration is read at the start only; restart to apply a change"
 
 
 class _Formatter(logging.Formatter):
@@ -122,6 +120,19 @@ def start_log(settings: Settings, name: str, speaker: str = "", *, echo: bool = 
     return log
 
 
+def follow(log: LineLog) -> Prepare:
+    """What a service log, and how much is said there, is by new settings."""
+
+    def prepare(settings: Settings) -> Adopt:
+        def adopt() -> None:
+            log.use(settings.logs.rotate, settings.logs.keep)
+            logging.getLogger().setLevel(settings.logs.level.upper())
+
+        return adopt
+
+    return prepare
+
+
 def run_daemon(program: str, serve: Serve) -> int:
     """`run_until_stopped` for a program; the exit code is 1 where it cannot start, too."""
     return say_start_errors(program, lambda: run_until_stopped(serve))
@@ -147,10 +158,10 @@ def leave_alone_what_is_there() -> None:
 
 
 def run_until_stopped(serve: Serve) -> int:
-    """Run `serve` until SIGTERM or SIGINT sets the event it is given; returns the exit code:
-    1 where it gives a number that is not 0. StartError where it cannot start.
+    """Run `serve` until SIGTERM or SIGINT sets the first event it is given; SIGHUP sets the second.
 
-    SIGHUP, by which others are told to reload, ends nothing.
+    Returns the exit code: 1 where it gives a number that is not 0. StartError where it cannot
+    start.
     """
 
     leave_alone_what_is_there()
@@ -158,13 +169,13 @@ def run_until_stopped(serve: Serve) -> int:
     signal.signal(signal.SIGIO, signal.SIG_IGN)
 
     async def main() -> int | None:
-        stop = asyncio.Event()
+        stop, hangup = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, _log.warning, HANGUP)
+        loop.add_signal_handler(signal.SIGHUP, hangup.set)
         try:
-            return await serve(stop)
+            return await serve(stop, hangup)
         finally:  # what is told once more while we end must not end us otherwise
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)

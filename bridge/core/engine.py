@@ -44,6 +44,7 @@ from bridge.core.opening import lock_instance, open_verdicts, said
 from bridge.core.policy import Policy, decide, door_policy, lenient
 from bridge.core.posting import Poster
 from bridge.core.records import Records
+from bridge.core.reloading import Adopt, Prepare, Reloader
 from bridge.core.reporter import Reporter
 from bridge.core.saying import OF_ALL_WORKERS
 from bridge.core.scanner import Scanner
@@ -87,8 +88,6 @@ class Core:
         `judges_anew`: verdicts from before now do not count here; others see them until a new
         one takes their place.
         """
-        own = settings.icap.policy if door is Door.ICAP else settings.folder_policy
-        self.policy: Policy = door_policy(door, settings.policy, own)
         self.settings = settings
         self.door = door
         self._keeps_scans = keeps_scans
@@ -96,13 +95,7 @@ class Core:
         self._lock = lock_instance(settings.spool.dir, self.instance)
         kata, journal = settings.kata, settings.spool.dir / f"{self.instance}.journal"
         with said(journal):
-            self._sieve = Sieve(settings, door)
-            for doubt in self._sieve.doubts(settings):
-                _log.warning("%s", doubt, extra=OF_ALL_WORKERS)
-            for kind in lenient(door, self.policy):
-                _log.warning(
-                    "the policy of this door passes %s objects", kind, extra=OF_ALL_WORKERS
-                )
+            self.policy, self._sieve = _rules(settings, door)
             self.spool = Spool(settings.spool, self.instance)
             bodies = KeptBodies(self.spool)
             queues, notify = settings.spool.dir / self.instance, settings.notify
@@ -110,7 +103,7 @@ class Core:
             self._records = Records(settings.logs, Path(f"{queues}.syslog"), webhook)
             self._journal = Journal(journal)
             # a command comes and goes: what it meets is no outage of the service's
-            log = None if instance else open_log(settings.logs, EVENTS)
+            self._events_log = log = None if instance else open_log(settings.logs, EVENTS)
         self._verdicts = VerdictFront(
             open_verdicts(settings),
             settings.verdicts.keep,
@@ -119,8 +112,7 @@ class Core:
         self.metrics = Metrics()
         self._client = KataClient(kata, self.instance, self.metrics.count_request)
         self.health = KataHealth(str(kata.sensor_id), kata.urls)
-        intervals = Intervals(kata.poll_interval_waiting, kata.poll_interval)
-        self._poller = Pollers(self._client, kata.urls, intervals)
+        self._poller = Pollers(self._client, kata.urls, _intervals(settings))
         self._poster = Poster(self._client, self.health, self._journal)
         alerts = AlertBook(self._client, kata.urls, self._journal) if kata.alerts else None
         self._namer = namer = ThreatNamer(alerts, self._verdicts)
@@ -151,7 +143,7 @@ class Core:
         except BaseException:
             await self.close()
             raise
-        limits = Limits(self._client, self.health, self._submitter)
+        self._limits = limits = Limits(self._client, self.health, self._submitter)
         # each by itself: a node that hangs must not delay the emergency switch
         self._clockwork.every(_TICK, lambda: knock(self._client, self.health))
         self._clockwork.every(_TICK, lambda: self._off_loop(self._bypass.refresh, self.door))
@@ -164,6 +156,35 @@ class Core:
         self._clockwork.every(_PROBE_SECONDS, lambda: self._off_loop(self.spool.look))
         self._clockwork.every(_DAY, self._look_at_certificate)
         return self
+
+    def reloader(self, *parts: Prepare) -> Reloader:
+        """What brings new settings to `parts`, to this core, and then to who joins."""
+        results = self.metrics.tally("reloads", "Reloads by result.", ("result",))
+        return Reloader(
+            self.settings, *parts, self.prepare, count=lambda result: results.raise_by((result,))
+        )
+
+    def prepare(self, settings: Settings) -> Adopt:
+        """See `bridge.core.reloading`: new settings for a core that runs."""
+        with said(settings.spool.dir):
+            policy, sieve = _rules(settings, self.door)
+
+        def adopt() -> None:
+            kata = settings.kata
+            self.settings, self.policy, self._sieve = settings, policy, sieve
+            self._client.use(kata)
+            self._poller.use(_intervals(settings))
+            self._scanner.use(kata)
+            self._submitter.use(kata)
+            self._limits.use(kata.max_object_size)
+            self._later.look_for(kata.late_window)
+            self._verdicts.use(settings.verdicts.keep)
+            self.spool.use(settings.spool)
+            self._records.use(settings.logs)
+            if self._events_log is not None:
+                self._events_log.use(settings.logs.rotate, settings.logs.keep)
+
+        return adopt
 
     async def is_drained(self) -> bool:
         """Whether nothing of this instance is under way any more, here or at KATA."""
@@ -358,3 +379,18 @@ class Core:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+def _rules(settings: Settings, door: Door) -> tuple[Policy, Sieve]:
+    """What a door decides by, and what it does not send; what is risky in them is said."""
+    own = settings.icap.policy if door is Door.ICAP else settings.folder_policy
+    policy, sieve = door_policy(door, settings.policy, own), Sieve(settings, door)
+    for doubt in sieve.doubts(settings):
+        _log.warning("%s", doubt, extra=OF_ALL_WORKERS)
+    for kind in lenient(door, policy):
+        _log.warning("the policy of this door passes %s objects", kind, extra=OF_ALL_WORKERS)
+    return policy, sieve
+
+
+def _intervals(settings: Settings) -> Intervals:
+    return Intervals(settings.kata.poll_interval_waiting, settings.kata.poll_interval)

@@ -79,6 +79,11 @@ class Gate:
         self._waited_for = _Line()
         self._background = _Line()
 
+    def use(self, slots: int, queue: int) -> None:
+        """Other numbers from now on: who is inside stays, who waits is not sent away."""
+        self._slots, self._queue = slots, queue
+        self._let_in_next()
+
     @property
     def inside(self) -> int:
         """Contents at KATA."""
@@ -143,6 +148,9 @@ class Gate:
         if not place.let_in:
             return
         self._inside -= 1
+        self._let_in_next()
+
+    def _let_in_next(self) -> None:
         while self._inside < self._slots:
             following = self._waited_for.next() or self._background.next()
             if following is None:

@@ -72,6 +72,10 @@ class LaterCases:
         self._judge, self._decide, self._submitter = judge, decide, submitter
         self._count = count
 
+    def look_for(self, window: float) -> None:
+        """Look after cases for so many seconds from now on."""
+        self._window = window
+
     async def accept(self, case: Case, item: Item) -> None:
         """Take a case over; SpoolError or JournalError where it would not survive a crash."""
         item.body.retain()

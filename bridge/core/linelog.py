@@ -44,6 +44,11 @@ class LineLog:
         self._dropped_now = 0
         self._reason = ""
 
+    def use(self, max_bytes: int, keep_seconds: float) -> None:
+        """Rotate and delete by these limits from now on."""
+        with self._lock:
+            self._file.use(max_bytes, keep_seconds)
+
     @property
     def trouble(self) -> str:
         """Why lines wait; empty where none does."""

@@ -160,6 +160,11 @@ class Records:
         if webhook is not None:
             webhook.start()
 
+    def use(self, settings: LogSettings) -> None:
+        """Rotate and delete by these from now on."""
+        for log in (self._history, self._detects):
+            log.use(settings.rotate, settings.keep)
+
     def write(self, line: bytes, *, history: bool = True, detection: bool) -> bool:
         """Append a record to where it belongs. Whether the disk has it."""
         if detection:  # first: a crash in between must not lose the detection

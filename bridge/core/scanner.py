@@ -48,6 +48,11 @@ class Scanner:
         self._poller = poller
         self.gate = Gate(settings.max_in_flight, settings.queue)
 
+    def use(self, settings: KataSettings) -> None:
+        """Keep to these numbers from now on."""
+        self._settings = settings
+        self.gate.use(settings.max_in_flight, settings.queue)
+
     async def judge(self, flight: Flight) -> Outcome:
         """The outcome of a content; that of `flight.out_of_time` where nobody waits so long."""
         try:

@@ -28,19 +28,23 @@ class Spool:
     """All bodies of one process. Call `close` at the end."""
 
     def __init__(self, settings: SpoolSettings, instance: str) -> None:
-        self._settings = settings
+        self.use(settings)
         self.dir = settings.dir / instance
         self.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for leftover in self.dir.iterdir():  # of a process that died; what it kept lies beside
             leftover.unlink()
         self._refused = ""  # why a body was, for lack of space
-        # bytes: as long as it fits the spool is not full, whatever larger body did not
-        self._ordinary = max(1, min(_ORDINARY, settings.max_bytes // 2))
         self._write_failed = False
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="spool")
         self.memory_used = 0
         self.disk_used = 0
         self._disk_has_room = True
+
+    def use(self, settings: SpoolSettings) -> None:
+        """Keep to these limits from now on."""
+        self._settings = settings
+        # bytes: as long as it fits the spool is not full, whatever larger body did not
+        self._ordinary = max(1, min(_ORDINARY, settings.max_bytes // 2))
 
     def adopt(self, path: Path, size: int, sha256: str) -> Body:
         """A file of this spool's folder as a body, held once. OSError where it is not whole."""

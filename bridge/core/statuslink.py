@@ -23,6 +23,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from bridge.core.opening import StartError, cannot_listen
+from bridge.core.reloading import Prepare
 from bridge.core.settings import Settings
 from bridge.core.units import Address
 
@@ -66,6 +67,9 @@ class StatusProcess:
 
         `program`: `icapd` or `watch`; `service_log`: its log, in `logs.dir` where it is no path.
         """
+        self._settings = settings
+        self._program = program
+        self._service_log = service_log
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         try:
             self._listener = socket.create_server(address, family=family, backlog=_BACKLOG)
@@ -73,9 +77,6 @@ class StatusProcess:
             sentence = cannot_listen(address, "status", error)
             more = f"Name another with status.{program}, or null for none."
             raise StartError(f"{sentence} {more}") from None
-        self._plan = os.memfd_create("katabridge-status")
-        with os.fdopen(os.dup(self._plan), "wb") as file:
-            pickle.dump((settings, program, service_log), file)
         self._report = report
         self._watch = watch
         self._unwatch = unwatch
@@ -85,6 +86,7 @@ class StatusProcess:
         self._questions = self._answered = 0
         self._started = self._start_at = 0.0
         self._pause = _FIRST_PAUSE
+        self._renews = False
 
     def start(self) -> None:
         """Start the process; one that cannot be started is tried again."""
@@ -92,8 +94,8 @@ class StatusProcess:
         ours, theirs = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         ours.setblocking(False)
-        os.lseek(self._plan, 0, os.SEEK_SET)
-        given = (self._listener.fileno(), theirs.fileno(), self._plan)
+        plan = self._write_plan()
+        given = (self._listener.fileno(), theirs.fileno(), plan)
         command = [sys.executable, "-m", "bridge.status", *map(str, given)]
         try:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=given)
@@ -103,9 +105,25 @@ class StatusProcess:
             return
         finally:
             theirs.close()
+            os.close(plan)
         self._socket, self._rest = ours, b""
         self._questions = self._answered = 0
         self._watch(ours, self._asked)
+
+    def _write_plan(self) -> int:
+        """The descriptor of what the process has to know."""
+        plan = os.memfd_create("katabridge-status")
+        with os.fdopen(os.dup(plan), "wb") as file:
+            pickle.dump((self._settings, self._program, self._service_log), file)
+        os.lseek(plan, 0, os.SEEK_SET)
+        return plan
+
+    def use(self, settings: Settings) -> None:
+        """Answer by these settings; a process that goes by others is replaced within seconds."""
+        before, self._settings = self._settings, settings
+        if _shown(before) != _shown(settings) and self._socket is not None:
+            self._renews = True
+            self._lost()
 
     def tick(self) -> None:
         """What is due each second: the rest of an answer, a process in place of one that died."""
@@ -113,7 +131,10 @@ class StatusProcess:
             self._send()
         elif self._process is not None:
             code = self._process.poll()
-            if code is not None:
+            if code is not None and self._renews:
+                self._renews = False
+                self.start()
+            elif code is not None:
                 self._process = None
                 how = f"exit code {code}" if code >= 0 else f"signal {-code}"
                 self._later(f"ended with {how}")
@@ -164,7 +185,6 @@ class StatusProcess:
     def forget(self) -> None:
         """In a forked child: close what is the parent's."""
         self._listener.close()
-        os.close(self._plan)
         if self._socket is not None:
             self._socket.close()
 
@@ -172,7 +192,6 @@ class StatusProcess:
         """Listen no longer, and let the process end."""
         self._lost()
         self._listener.close()
-        os.close(self._plan)
 
     def wait(self) -> None:
         """Return when the process has ended. Blocks: a moment, three seconds at most."""
@@ -185,13 +204,19 @@ class StatusProcess:
                 process.wait()
 
 
+def _shown(settings: Settings) -> tuple[object, ...]:
+    """All that the page goes by."""
+    icap = settings.icap
+    return (settings.status, settings.logs, settings.spool, settings.verdicts, icap.services)
+
+
 @contextlib.asynccontextmanager
 async def status_of(
     core: Core, program: str, address: Address | None, service_log: str
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Prepare]:
     """Answer for this process at `address`, if anywhere, as long as this lasts. StartError."""
     if address is None:
-        yield
+        yield lambda settings: lambda: None
         return
     loop = asyncio.get_running_loop()
     process = StatusProcess(
@@ -207,7 +232,7 @@ async def status_of(
     process.start()
     ticking = asyncio.create_task(_tick(process), name="status")
     try:
-        yield
+        yield lambda settings: lambda: process.use(settings)
     finally:
         ticking.cancel()
         process.let_go()

@@ -69,6 +69,13 @@ class Submitter:
         self._closing = False
         self.max_object_size = settings.max_object_size  # KATA's own limit may lower it
 
+    def use(self, settings: KataSettings) -> None:
+        """Keep to these times and sizes from now on; KATA's own limit holds if it is smaller."""
+        theirs = self.max_object_size < self._settings.max_object_size
+        if not theirs or settings.max_object_size < self.max_object_size:
+            self.max_object_size = settings.max_object_size
+        self._settings = settings
+
     @property
     def in_flight(self) -> int:
         """Contents that are queued or at KATA."""

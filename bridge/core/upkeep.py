@@ -75,6 +75,10 @@ class Limits:
         self._known: dict[str, int] = {}
         self._doubted: set[str] = set()
 
+    def use(self, max_object_size: int) -> None:
+        """Ours is another from now on."""
+        self._ours = max_object_size
+
     async def ask(self) -> None:
         """Ask every node that works; one that does not say keeps what it said before."""
         for node in self._health.usable():

@@ -59,6 +59,10 @@ class MessageReader(Generic[HeadT]):
         self._head: HeadT | None = None
         self._chunks = ChunkReader(limits)
 
+    def use(self, limits: Limits) -> None:
+        """Keep to these from the next head, or body, on."""
+        self._limits = limits
+
     def feed(self, data: bytes) -> None:
         """Add bytes from the peer."""
         self._size_waiting += len(data)

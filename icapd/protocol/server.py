@@ -54,6 +54,10 @@ class ServerConnection:
         self._partial = False  # the answer under way is a 206
         self._fault: ProtocolError | None = None
 
+    def use(self, limits: Limits) -> None:
+        """Keep to these from the next head, or body, on."""
+        self._reader.use(limits)
+
     @property
     def request_state(self) -> RequestState:
         """How far the request is."""

@@ -112,7 +112,7 @@ def judge_options(settings: Settings, place: Place, path: str, answer: Answer) -
         return Finding("failed", f"{where} does not take {service.method}", advice)
     by_paths = settings.icap.tls is not None or settings.icap.pages.dir is not None
     # a tag made of relative paths says nothing to who names the same file otherwise
-    ours = istag(share(settings, 0).icap)
+    ours = istag(share(settings, 0))
     if not by_paths and answer.fields.get("istag", "").strip('"') != ours:
         sentence = f"{where} is served by another version, or by another section icap"
         return Finding("warning", sentence, "restart icapd if the configuration was changed")

@@ -57,6 +57,10 @@ class Taps:
             1, "captures"
         )  # one, so that what it does keeps its order
 
+    def use(self, limits: Limits) -> None:
+        """Read by these from the next connection on."""
+        self._limits = limits
+
     # -- connections ---------------------------------------------------------------------------
 
     def fresh(self, channel: Channel) -> None:

@@ -51,6 +51,10 @@ class Children:
     def __len__(self) -> int:
         return len(self._children)
 
+    def all(self) -> list[Child]:
+        """Those that run."""
+        return list(self._children.values())
+
     def start(self, member: Member) -> None:
         """Start a process for it; OSError where that cannot be."""
         ours, theirs = socket.socketpair()

@@ -1,7 +1,8 @@
 """What a worker tells its supervisor, over a socket whose end means that the other is gone.
 
 One JSON object a line: `{"listens": true}`, `{"fails": sentence}`, and
-`{"report": {"figures": [families], "facts": {…}}}`.
+`{"report": {"figures": [families], "facts": {…}}}`. The supervisor says `{"reload": true}` when new
+settings are handed, and hears `{"reloaded": ""}`, or why not.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import contextlib
 import json
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Self
 
-from bridge.core import Core
+from bridge.core import Core, Settings, StartError
+from icapd.workers.handed import Handed
 
 _log = logging.getLogger(__name__)
 
@@ -26,12 +28,14 @@ Message = dict[str, Any]
 
 
 class Link:
-    """The worker's end: `async with Link(sock, stop) as link`. `stop` is set when it is alone."""
+    """The worker's end: `async with Link(…) as link`. `stop` is set when it is alone."""
 
-    def __init__(self, sock: socket.socket, stop: asyncio.Event) -> None:
+    def __init__(self, sock: socket.socket, stop: asyncio.Event, handed: Handed) -> None:
         self._sock = sock
         self._stop = stop
+        self._handed = handed
         self._tasks: list[asyncio.Task[None]] = []
+        self._reload_is_due = asyncio.Event()
         self._writer: asyncio.StreamWriter
 
     async def __aenter__(self) -> Self:
@@ -48,10 +52,29 @@ class Link:
 
     async def _watch(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(OSError):
-            await reader.read()
+            while await reader.readline():  # there is one thing only that it says
+                self._reload_is_due.set()
         if not self._stop.is_set():
             _log.error("the supervising process is gone: this one stops")
             self._stop.set()
+
+    def reload_by(self, apply: Callable[[Settings], Awaitable[object]]) -> None:
+        """Bring settings of the whole service that are handed to `apply`, which may refuse them."""
+        self._tasks.append(asyncio.create_task(self._reload_when_due(apply), name="reload"))
+
+    async def _reload_when_due(self, apply: Callable[[Settings], Awaitable[object]]) -> None:
+        while True:
+            await self._reload_is_due.wait()
+            self._reload_is_due.clear()
+            why_not = ""
+            try:
+                await apply(self._handed.get())
+            except StartError as error:
+                why_not = str(error)
+            except Exception:
+                _log.exception("a fault of katabridge itself")
+                why_not = "it failed at it"
+            await self._say({"reloaded": why_not})
 
     async def listens(self) -> None:
         """It serves."""
@@ -98,6 +121,14 @@ class Listener:
         self.socket = sock
         self.ended = False
         self._data = bytearray()
+
+    def tell_reload(self) -> bool:
+        """Say that new settings are handed; False where it is not taken."""
+        word = b'{"reload": true}\n'
+        try:
+            return self.socket.send(word) == len(word)
+        except OSError:
+            return False
 
     def messages(self) -> Iterator[Message]:
         """What has come by now. Never waits."""

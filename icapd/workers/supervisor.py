@@ -11,24 +11,27 @@ from collections.abc import Sequence
 from typing import Any
 
 from bridge.core import (
-    HANGUP,
     VERDICT_LOG,
     Address,
+    Adopt,
+    Configuration,
     Gathered,
     Metrics,
     Settings,
     StartError,
     StatusProcess,
+    follow,
     leave_alone_what_is_there,
     start_log,
     to_plain,
 )
-from icapd.door import places
+from icapd.door import places, try_out
 from icapd.workers import worker
 from icapd.workers.children import Child, Children
 from icapd.workers.figures import SupervisionFigures
 from icapd.workers.forking import Signals
 from icapd.workers.ports import close_all, reserve
+from icapd.workers.reloading import ServiceReload
 from icapd.workers.supervision import End, Member, Next, Supervision
 
 _log = logging.getLogger(__name__)
@@ -39,13 +42,14 @@ _STOP_SECONDS = 20.0  # a worker needs 14 at most
 _EXIT_KILLED = 1
 
 
-def supervise(settings: Settings, orphans: Sequence[int]) -> int:
+def supervise(settings: Settings, configuration: Configuration, orphans: Sequence[int]) -> int:
     """Run `settings.icap.workers` workers until SIGTERM or SIGINT; the exit code.
 
-    `orphans`: numbers of workers that there are no longer, whose work is ended. StartError where
-    the service cannot start. The caller has one thread, and no loop that runs.
+    `configuration`: where SIGHUP finds new settings. `orphans`: numbers of workers that there are
+    no longer, whose work is ended. StartError where the service cannot start. The caller has one
+    thread, and no loop that runs.
     """
-    service = _Service(settings, orphans)
+    service = _Service(settings, configuration, orphans)
     try:
         return service.run()
     finally:
@@ -53,8 +57,9 @@ def supervise(settings: Settings, orphans: Sequence[int]) -> int:
 
 
 class _Service:
-    def __init__(self, settings: Settings, orphans: Sequence[int]) -> None:
-        self._settings = settings
+    def __init__(
+        self, settings: Settings, configuration: Configuration, orphans: Sequence[int]
+    ) -> None:
         self._supervision = Supervision(settings.icap.workers, orphans)
         self._failure: str | None = None
         self._kill_at: float | None = None  # set: it stops
@@ -67,16 +72,34 @@ class _Service:
         # of each child, by its process id: when it told them (monotonic), and its facts
         self._facts: dict[int, tuple[float, dict[str, Any]]] = {}
         metrics = Metrics()
+        results = metrics.tally("reloads", "Reloads by result.", ("result",))
+        self._reload = ServiceReload(
+            settings,
+            configuration,
+            [try_out, follow(self._log), self._prepare_status],
+            lambda result: results.raise_by((result,)),
+        )
         metrics.registry.register(SupervisionFigures(self._supervision))
         self._gathered = Gathered(metrics.registry)
         self._signals = Signals()
         self._children = Children(
             self._signals,
             self._selector,
-            run=lambda member, sock: worker.run(settings, member, sock),
+            run=self._run_child,
             forget=self._forget,
             tell=self._hear,
         )
+
+    def _run_child(self, member: Member, sock: socket.socket) -> int:
+        return worker.run(self._settings, member, sock, self._reload.handed)
+
+    @property
+    def _settings(self) -> Settings:
+        return self._reload.settings
+
+    def _prepare_status(self, settings: Settings) -> Adopt:
+        status = self._status
+        return lambda: None if status is None else status.use(settings)
 
     def run(self) -> int:
         self._ports = reserve(self._settings.icap)
@@ -93,6 +116,8 @@ class _Service:
             self._end_those_who_died()
             self._start_due()
             self._catch_up()
+            if self._kill_at is None:
+                self._reload.go_on(self._children.all(), time.monotonic())
             self._kill_the_late()
         if self._failure is not None:
             raise StartError(self._failure)
@@ -142,6 +167,8 @@ class _Service:
             self._facts[child.pid] = time.monotonic(), what["facts"]
         elif kind == "fails":
             child.sentence = what
+        elif kind == "reloaded":
+            self._reload.answered(child, what)
         elif kind == "listens":
             self._listens(child.member)
 
@@ -158,6 +185,7 @@ class _Service:
         for child, end in list(self._children.reap()):
             self._gathered.retire(child.pid)
             self._facts.pop(child.pid, None)
+            self._reload.ended(child)
             self._ended(child.member, end)
 
     def _ended(self, member: Member, end: End) -> None:
@@ -178,7 +206,7 @@ class _Service:
     def _signalled(self) -> None:
         numbers = self._signals.read()
         if signal.SIGHUP in numbers:
-            _log.warning(HANGUP)
+            self._reload.want()
         if self._kill_at is None and numbers & {signal.SIGTERM, signal.SIGINT}:
             _log.warning("icapd stops")
             self._stop()
@@ -222,6 +250,7 @@ class _Service:
             self._status.wait()
         self._close_files()
         self._signals.close()
+        self._reload.close()
 
 
 def _how(end: End) -> str:

@@ -14,8 +14,10 @@ from bridge.core import (
     Core,
     Door,
     LineLog,
+    Reloader,
     Settings,
     StartError,
+    follow,
     remove_instance,
     run_until_stopped,
     share,
@@ -24,6 +26,7 @@ from bridge.core import (
 from icapd import descriptors
 from icapd.door import serve_until
 from icapd.server import IcapServer
+from icapd.workers.handed import Handed
 from icapd.workers.link import Link
 from icapd.workers.supervision import Member
 
@@ -34,17 +37,22 @@ _LOOK_SECONDS = 1.0
 Work = Callable[[Settings, LineLog, Member, Link, asyncio.Event], Awaitable[None]]
 
 
-def run(settings: Settings, member: Member, sock: socket.socket) -> int:
-    """Be that member of the service until the stop; the exit code. `settings`: of the service."""
+def run(settings: Settings, member: Member, sock: socket.socket, handed: Handed) -> int:
+    """Be that member of the service until the stop; the exit code.
+
+    `settings`: of the service; `handed`: where new ones are found.
+    """
     work = _drain if member.drains else _work
     own = share(settings, member.number)
-    return run_until_stopped(lambda stop: _linked(work, own, member, sock, stop))
+    return run_until_stopped(
+        lambda stop, _: _linked(work, own, member, Link(sock, stop, handed), stop)
+    )
 
 
 async def _linked(
-    work: Work, settings: Settings, member: Member, sock: socket.socket, stop: asyncio.Event
+    work: Work, settings: Settings, member: Member, link: Link, stop: asyncio.Event
 ) -> int:
-    async with Link(sock, stop) as link:
+    async with link:
         # one worker says what all would say, and no drain does
         echo = member.drains or member.number > 0
         try:
@@ -63,13 +71,21 @@ async def _work(
     descriptors.allow(settings)
     async with Core(settings, Door.ICAP, member.number) as core:
         core.reporter.add_gauges()
+        reloader = _reloader(core, log, member, link)
 
         async def listens(_: IcapServer) -> None:
             await link.listens()
             _tell_figures(settings, link, core)
 
-        await serve_until(stop, core, log, listens, shares_ports=True)
+        await serve_until(stop, core, log, listens, reloader, shares_ports=True)
     await link.last_figures(core)
+
+
+def _reloader(core: Core, log: LineLog, member: Member, link: Link) -> Reloader:
+    """Takes what the supervisor hands, which counts it."""
+    reloader = Reloader(core.settings, follow(log), core.prepare)
+    link.reload_by(lambda settings: reloader.apply(share(settings, member.number)))
+    return reloader
 
 
 def _tell_figures(settings: Settings, link: Link, core: Core) -> None:
@@ -81,9 +97,9 @@ async def _drain(
     settings: Settings, log: LineLog, member: Member, link: Link, stop: asyncio.Event
 ) -> None:
     """End what a worker left that there is no longer: scans, cases to judge, lines to deliver."""
-    del log
     async with Core(settings, Door.ICAP, member.number) as core:
         core.reporter.add_gauges()
+        _reloader(core, log, member, link)
         await link.listens()
         _tell_figures(settings, link, core)
         _log.warning("goes on with what worker %d left, which there is no longer", member.number)

@@ -34,6 +34,7 @@ _HOUSEKEEPING_THREADS = 2
 
 class _Thread(threading.local):
     session: requests.Session | None = None
+    settings: KataSettings | None = None  # those by which the session was made
     call: Call | None = None
 
 
@@ -89,6 +90,13 @@ class KataClient:
         }
         self._alerts = {node: Lane("alerts", 1) for node in settings.urls}
         self._sessions: list[requests.Session] = []
+
+    def use(self, settings: KataSettings) -> None:
+        """Connect with these certificates, and trust in these, from each thread's next call on.
+
+        Central Nodes, the id and the number of connections stay as they are.
+        """
+        self._settings = settings
 
     async def submit(self, central_node: str, scan_id: str, item: Item) -> CallResult:
         """POST one item; OK means accepted, not judged (help page 176838)."""
@@ -232,9 +240,7 @@ class KataClient:
             self._count(call.name, call.status)
 
     def _request(self, call: Call, method: str, url: str, **kwargs: Any) -> requests.Response:
-        session = self._thread.session
-        if session is None:
-            session = self._thread.session = self._new_session()
+        session = self._session()
         timeout = (_CONNECT_SECONDS, _READ_SECONDS)
         with session.request(
             method, url, timeout=timeout, allow_redirects=False, stream=True, **kwargs
@@ -248,13 +254,23 @@ class KataClient:
             call.status = response.status_code
             return response
 
-    def _new_session(self) -> requests.Session:
+    def _session(self) -> requests.Session:
+        """This thread's own; a new one where certificates or trust may be others since."""
+        thread, settings = self._thread, self._settings
+        if thread.session is None or thread.settings is not settings:
+            if thread.session is not None:
+                thread.session.close()
+                self._sessions.remove(thread.session)
+            thread.session, thread.settings = self._new_session(settings), settings
+        return thread.session
+
+    def _new_session(self, settings: KataSettings) -> requests.Session:
         session = _Session()
         session.trust_env = False  # files must not travel through a proxy from the environment
-        session.cert = (str(self._settings.client_cert), str(self._settings.client_key))
-        ca = self._settings.server_ca
+        session.cert = (str(settings.client_cert), str(settings.client_key))
+        ca = settings.server_ca
         session.verify = str(ca) if ca is not None else False  # then the fingerprint is the trust
-        session.mount("https://", _Adapter(self._settings.server_fingerprint, self._pool))
+        session.mount("https://", _Adapter(settings.server_fingerprint, self._pool))
         self._sessions.append(session)
         return session
 

@@ -94,6 +94,11 @@ class Pollers:
     def __init__(self, client: StateCall, central_nodes: list[str], intervals: Intervals) -> None:
         self._pollers = {node: Poller(client, node, intervals) for node in central_nodes}
 
+    def use(self, intervals: Intervals) -> None:
+        """Look in these intervals from now on."""
+        for poller in self._pollers.values():
+            poller.use(intervals)
+
     def watch(self, scan: Scan) -> None:
         """Look out for this scan from now on."""
         poller = self._pollers.get(scan.central_node)
@@ -129,6 +134,11 @@ class Poller:
         self._last_look = float("-inf")
         self._failing = False
         self._task = asyncio.create_task(self._run(), name="kata-poller")
+
+    def use(self, intervals: Intervals) -> None:
+        """Look in these intervals from now on."""
+        self._intervals = intervals
+        self._changed.set()
 
     def watch(self, scan: Scan) -> None:
         """Look out for this scan from now on."""

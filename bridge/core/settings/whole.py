@@ -45,9 +45,13 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _own_places(self) -> Self:
+        self.check_places()
+        return self
+
+    def check_places(self) -> None:
+        """ValueError where a folder is to lie where our own files are."""
         own = {"spool.dir": self.spool.dir, "logs.dir": self.logs.dir}
         scheme, _, path = self.verdicts.store.partition("://")
         if scheme == "sqlite":
             own["verdicts.store"] = Path(path).parent
         check_own_places(self.folders, own)
-        return self

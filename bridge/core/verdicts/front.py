@@ -61,6 +61,10 @@ class VerdictFront:
         self._trouble: str | None = None
         self._failing: set[str] = set()  # "reading", "writing": a full disk stops one of them
 
+    def use(self, keep: Mapping[OutcomeKind, float]) -> None:
+        """Give new verdicts these lives."""
+        self._keep = keep
+
     @property
     def trouble(self) -> str | None:
         """Why the store cannot be used; empty where it can be, None: not known yet."""
