@@ -19,6 +19,7 @@ from icapd.service import istag
 
 _CONNECT = 5.0
 _LEAST = 1.0
+_RELOAD = "reload icapd (SIGHUP), which may have read its configuration before it was changed"
 _STRANGER = "run this on a machine of icap.allow_from, or add the address {} if it is to be let in"
 
 
@@ -105,17 +106,17 @@ def judge_options(settings: Settings, place: Place, path: str, answer: Answer) -
     service = settings.icap.services[path]
     where = f"{path} at {place}"
     if answer.status != 200:
-        advice = "restart icapd, which reads its configuration at the start only"
+        advice = _RELOAD
         return Finding("failed", f"{where} is not offered: {why_refused(answer)}", advice)
     if service.method not in answer.fields.get("methods", ""):
-        advice = "restart icapd, which reads its configuration at the start only"
+        advice = _RELOAD
         return Finding("failed", f"{where} does not take {service.method}", advice)
     by_paths = settings.icap.tls is not None or settings.icap.pages.dir is not None
     # a tag made of relative paths says nothing to who names the same file otherwise
     ours = istag(share(settings, 0))
     if not by_paths and answer.fields.get("istag", "").strip('"') != ours:
-        sentence = f"{where} is served by another version, or by another section icap"
-        return Finding("warning", sentence, "restart icapd if the configuration was changed")
+        sentence = f"{where} is served by another version, or by another configuration"
+        return Finding("warning", sentence, _RELOAD)
     return Finding("ok", f"{where} takes {service.method}, mode {service.mode}")
 
 

@@ -13,7 +13,7 @@ _KATA = "see the lines about kata, and the service log of icapd"
 _UNSEEN = "why is not known: log-history.log has no record of it that this user may read"
 _SEE = "run this as the service's user, and see the lines about logs, bypass and policy"
 _SLACK = 2.0  # seconds that an answer may take beyond `hold`
-_RESTART = "see that icapd was restarted since the configuration was changed"
+_RESTART = "see in its log that icapd was reloaded since the configuration was changed (SIGHUP)"
 
 
 class End(Enum):

@@ -17,7 +17,7 @@ _OTHERS = 0o007
 _RENEW = (
     "make a new one with `kata-bridge enrol --renew`, and have the KATA administrator accept it"
 )
-_REPLACE = "put a new certificate there, and restart icapd"
+_REPLACE = "put a new certificate there, and reload icapd (SIGHUP)"
 
 
 def look_at_certificates(settings: Settings) -> Iterator[Line]:
