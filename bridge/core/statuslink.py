@@ -87,6 +87,7 @@ class StatusProcess:
         self._started = self._start_at = 0.0
         self._pause = _FIRST_PAUSE
         self._renews = False
+        self._kill_at = 0.0
 
     def start(self) -> None:
         """Start the process; one that cannot be started is tried again."""
@@ -123,6 +124,7 @@ class StatusProcess:
         before, self._settings = self._settings, settings
         if _shown(before) != _shown(settings) and self._socket is not None:
             self._renews = True
+            self._kill_at = time.monotonic() + _STOP_SECONDS
             self._lost()
 
     def tick(self) -> None:
@@ -134,6 +136,8 @@ class StatusProcess:
             if code is not None and self._renews:
                 self._renews = False
                 self.start()
+            elif self._renews and time.monotonic() >= self._kill_at:
+                self._process.kill()
             elif code is not None:
                 self._process = None
                 how = f"exit code {code}" if code >= 0 else f"signal {-code}"

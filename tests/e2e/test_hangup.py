@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from icapd.client import IcapClient
 from tests.support.katabridge import Site
 from tests.support.processes import Program, wait_until
 
@@ -26,13 +25,6 @@ def hang_up(program: Program) -> None:
     assert program.process.poll() is None, "it has ended"
 
 
-def test_icapd_keeps_its_connections(site: Site, icapd: Program) -> None:
-    with IcapClient("127.0.0.1", site.icap_port, timeout=20) as client:
-        assert client.respmod("av/respmod", GET, OK, b"before").status == 204
-        hang_up(icapd)
-        assert client.respmod("av/respmod", GET, OK, b"after").status == 204
-
-
 def test_the_folder_door_goes_on(site: Site, started: Keep) -> None:
     watch = started(site.start_watch())
     hang_up(watch)
@@ -44,7 +36,7 @@ TOLD_TWICE = """
 import asyncio, os, signal, sys
 from bridge.core import run_until_stopped
 
-async def serve(stop: asyncio.Event) -> None:
+async def serve(stop: asyncio.Event, hangup: asyncio.Event) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     await stop.wait()
 

@@ -161,6 +161,23 @@ def test_a_log_of_outages_that_cannot_be_read_costs_the_time_line_only(
         log.rmdir()
 
 
+def test_a_reload_brings_a_new_token(site: Site, page: Page, running: Program) -> None:
+    assert page.ask("/api/history", TOKEN).status == 200
+    site.changes["status"]["token"] = "another-token-0123456789"
+    assert site.config.exists()
+    running.process.send_signal(signal.SIGHUP)
+
+    def takes(token: str) -> bool:
+        try:
+            return page.ask("/api/history", token).status == 200
+        except OSError:  # its process is being replaced
+            return False
+
+    wait_until(lambda: takes("another-token-0123456789"), "the new token is taken", 20)
+    assert not takes(TOKEN)
+    assert "is replaced" not in running.output()
+
+
 def test_the_history_is_for_who_has_the_token(site: Site, page: Page, running: Program) -> None:
     judge(site, b"harmless", b"GET http://files.example/a%E2%80%AEb%1B.exe HTTP/1.1\r\n\r\n")
     judge(site, EICAR)

@@ -28,6 +28,7 @@ class Child:
         self.command = command
         self.given = options["pass_fds"]
         self.socket = socket.socket(fileno=os.dup(self.given[1]))
+        self.plan = os.dup(self.given[2])
         self.socket.setblocking(False)
         self.code: int | None = None
 
@@ -48,6 +49,7 @@ class Loop:
 
     def __init__(self, settings: Settings) -> None:
         self.reports = 0
+        self.settings = settings
         self.watched: dict[socket.socket, Callable[[], None]] = {}
         self.children: list[Child] = []
         self.process = StatusProcess(
@@ -129,12 +131,31 @@ def test_what_is_asked_meanwhile_gets_one_answer_when_the_first_is_read(loop: Lo
 def test_the_settings_are_handed_over_each_time(loop: Loop) -> None:
     for _ in range(2):
         loop.process.start()
-        with os.fdopen(os.dup(loop.children[-1].given[2]), "rb") as plan:
+        with os.fdopen(loop.children[-1].plan, "rb") as plan:
             settings, program, log = pickle.load(plan)
         assert settings.kata.node == "test"
         assert (program, log) == ("icapd", "preprocessor_icap.log")
         loop.children[-1].die(0)
         loop.turn()
+
+
+def test_other_settings_need_another_process_only_where_the_page_shows_them(
+    loop: Loop, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop.process.start()
+    settings = loop.settings
+    loop.process.use(settings.model_copy(update={"policy": {}}))
+    assert loop.watched
+    status = settings.status.model_copy(update={"hosts": ["status.example"]})
+    loop.process.use(settings.model_copy(update={"status": status}))
+    assert not loop.watched  # the old one is told to end
+    loop.process.tick()
+    assert len(loop.children) == 1  # and is waited for: two would share what they keep
+    loop.children[0].die(0)
+    loop.process.tick()
+    with os.fdopen(loop.children[1].plan, "rb") as plan:
+        assert pickle.load(plan)[0].status.hosts == ["status.example"]
+    assert not caplog.records
 
 
 def test_a_child_that_dies_is_replaced_later_and_later(
