@@ -14,7 +14,7 @@ async def make_plan(
     services: Services, service: Service, message: Message, kept_back: KeptBack
 ) -> Plan:
     """`kept_back`: who makes the page that may stand for the message."""
-    settings, mode = services.core.settings.icap, service.settings.log_mode
+    settings, mode = services.settings, service.settings.log_mode
     if mode is Mode.MONITOR:
         return Plan(echo=True)
     if not message.is_response or not message.carrying.raw:

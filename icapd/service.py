@@ -83,16 +83,16 @@ class Services:
         """
         self.core = core
         self.complain = complain
-        self._settings: IcapSettings = settings.icap
+        self.settings: IcapSettings = settings.icap
         self._log = verdict_log
         self._services = {
             path.strip("/"): Service(path.strip("/"), settings)
-            for path, settings in self._settings.services.items()
+            for path, settings in self.settings.services.items()
         }
         self._version = version("katabridge")
         self.fields = [("ISTag", f'"{istag(settings)}"')]
         self.host = settings.kata.node
-        ignored = ", ".join(self._settings.transfer.ignore)
+        ignored = ", ".join(self.settings.transfer.ignore)
         if ignored:
             _log.warning(
                 "icap.transfer.ignore: proxies that heed it send no file named like this, whatever "
@@ -100,9 +100,9 @@ class Services:
                 ignored,
                 extra=OF_ALL_WORKERS,
             )
-        self.pages = Pages(self._settings.pages)
+        self.pages = Pages(self.settings.pages)
         self.visits, self.stallers = memory
-        if self._settings.ranges == "pass":
+        if self.settings.ranges == "pass":
             _log.warning(
                 "icap.ranges: parts of objects pass judged by themselves: a threat in two "
                 "parts is found in neither",
@@ -142,10 +142,10 @@ class Services:
             ("Methods", service.settings.method),
             ("Service", f"katabridge {self._version}"),
             ("Service-ID", service.path.replace("/", "-")),
-            ("Options-TTL", str(math.ceil(self._settings.options_ttl))),
+            ("Options-TTL", str(math.ceil(self.settings.options_ttl))),
             ("Date", formatdate(usegmt=True)),
             ("Max-Connections", str(self._max_connections)),
-            ("Preview", str(self._settings.preview)),
+            ("Preview", str(self.settings.preview)),
             *self._transfers(),
             ("Allow", "204, 206"),
             ("X-Include", _INCLUDE),
@@ -154,11 +154,11 @@ class Services:
     @property
     def _max_connections(self) -> int:
         """How many a proxy may open (RFC 3507 4.10.2)."""
-        most = self._settings.max_connections
-        return min(most, self._settings.max_connections_per_client or most)
+        most = self.settings.max_connections
+        return min(most, self.settings.max_connections_per_client or most)
 
     def _transfers(self) -> list[tuple[str, str]]:
-        transfer = self._settings.transfer
+        transfer = self.settings.transfer
         lists = (("Ignore", transfer.ignore), ("Complete", transfer.complete))
         given = [(f"Transfer-{name}", ", ".join(value)) for name, value in lists if value]
         return [("Transfer-Preview", "*"), *given]

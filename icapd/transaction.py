@@ -49,6 +49,7 @@ class Transaction:
         self._message = message = Message.of(request)
         self._answer = Answer(channel, request, services.fields, services.host)
         self._case = message.new_case(service.path, service.settings.log_mode, channel.peer)
+        self._case.policy = services.core.policy  # that by which its answer is planned
         self._visitor = Visitor(services.visits, self._case, message)
         self._kept_back = KeptBack(
             services, channel, self._answer, self._case, message, self._visitor
@@ -119,7 +120,7 @@ class Transaction:
         excluded = self._core.excluded(self._case)
         if excluded is not None:
             return excluded
-        if self._message.is_part and self._core.settings.icap.ranges != "pass":
+        if self._message.is_part and self._services.settings.ranges != "pass":
             return PART
         return None if self._monitors else await self._bad_before()
 
@@ -200,7 +201,7 @@ class Transaction:
         lost = self._message.has_body and taken.item is None and not taken.complete
         if lost and icap.request_state is not RequestState.BODY and not icap.may_206:
             return None
-        ranges = self._core.settings.icap.ranges
+        ranges = self._services.settings.ranges
         return passing_edit(self._message, outcome, strip=ranges == "strip")
 
     # -- what goes wrong -----------------------------------------------------------------------

@@ -286,7 +286,8 @@ class Core:
     def decide(self, case: Case, outcome: Outcome) -> Decision:
         """What the door does with it."""
         case.bypassed |= self._bypass.active(self.door)
-        return decide(outcome.kind, case.mode, self.policy, bypassed=case.bypassed)
+        policy = self.policy if case.policy is None else case.policy
+        return decide(outcome.kind, case.mode, policy, bypassed=case.bypassed)
 
     async def named(self, item: Item, outcome: Outcome) -> Outcome:
         """The outcome with the name that KATA's alerts have for its threat.
