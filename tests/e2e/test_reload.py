@@ -237,6 +237,7 @@ def reload_again_and_again(site: Site, started: Keep, workers: int, times: int) 
     ports = site.icap_port, int(site.url.rpartition(":")[2])
     with load(site, 4) as wrong:
         for number in range(times):
+            wait_until(lambda: "icapd listens" in icapd.output(), "all of them serve", 30)
             if number == times // 2:
                 before = {
                     pid: (*held(pid, *ports), resident(pid)) for pid in children(icapd.process.pid)
@@ -280,6 +281,7 @@ def test_a_worker_that_dies_while_it_is_reloaded_is_replaced_with_the_new(
 ) -> None:
     site.changes = {"icap": {"workers": 2}}
     icapd = started(site.start_icapd())
+    wait_until(lambda: "workers: 2" in icapd.output(), "both serve", 30)
     victim = children(icapd.process.pid)[-1]
     os.kill(victim, signal.SIGSTOP)
     site.changes["exclusions"] = [{"host": "files.example"}]
