@@ -2,14 +2,13 @@
 sizes in bytes."""
 
 from bridge.core.settings.folders import FolderSettings
-from bridge.core.settings.icap import (
+from bridge.core.settings.icap import IcapSettings, ServiceSettings
+from bridge.core.settings.icap_parts import (
     ContentSettings,
     IcapLimits,
-    IcapSettings,
     IcapTimes,
     IcapTlsSettings,
     PageSettings,
-    ServiceSettings,
     TrickleSettings,
     VisitSettings,
 )
