@@ -80,22 +80,39 @@ class Rule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Mask | None = None
+    """A mask for the file name, with `*` and `?`; case counts. Whoever sends the object chooses it.
+    """
     format: Annotated[str, AfterValidator(_format)] | None = None
+    """A format (`pdf`, `pe`, …) or a group of formats (as in `submit.types`), by content."""
     content_type: Annotated[Mask, AfterValidator(str.lower)] | None = None
+    """A mask for the `Content-Type`, such as `video/*`. Whoever sends the object chooses it."""
     user_agent: Mask | None = None
+    """A mask for the user agent. Whoever asks for the object chooses it."""
     md5: Annotated[str, BeforeValidator(_hash(32))] | None = None
+    """The MD5 of the body: 32 hex digits in quotes. Two files of one MD5 can be made."""
     sha256: Annotated[str, BeforeValidator(_hash(64))] | None = None
+    """The SHA-256 of the body: 64 hex digits in quotes."""
     scheme: Literal["http", "https", "ftp"] | None = None
+    """`http`, `https` or `ftp`. Needs `host`."""
     host: Annotated[str, AfterValidator(check_host_mask)] | None = None
+    """The host of the URL: a name, an IP address, or `*.example.com` for all names below."""
     port: Annotated[int, Field(strict=True, ge=1, le=65535)] | None = None
+    """The port of the URL; where none is written, the scheme's own. Needs `host`."""
     path: Annotated[str, AfterValidator(check_path_mask)] | None = None
+    """The path of the URL, without its query: `*` stays between two slashes, `/**` at the end is
+    everything below. Needs `host`."""
     source: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_sources)] | None = (
         None
     )
+    """The client's address or network, or a list of them."""
     larger_than: Size | None = None
+    """The body is larger than this."""
     smaller_than: Size | None = None
+    """The body is smaller than this; alone it takes `1MiB` at most."""
     enabled: Annotated[bool, Field(strict=True)] = True
+    """`false` switches the rule off."""
     label: Annotated[str, AfterValidator(_label)] | None = None
+    """The rule's name in records; without it the rule itself."""
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:

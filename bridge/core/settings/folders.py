@@ -36,15 +36,34 @@ class FolderSettings(Section):
     """One input, output and quarantine triple."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+    """Its name in records: letters, digits, `.`, `_`, `-`."""
     input: PathSetting
+    """Where files are taken from. It must exist when the daemon starts, as must the two below."""
     output: PathSetting
+    """Where they go that may pass."""
     quarantine: PathSetting
+    """Where they go that are blocked. Three different folders."""
     recursive: Annotated[bool, Field(strict=True)] = False
+    """`true`: sub-folders too, rebuilt in output and quarantine. Links are never followed, and a
+    file system that is mounted inside input is left out and named in the log. Emptied sub-folders
+    stay."""
     settle: Duration = 2
+    """A file is taken when size and time have not changed for this long, and no process of this
+    machine has it open for writing. Whether other machines write is not known on network file
+    systems: choose it longer than their writers pause."""
     rescan: Annotated[Duration, AfterValidator(at_least(0.05, "50ms"))] = 1
+    """How often input is listed. A listing may take a fifth of the time, so a slow one is done less
+    often. On local file systems inotify makes it sooner."""
     ignore: list[Annotated[str, AfterValidator(_mask)]] = TEMPORARY
+    """File names that are not taken: those under which common programs write before they rename,
+    and their lock files. `*` and `?`; capitals do not count."""
     on_conflict: Literal["replace", "rename", "keep-both"] = "replace"
+    """What happens in output where the name is taken. `replace`: the newcomer replaces it.
+    `rename`: the newcomer becomes `name (2).ext`. `keep-both`: the newcomer gets the name, and what
+    had it becomes `name (2).ext`. With the last two a file of the same content that is there
+    already is not doubled."""
     quarantine_conflict: Literal["replace", "rename"] = "rename"
+    """The same for quarantine: `rename` or `replace`."""
 
     @model_validator(mode="after")
     def _three_places(self) -> Self:

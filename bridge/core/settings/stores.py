@@ -17,11 +17,17 @@ class VerdictSettings(Section):
     """Where verdicts are kept, and how long (seconds by kind)."""
 
     store: str = "sqlite:///var/lib/katabridge/verdicts.db"
+    """Where verdicts are kept: a file that all processes of one machine share (`sqlite:///PATH`),
+    or a redis that machines share (`redis://` or `rediss://[USER]:PASSWORD@HOST:PORT/DB`, with TLS
+    also `?ssl_ca_certs=FILE`)."""
     max_entries: Count = 1_000_000
+    """The oldest verdicts in a file go beyond this. A redis has its own bound (`maxmemory`)."""
     keep: dict[OutcomeKind, Duration] = {
         OutcomeKind.NOT_DETECTED: 24 * 3600,
         OutcomeKind.DETECT: 7 * 24 * 3600,
     }
+    """How long a verdict is known; one that is not written stays as shipped. Longer asks KATA less
+    often about what comes again, and learns later what KATA has learnt."""
 
     @field_validator("store")
     @classmethod
@@ -51,7 +57,14 @@ class SpoolSettings(Section):
     """Where bodies lie while they are judged."""
 
     dir: PathSetting = Path("/var/lib/katabridge/spool")
+    """Where bodies lie while they are judged (files 0600). Beside it lie the journals of all
+    processes."""
     memory: Size = 1 << 20
+    """Bodies up to this stay in memory, and touch no disk."""
     memory_total: Size = 32 << 20
+    """So much of them together; what comes beyond it goes to the disk."""
     max_bytes: Size = 10 << 30
+    """Bytes on disk for each door, all workers together; past them bodies are `unavailable`. Past
+    half of it, an oversize body that is only passed on waits for its reader."""
     min_free: Size = 1 << 30
+    """The disk is left at least this; else bodies are `unavailable`."""

@@ -32,13 +32,20 @@ class Settings(Section):
     kata: KataSettings
     submit: SubmitSettings = SubmitSettings()
     policy: Annotated[PolicySetting, AfterValidator(no_skip)] = {}
+    """Outcome to decision, for both doors, as in `{timeout: pass}`. What is not written is as
+    shipped: the table above."""
     folder_policy: PolicySetting = {}
+    """The same for the folder door; it goes before `policy`."""
     exclusions: list[Rule] = []
+    """Rules, as below. What fits one of them is not judged."""
     exclude_lists: list[KdsList] = []
+    """Files as KDS's `exclude_list.txt`: a file name or `*.ext` a line. They count for folders
+    only."""
     verdicts: VerdictSettings = VerdictSettings()
     spool: SpoolSettings = SpoolSettings()
     icap: IcapSettings = IcapSettings()
     folders: Annotated[list[FolderSettings], AfterValidator(check_together)] = []
+    """The folders of the folder door, each as below."""
     logs: LogSettings = LogSettings()
     notify: NotifySettings | None = None
     status: StatusSettings = StatusSettings()
