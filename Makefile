@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 PEERS := squid-openssl c-icap tshark redis-server curl openssl samba smbclient
 BROWSER := chromium chromium-driver
 
-.PHONY: help run test test-long lint bench bench-write peers browser clean
+.PHONY: help run test test-long lint docs bench bench-write peers browser clean
 
 help:
 	@echo "make run        emulated KATA, both doors, four cases; stays up until Ctrl-C"
 	@echo "make test       linters and tests, with the real peers (at most 10 minutes)"
 	@echo "make test-long  the tests that take longer"
 	@echo "make lint       ruff and mypy alone"
+	@echo "make docs       the tables of docs/configuration.md, made of the settings"
 	@echo "make bench      icapd, c-icap and pyicap side by side (about 5 minutes)"
 	@echo "make bench-write  that and the other costs, into docs/benchmarks.md (about 15 minutes)"
 	@echo "make clean      remove .venv, caches and var"
@@ -45,6 +46,9 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.test
+	$(BIN)/python -m tests.reference --write
 
 test: lint peers
 	$(BIN)/pytest -m "not long" -n 4 --dist loadfile

@@ -3,55 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_origin
-
-import pytest
-from pydantic import BaseModel
 
 from bridge.core import Door, load_config
 from bridge.core.model import OutcomeKind
 from bridge.core.policy import door_policy
-from bridge.core.settings import Settings
 from tests.support.certificates import put_certificate
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
-
-
-def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Every key of the settings as the documentation writes it."""
-    for name, field in model.model_fields.items():
-        inner, mark = section(field.annotation)
-        if inner is not None:
-            yield from keys(inner, f"{prefix}{name}{mark}.")
-        else:
-            yield f"{prefix}{name}"
-
-
-def section(annotation: Any) -> tuple[type[BaseModel] | None, str]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation, ""
-    for argument in getattr(annotation, "__args__", ()):
-        inner, _ = section(argument)
-        if inner is not None:
-            return inner, {list: "[]", dict: ".*"}.get(get_origin(annotation), "")
-    return None, ""
-
-
-@pytest.mark.parametrize("key", [k for k in keys(Settings) if not k.endswith(".method")])
-def test_every_key_is_documented(key: str) -> None:
-    assert f"`{key}`" in CONFIGURATION
-
-
-def test_no_other_key_is_documented() -> None:
-    documented = set(
-        re.findall(
-            r"`((?:kata|submit|spool|icap|verdicts|logs|notify|status)\.[\w.*]+)`", CONFIGURATION
-        )
-    )
-    assert documented <= set(keys(Settings)) | {"icap.services"}
 
 
 def test_the_policy_table_is_the_shipped_policy() -> None:

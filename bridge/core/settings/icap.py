@@ -71,9 +71,9 @@ class IcapSettings(Section):
     """Processes that serve the same ports: [scaling.md](scaling.md). One for each core is enough.
     All limits of this file are of the whole service."""
     max_connections: Count = 2000
-    """Further ones get 503. A proxy opens a connection for each request under way, so this is many
-    users' worth. Two descriptors each: `icapd` raises its soft limit itself, and warns where the
-    hard one is too low."""
+    """Connections at a time; further ones get 503. A proxy opens a connection for each request
+    under way, so this is many users' worth. Two descriptors each: `icapd` raises its soft limit
+    itself, and warns where the hard one is too low."""
     max_connections_per_client: Count | None = None
     """The same for one address. None, since a single proxy usually holds them all."""
     limits: IcapLimits = IcapLimits()

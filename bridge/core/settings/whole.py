@@ -32,8 +32,8 @@ class Settings(Section):
     kata: KataSettings
     submit: SubmitSettings = SubmitSettings()
     policy: Annotated[PolicySetting, AfterValidator(no_skip)] = {}
-    """Outcome to decision, for both doors, as in `{timeout: pass}`. What is not written is as
-    shipped: the table above."""
+    """Outcome to decision, for both doors, as in `{timeout: pass}`. What is not written is
+    as shipped."""
     folder_policy: PolicySetting = {}
     """The same for the folder door; it goes before `policy`."""
     exclusions: list[Rule] = []

@@ -1,0 +1,1 @@
+"""docs/configuration.md's tables, made of the settings: `make docs`."""
