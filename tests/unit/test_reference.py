@@ -62,7 +62,8 @@ def test_what_takes_a_restart_is_a_key(name: str) -> None:
 def test_no_page_names_a_key_that_there_is_not(page: Path) -> None:
     sections = "|".join(name for name in Settings.model_fields)
     named = set(re.findall(rf"`((?:{sections})(?:\[\])?\.[\w.*]+)(?:: [^`]*)?`", page.read_text()))
-    assert named <= NAMES | SECTIONS | {"verdicts.db"}  # a file
+    named = {name for name in named if not name.startswith("verdicts.db")}  # a file
+    assert named <= NAMES | SECTIONS
 
 
 class Inner(BaseModel):
