@@ -46,7 +46,7 @@ def limits_of(field: FieldInfo) -> str:
 
 def _range(least: str, most: str) -> str:
     words = [each if each.isdigit() else f"`{each}`" for each in (least, most) if each]
-    return f"{' to '.join(words)}." if most else f"At least {words[0]}."
+    return f"From {' to '.join(words)}." if most else f"At least {words[0]}."
 
 
 def _units(field: FieldInfo) -> _Units | None:

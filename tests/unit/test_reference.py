@@ -99,9 +99,9 @@ EXAMPLE = {key.name: key for key in all_keys(Example)}
     [
         ("time", "`90s`", ""),
         ("short", "`250ms`", "At least `50ms`."),
-        ("size", "`3KiB`", "`1B` to `1MiB`."),
+        ("size", "`3KiB`", "From `1B` to `1MiB`."),
         ("count", "none", ""),
-        ("port", "1", "1 to 65535."),
+        ("port", "1", "From 1 to 65535."),
         ("on", "`true`", ""),
         ("lives", "`{detect: 2h}`", ""),
         ("names", '`["*.part"]`', ""),
