@@ -36,6 +36,16 @@ def test_every_link_leads_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_every_link_to_a_heading_finds_it() -> None:
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md")]
+    for page in pages:
+        for target, place in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text()):
+            there = (page.parent / target if target else page).read_text()
+            headings = re.findall(r"^#+ (.+)$", there, re.MULTILINE)
+            places = {re.sub(r"[^\w -]", "", name.lower()).replace(" ", "-") for name in headings}
+            assert place in places, f"{page.name} links to {target}#{place}"
+
+
 def test_the_readmes_commands_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in set(re.findall(r"\bmake ([a-z-]+)\b", (ROOT / "README.md").read_text())):

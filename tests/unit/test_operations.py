@@ -123,14 +123,6 @@ def test_words_in_the_table_of_files_that_stay_are_said() -> None:
             assert any(beginning in each for each in SAID), text
 
 
-def test_every_place_that_the_page_links_to_in_itself_is_there() -> None:
-    headings = re.findall(r"^## (.+)$", PAGE, re.MULTILINE)
-    places = {re.sub(r"[^a-z ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    links = set(re.findall(r"\]\(#([^)]+)\)", PAGE))
-    assert links
-    assert links <= places
-
-
 # -- who can read what -------------------------------------------------------------------------
 
 BY_UMASK = 0o644
