@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bridge.core.caseform import case_from_text
+from bridge.core.private import make_private
 from bridge.core.transactions import transaction
 
 _log = logging.getLogger(__name__)
@@ -160,6 +161,7 @@ class Journal:
             return self._open()
 
     def _open(self) -> sqlite3.Connection:
+        make_private(self._path)  # it names users and addresses
         db = sqlite3.connect(self._path, isolation_level=None)
         try:
             found = db.execute("PRAGMA quick_check(1)").fetchone()[0]

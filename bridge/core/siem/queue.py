@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from bridge.core.private import make_private
 from bridge.core.transactions import transaction
 
 _log = logging.getLogger(__name__)
@@ -202,6 +203,7 @@ def _is_damage(error: Exception) -> bool:
 
 def _open(path: Path) -> tuple[sqlite3.Connection, int]:
     """The database and how many lines it holds. Locked: a folder is for one process."""
+    make_private(path)  # its lines name users and addresses
     db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         db.execute(f"PRAGMA page_size={_PAGE}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sqlite3
 from pathlib import Path
+
+from bridge.core.private import make_private
 
 VERSION = 2
 _BUSY_SECONDS = 5.0
@@ -55,8 +55,7 @@ def open_database(path: Path) -> sqlite3.Connection:
 
     NewerSchemaError, sqlite3.Error, OSError. Run by one process at a time (`damage.locked`).
     """
-    with contextlib.suppress(FileExistsError):  # who can write it can forge "clean"
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    make_private(path)  # who can write it can forge "clean"
     db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     db.text_factory = lambda raw: raw.decode(errors="replace")  # damaged text is no error yet
     try:
