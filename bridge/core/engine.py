@@ -159,10 +159,7 @@ class Core:
 
     def reloader(self, *parts: Prepare) -> Reloader:
         """What brings new settings to `parts`, to this core, and then to who joins."""
-        results = self.metrics.tally("reloads", "Reloads by result.", ("result",))
-        return Reloader(
-            self.settings, *parts, self.prepare, count=lambda result: results.raise_by((result,))
-        )
+        return Reloader(self.settings, *parts, self.prepare, count=self.metrics.count_reloads())
 
     def prepare(self, settings: Settings) -> Adopt:
         """See `bridge.core.reloading`: new settings for a core that runs."""

@@ -62,6 +62,13 @@ class Metrics:
         """A figure that is read when it is asked for. From any thread."""
         Gauge(f"katabridge_{name}", text, registry=self.registry).set_function(value)
 
+    def count_reloads(self) -> Callable[[str], None]:
+        """What is told `ok` or `refused` of each reload. Once."""
+        results = self.tally("reloads", "Reloads by result.", ("result",))
+        for result in ("ok", "refused"):
+            results.raise_by((result,), 0)
+        return lambda result: results.raise_by((result,))
+
     def tally(self, name: str, text: str, labels: tuple[str, ...]) -> Tally:
         """A counter for the loop's thread; its labels take few values, none of them a peer's."""
         tally = Tally(f"katabridge_{name}", text, labels)

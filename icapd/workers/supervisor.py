@@ -72,12 +72,11 @@ class _Service:
         # of each child, by its process id: when it told them (monotonic), and its facts
         self._facts: dict[int, tuple[float, dict[str, Any]]] = {}
         metrics = Metrics()
-        results = metrics.tally("reloads", "Reloads by result.", ("result",))
         self._reload = ServiceReload(
             settings,
             configuration,
             [try_out, follow(self._log), self._prepare_status],
-            lambda result: results.raise_by((result,)),
+            metrics.count_reloads(),
         )
         metrics.registry.register(SupervisionFigures(self._supervision))
         self._gathered = Gathered(metrics.registry)
