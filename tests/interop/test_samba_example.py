@@ -25,7 +25,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "samba" / "smb.conf"
 
 
 def test_samba_takes_every_line() -> None:
-    command = [need("testparm"), "--suppress-prompt", EXAMPLE]
+    command = [need("testparm"), "--suppress-prompt", str(EXAMPLE)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     for word in ("unknown", "ignoring", "invalid", "error", "warning"):
         assert word not in done.stderr.lower(), done.stderr

@@ -31,7 +31,8 @@ SECTIONS = {key.partition(".")[0].removesuffix("[]") for key in KEYS}
 VERDICT = re.compile(
     rf"\S+ info (?:{'|'.join(mode.value for mode in Mode)}) mode: "
     rf"verdict (?:{'|'.join(OutcomeKind)}) \((?:{'|'.join(Source)})\), (?:{'|'.join(Decision)}), "
-    r"case [a-z0-9]{16}, ICAP av/(?:reqmod|respmod), proxy \S+, client \S+, user [^,]+, \S+ \S+(?:, .+)?"
+    r"case [a-z0-9]{16}, ICAP av/(?:reqmod|respmod), proxy \S+, client \S+, "
+    r"user [^,]+, \S+ \S+(?:, .+)?"
 )
 
 
@@ -124,8 +125,8 @@ def named(value: Any, prefix: str = "") -> Iterator[str]:
     elif isinstance(value, dict):
         for key, inner in value.items():
             own = "*" if prefix == "icap.services." else key
-            is_section = isinstance(inner, dict | list) and own not in ("keep", "policy")
-            if is_section and any(k.startswith((f"{prefix}{own}.", f"{prefix}{own}[]")) for k in KEYS):
+            below = (f"{prefix}{own}.", f"{prefix}{own}[]")
+            if isinstance(inner, dict | list) and any(k.startswith(below) for k in KEYS):
                 yield from named(inner, f"{prefix}{own}.")
             else:
                 yield f"{prefix}{own}"
@@ -169,7 +170,7 @@ def test_lines_of_the_log_are_as_the_log_has_them(path: Path) -> None:
             assert VERDICT.fullmatch(line), f"{name(path)}: {line}"
 
 
-# -- what nobody has seen ----------------------------------------------------------------------------
+# -- what nobody has seen --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("device", sorted(DEVICES))
