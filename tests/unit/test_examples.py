@@ -17,7 +17,6 @@ from bridge.cli import _parser
 from bridge.core.model import Decision, Mode, OutcomeKind, Source
 from bridge.core.settings import Settings
 from tests.support.markdown import Page
-from tests.unit.test_docs import keys
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -25,8 +24,9 @@ DEVICES = {"usergate", "checkpoint", "kontinent", "fortigate"}  # that nobody he
 PROXIES = DEVICES | {"squid", "c-icap-client", "samba"}
 RUSSIAN = sorted(path for path in ROOT.glob("**/README.ru.md") if ".venv" not in path.parts)
 PAGES = sorted({path.with_name("README.md") for path in RUSSIAN} | set(RUSSIAN))
-KEYS = set(keys(Settings))
-SECTIONS = {key.partition(".")[0].removesuffix("[]") for key in KEYS}
+KEY = rf"(?:{'|'.join(Settings.model_fields)})(?:\[\])?\.[a-z_.*]+"
+# all of them: another test holds that page against the settings
+KEYS = set(re.findall(rf"`({KEY})`", (ROOT / "docs" / "configuration.md").read_text()))
 # a line of the service log as `Services.log_verdict` writes it
 VERDICT = re.compile(
     rf"\S+ info (?:{'|'.join(mode.value for mode in Mode)}) mode: "
@@ -108,7 +108,7 @@ def test_every_key_exists(path: Path) -> None:
     found = set()
     for span in page.spans:
         key = re.sub(r"[: ].*$", "", span)
-        if re.fullmatch(rf"(?:{'|'.join(SECTIONS)})(?:\[\])?\.[a-z_.*]+", key):
+        if re.fullmatch(KEY, key):
             found.add(key)
     for block in page.blocks("# katabridge.yaml"):
         found |= set(named(yaml.safe_load(block)))
