@@ -4,8 +4,18 @@ It judges by looking for the EICAR test file and by what content tells it to say
 nothing.
 """
 
-from bridge.emulator.memory import EmulatorError, Memory, accept_sensor
-from bridge.emulator.script import EICAR
+from bridge.emulator.memory import EmulatedScan, EmulatorError, Memory, accept_sensor
+from bridge.emulator.script import EICAR, Fault, Script, State
 from bridge.emulator.server import Emulator
 
-__all__ = ["EICAR", "Emulator", "EmulatorError", "Memory", "accept_sensor"]
+__all__ = [
+    "EICAR",
+    "EmulatedScan",
+    "Emulator",
+    "EmulatorError",
+    "Fault",
+    "Memory",
+    "Script",
+    "State",
+    "accept_sensor",
+]

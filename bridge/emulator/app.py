@@ -16,7 +16,7 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from bridge.emulator.memory import VERSION, EmulatedScan, Memory
-from bridge.emulator.script import Script, read_script
+from bridge.emulator.script import Script
 
 _BASE = "/kata/scanner/v1/sensors/<sensor>"
 _ROUTES = Map(
@@ -73,7 +73,7 @@ class Application:
             return Response("Bad Request: scanId, objectType=file and content are needed", 400)
         content = file.stream.read()
         sha256 = hashlib.sha256(content).hexdigest()
-        script = read_script(content)
+        script = self._memory.script(sha256, content)
         if self._memory.fault_due(sha256, script):
             return _fail(script)
         if len(content) > self._memory.max_object_size:

@@ -6,10 +6,10 @@ import json
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bridge.emulator.script import Script
+from bridge.emulator.script import Script, read_script
 
 MAX_OBJECT_SIZE = 100 << 20
 VERSION = "emulator"
@@ -43,7 +43,8 @@ class Memory:
     """The emulator's state. Sensors survive in `sensors.json`; scans do not.
 
     `calls` counts requests by call, `submitted` names what was accepted, `deleted` what was
-    DELETEd, in order.
+    DELETEd, in order. `scripts`: what happens to contents by their sha256, whatever they say
+    themselves. `failing`: its `fault` and `times` count for every content.
     """
 
     directory: Path
@@ -56,6 +57,8 @@ class Memory:
     submitted: list[EmulatedScan] = field(default_factory=list)
     deleted: list[EmulatedScan] = field(default_factory=list)
     attempts: Counter[str] = field(default_factory=Counter)
+    scripts: dict[str, Script] = field(default_factory=dict)
+    failing: Script | None = None
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def is_accepted(self, sensor: str, fingerprint: str) -> bool:
@@ -80,6 +83,14 @@ class Memory:
         with self.lock:
             running = sum(scan.state_now() == "processing" for scan in self.scans.values())
             return self.max_in_flight is not None and running >= self.max_in_flight
+
+    def script(self, sha256: str, content: bytes) -> Script:
+        """What happens to a content."""
+        with self.lock:
+            script = self.scripts.get(sha256) or read_script(content)
+            if self.failing is None or script.fault is not None:
+                return script
+            return replace(script, fault=self.failing.fault, times=self.failing.times)
 
     def fault_due(self, sha256: str, script: Script) -> bool:
         """Whether this submission of the content is one that fails."""
