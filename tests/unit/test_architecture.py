@@ -20,6 +20,7 @@ BY_NAME = {
     "bridge.folder": "the folder door",
     "bridge.commands": "a command",
     "bridge.cli": "a command",
+    "bridge.testing": "the test harness",
 }
 
 
@@ -58,7 +59,7 @@ def violations(root: Path) -> list[str]:
 def broken(module: str, name: str) -> Iterator[str]:
     if within(module, "icapd") and within(name, "bridge") and not is_core_name(name):
         yield "the ICAP door takes from bridge only bridge.core, by that name"
-    if within(module, "bridge") and within(name, "icapd"):
+    if within(module, "bridge") and within(name, "icapd") and not is_harness_name(module, name):
         yield "nothing in bridge imports the ICAP door"
     outside = ("bridge.folder", "bridge.emulator", "bridge.commands", "bridge.cli", "bridge.status")
     if within(module, "bridge.core") and any(within(name, package) for package in outside):
@@ -71,6 +72,8 @@ def broken(module: str, name: str) -> Iterator[str]:
         top = name.split(".", maxsplit=1)[0]
         if top not in NON_IO_STDLIB:
             yield "icapd.protocol imports nothing but itself and what does no I/O"
+    if within(name, "bridge.testing") and not within(module, "bridge.testing"):
+        yield "nothing of the product imports the test harness"
     yield from of_http(module, name)
     yield from of_status(module, name)
 
@@ -91,6 +94,11 @@ def of_status(module: str, name: str) -> Iterator[str]:
         yield "the status page imports no door, no emulator and no command"
     if within(module, "bridge.folder") and within(name, "bridge.status"):
         yield "no door imports the status page"
+
+
+def is_harness_name(module: str, name: str) -> bool:
+    """What the test harness may take of the ICAP door: its client, and nothing that serves."""
+    return within(module, "bridge.testing") and within(name, "icapd.client")
 
 
 def is_core_name(name: str) -> bool:
@@ -133,6 +141,8 @@ PLANTED = [
     ("bridge/folder/service.py", "from bridge.status import ask", "no door imports the status"),
     ("bridge/status/live.py", "from bridge.core.journal import Journal", "the status page takes"),
     ("bridge/status/live.py", "from bridge.folder import watch", "the status page imports no"),
+    ("bridge/testing/doors.py", "from icapd import server", "nothing in bridge imports"),
+    ("bridge/commands/emulate.py", "from bridge.testing import Site", "nothing of the product"),
 ]
 
 

@@ -1,0 +1,45 @@
+"""What a test may change of a site's settings, and how it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.testing.processes import HarnessError
+from bridge.testing.site import Site, deep_merge
+
+# Keys that the harness needs for itself, with the reason.
+_OWN = {
+    ("icap", "listen"): "the harness finds a free port",
+    ("logs", "dir"): "the harness reads the records there",
+    ("spool", "dir"): "it is the site's own",
+}
+
+
+def changed(site: Site, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`site.changes` with these as well; HarnessError where the harness needs a key itself.
+
+    Mappings are merged, all else is replaced. What the first of `folders` does not say is as in
+    the site's own.
+    """
+    _check(changes)
+    merged = deep_merge(site.changes, changes)
+    folders = merged.get("folders")
+    if isinstance(folders, list) and folders and isinstance(folders[0], dict):
+        merged["folders"] = [deep_merge(site.folder, folders[0]), *folders[1:]]
+    return merged
+
+
+def _check(changes: Mapping[str, Any]) -> None:
+    for (name, key), why in _OWN.items():
+        if key in _section(changes, name):
+            raise HarnessError(f"{name}.{key} cannot be set in a test: {why}.")
+    if _section(changes, "logs").get("level") == "error":
+        raise HarnessError(
+            "logs.level cannot be set to `error` in a test: the log says when a door has started."
+        )
+
+
+def _section(changes: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    section = changes.get(name)
+    return section if isinstance(section, Mapping) else {}

@@ -1,0 +1,224 @@
+"""The two doors as programs under test: started, reloaded, stopped, and asked what they did."""
+
+from __future__ import annotations
+
+import re
+import signal
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bridge.testing.changes import changed
+from bridge.testing.processes import HarnessError, Program, free_port, wait_until
+from bridge.testing.site import Record, Records, Site
+
+_RELOAD = re.compile(r"the configuration .* is (?:not reloaded: .*|reloaded\b.*)")
+_REFUSED = " is not reloaded: "
+_TAKEN = "is taken by another program"
+_PORTS_TRIED = 5
+
+
+def reload_answers(log: str) -> list[str]:
+    """The sentences of a service log that say what came of a reload, oldest first."""
+    return _RELOAD.findall(log)
+
+
+class DoorProgram(ABC):
+    """A door of a site, running; `site` holds its configuration and its records."""
+
+    name: str
+
+    def __init__(self, site: Site) -> None:
+        """Start it."""
+        self.site = site
+        self._program = self._started()
+        self._is_running = True
+
+    @abstractmethod
+    def _started(self) -> Program: ...
+
+    @property
+    def pid(self) -> int:
+        """The process id of the program."""
+        return self._program.process.pid
+
+    @property
+    def config(self) -> Path:
+        """The configuration file, for `kata-bridge … --config`."""
+        return self.site.config
+
+    @property
+    def log_file(self) -> Path:
+        """Where what it prints goes."""
+        return self._program.log
+
+    def log(self) -> str:
+        """What it printed since the beginning of the test: its own log, as on stderr."""
+        return self._program.output()
+
+    def wait_log(self, text: str, seconds: float = 10.0) -> None:
+        """Wait until `text` is in its log."""
+        wait_until(lambda: text in self.log(), f"{self.name} logs {text!r}", seconds)
+
+    def records(self, log: str = "log-history.log", **wanted: object) -> Records:
+        """The records of both doors of this site: every case, oldest first.
+
+        `log-detects.log` has detections only. `wanted`: values that a record, or its `context`,
+        must have, such as `decision="block"` or `url=…`.
+        """
+        return self.site.records(log, **wanted)
+
+    def wait_records(self, count: int, log: str = "log-history.log", **wanted: object) -> Records:
+        """The same, once there are so many: a record may come after the answer."""
+        return self.site.wait_records(count, log, **wanted)
+
+    def reload(self, changes: Mapping[str, Any]) -> None:
+        """Change settings while it runs, and wait until they count.
+
+        HarnessError with the door's reason where they do not: file and door keep the old ones.
+        """
+        before, told = self.site.changes, len(self._told())
+        self.site.changes = changed(self.site, changes)
+        _ = self.site.config
+        self._program.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(self._told()) > told, f"{self.name} says whether it reloaded")
+        sentence = self._told()[-1]
+        if _REFUSED in sentence:
+            self.site.changes = before
+            _ = self.site.config
+            raise HarnessError(sentence)
+
+    def _told(self) -> list[str]:
+        return reload_answers(self.log())
+
+    def stop(self) -> None:
+        """End it, as a service manager would.
+
+        HarnessError where it had ended by itself, does not end, or not well.
+        """
+        if self._is_running:
+            self._is_running = False
+            self._judge_end(self._program.stop())
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self._is_running = False
+        self._program.process.kill()
+        self._program.process.wait()
+
+    def start(self) -> None:
+        """Start it anew with the same configuration, on the same port."""
+        if self._is_running:
+            raise HarnessError(f"{self.name} runs already; stop it first.")
+        self._program = self._started()
+        self._is_running = True
+
+    def _judge_end(self, code: int) -> None:
+        if code != 0:
+            raise HarnessError(f"{self.name} ended with exit code {code}:\n{self._program.said()}")
+        if "Traceback" in self._program.said():
+            raise HarnessError(f"{self.name} had a fault of its own:\n{self._program.said()}")
+
+
+class IcapdServer(DoorProgram):
+    """The ICAP door, listening."""
+
+    name = "icapd"
+    host = "127.0.0.1"
+
+    def __init__(self, site: Site) -> None:
+        """Start it; on another port where another program was quicker to take it."""
+        self._is_settled = False
+        super().__init__(site)
+        self._is_settled = True
+
+    def _started(self) -> Program:
+        for _ in range(_PORTS_TRIED - 1):
+            try:
+                return self.site.start_icapd()
+            except HarnessError as error:
+                if self._is_settled or _TAKEN not in str(error):
+                    raise
+                self.site.icap_port = free_port()
+        return self.site.start_icapd()
+
+    @property
+    def port(self) -> int:
+        """Where it listens; the same as long as the test lasts."""
+        return self.site.icap_port
+
+    def url(self, service: str) -> str:
+        """The address of a service, as proxies want it: `icap://127.0.0.1:PORT/av/respmod`."""
+        return f"icap://{self.host}:{self.port}/{service}"
+
+    @property
+    def reqmod_url(self) -> str:
+        """The address of `av/reqmod`."""
+        return self.url("av/reqmod")
+
+    @property
+    def respmod_url(self) -> str:
+        """The address of `av/respmod`."""
+        return self.url("av/respmod")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of a dropped file: its record, the place, and where it lies now."""
+
+    record: Record
+    place: Literal["output", "quarantine", "input"]
+    path: Path
+
+
+class FolderBridge(DoorProgram):
+    """The folder door, watching one folder."""
+
+    name = "kata-bridge watch"
+
+    def __init__(self, site: Site) -> None:
+        """Start it. `input`, `output` and `quarantine` are those of its first folder."""
+        super().__init__(site)
+        folder = site.settings().folders[0]
+        self.input, self.output = folder.input, folder.output
+        self.quarantine = folder.quarantine
+        self._before: dict[str, int] = {}
+
+    def _started(self) -> Program:
+        return self.site.start_watch()
+
+    def drop(self, name: str, data: bytes) -> Path:
+        """Put a file into the input, whole at once; `name` may have sub-folders (`recursive`)."""
+        path = self.input / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._before[name] = len(self._records_of(name))
+        draft = self.input / ".katabridge-drop"  # such names are never taken
+        draft.write_bytes(data)
+        draft.rename(path)
+        return path
+
+    def wait_for_delivery(self, name: str, seconds: float = 20.0) -> Delivery:
+        """What became of the file dropped last under this name, once its record is there.
+
+        A file that is held (KATA is away) has none until it is judged.
+        """
+        before = self._before.get(name, 0)
+
+        def new() -> Records:
+            return self._records_of(name)[before:]
+
+        wait_until(new, f"a record of {name}, which was dropped into {self.input}", seconds)
+        return self._delivery(new()[-1])
+
+    def _records_of(self, name: str) -> Records:
+        return self.records(door="FOLDER", path=str(self.input / name))
+
+    def _delivery(self, record: Record) -> Delivery:
+        path = Path(record["context"]["moved_to"] or record["context"]["path"])
+        if path.is_relative_to(self.output):
+            return Delivery(record, "output", path)
+        if path.is_relative_to(self.quarantine):
+            return Delivery(record, "quarantine", path)
+        return Delivery(record, "input", path)

@@ -1,0 +1,146 @@
+"""The parts of the test harness that need no program."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bridge.testing import EICAR, HarnessError, KataEmulator, Program, Site, wait_until
+from bridge.testing.changes import changed
+from bridge.testing.doors import reload_answers
+from bridge.testing.processes import tied
+from bridge.testing.site import fits
+from tests.support.workers import is_alive
+
+ROOT = Path(__file__).parents[2]
+RECORD = {"decision": "block", "name": "a", "context": {"url": "http://a/", "user": None}}
+
+
+@pytest.fixture
+def plain_site(tmp_path: Path) -> Site:
+    """A site without a Central Node."""
+    return Site(tmp_path / "site", "https://127.0.0.1:1", tmp_path / "server.pem")
+
+
+def test_changes_are_merged_and_lists_replaced(plain_site: Site) -> None:
+    plain_site.changes = {"icap": {"preview": 1, "allow_from": ["10.0.0.1"]}}
+    got = changed(plain_site, {"icap": {"allow_from": ["::1"]}, "submit": {"types": ["image"]}})
+    assert got == {
+        "icap": {"preview": 1, "allow_from": ["::1"]},
+        "submit": {"types": ["image"]},
+    }
+    assert plain_site.changes["icap"]["allow_from"] == ["10.0.0.1"]
+
+
+def test_the_first_folder_need_not_say_where_it_is(plain_site: Site) -> None:
+    second = {"name": "b", "input": "b", "output": "c", "quarantine": "d"}
+    got = changed(plain_site, {"folders": [{"recursive": True, "settle": "1s"}, second]})
+    first = {**plain_site.folder, "recursive": True, "settle": "1s"}
+    assert got == {"folders": [first, second]}
+    assert changed(plain_site, {"folders": 3}) == {"folders": 3}, "it is for katabridge to refuse"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"icap": {"listen": ["0.0.0.0:1344"]}},
+        {"logs": {"dir": "/tmp"}},
+        {"logs": {"level": "error"}},
+        {"spool": {"dir": "/tmp"}},
+    ],
+)
+def test_what_the_harness_needs_itself_is_refused(
+    plain_site: Site, changes: dict[str, dict[str, object]]
+) -> None:
+    ((section, keys),) = changes.items()
+    with pytest.raises(HarnessError, match=rf"^{section}\.{next(iter(keys))} cannot be set"):
+        changed(plain_site, changes)
+
+
+def test_a_record_is_chosen_by_its_own_values_and_its_contexts() -> None:
+    assert fits(RECORD, {"decision": "block", "url": "http://a/", "user": None})
+    assert not fits(RECORD, {"decision": "pass", "url": "http://a/"})
+    assert not fits(RECORD, {"url": "http://b/"})
+    assert not fits(RECORD, {"unknown": "x"})
+
+
+def test_what_came_of_a_reload_is_read_in_the_log() -> None:
+    log = (
+        "2026 warning the configuration /x/a b.yaml is reloaded; after a restart: icap.workers\n"
+        "2026 info something else is reloaded\n"
+        "2026 error the configuration /x.yaml is not reloaded: /x.yaml:3: no; the old one stays\n"
+    )
+    first, second = reload_answers(log)
+    assert first.startswith("the configuration /x/a b.yaml is reloaded; after")
+    assert second == "the configuration /x.yaml is not reloaded: /x.yaml:3: no; the old one stays"
+
+
+def test_a_verdict_is_scripted_for_bytes_or_their_sha256(tmp_path: Path) -> None:
+    with_hash = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
+    kata = KataEmulator(tmp_path)
+    try:
+        kata.judge(b"bad")
+        kata.judge(with_hash.upper(), "error", delay=3)
+        kata.judge(EICAR, "not detected")
+        script = kata.memory.script
+        assert script(_sha(b"bad"), b"bad").state == "detect"
+        assert (script(with_hash, b"a").state, script(with_hash, b"a").delay) == ("error", 3)
+        assert script(_sha(EICAR), EICAR).state == "not detected"
+        assert script(_sha(b"x"), b"#kata state=timeout\n").state == "timeout"
+        with pytest.raises(ValueError, match="'bad' is no sha256"):
+            kata.judge("bad")
+    finally:
+        kata.down()
+
+
+def test_a_failing_kata_judges_as_before_once_it_recovers(tmp_path: Path) -> None:
+    kata = KataEmulator(tmp_path)
+    try:
+        sha256, memory = _sha(EICAR), kata.memory
+        kata.fail("413", times=1)
+        failing = memory.script(sha256, EICAR)
+        assert (failing.fault, failing.state) == ("413", "detect")
+        assert memory.fault_due(sha256, failing)
+        assert not memory.fault_due(sha256, failing), "once only"
+        kata.fail("drop", times=1)
+        assert memory.fault_due(sha256, memory.script(sha256, EICAR)), "counted anew"
+        kata.recover()
+        assert memory.script(sha256, EICAR).fault is None
+    finally:
+        kata.down()
+
+
+def test_a_program_ends_with_who_started_it_however_that_ends(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    starter = f"""
+import os
+from pathlib import Path
+from bridge.testing.processes import Program, tied
+os.environ["PYTHONUNBUFFERED"] = "1"
+log = Path({str(tmp_path / "log")!r})
+program = Program([*tied("http.server"), "--bind", "127.0.0.1", "0"], log)
+program.wait_for(lambda: "Serving" in program.said(), "the server")
+Path({str(pid_file)!r}).write_text(str(program.process.pid))
+os._exit(9)
+"""
+    subprocess.run([sys.executable, "-c", starter], check=False, cwd=ROOT, timeout=60)
+    pid = int(pid_file.read_text())
+    wait_until(lambda: not is_alive(pid), "the program of the starter that is gone has ended")
+
+
+def test_a_program_that_does_not_start_is_named_with_its_words(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("of an earlier start\n")
+    program = Program([sys.executable, "-c", "print('port is odd'); raise SystemExit(3)"], log)
+    with pytest.raises(HarnessError) as caught:
+        program.wait_for(lambda: False, "it")
+    assert str(caught.value) == "it did not start:\nport is odd\n"
+    assert tied("icapd.cli")[1:3] == ["-m", "bridge.testing.tied"]
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
