@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from bridge.core import VERDICT_LOG, WATCH_LOG
 from bridge.testing.changes import changed
 from bridge.testing.processes import HarnessError, Program, free_port, wait_until
 from bridge.testing.site import Record, Records, Site
@@ -29,6 +30,7 @@ class DoorProgram(ABC):
     """A door of a site, running; `site` holds its configuration and its records."""
 
     name: str
+    _log_name: str
 
     def __init__(self, site: Site) -> None:
         """Start it."""
@@ -51,16 +53,16 @@ class DoorProgram(ABC):
 
     @property
     def log_file(self) -> Path:
-        """Where what it prints goes."""
-        return self._program.log
+        """Its service log; the ICAP door's has every verdict, too."""
+        return self.site.directory / "log" / self._log_name
 
     def log(self) -> str:
-        """What it printed since the beginning of the test: its own log, as on stderr."""
-        return self._program.output()
+        """The text of its service log."""
+        return self.log_file.read_text(errors="replace")
 
-    def wait_log(self, text: str, seconds: float = 10.0) -> None:
-        """Wait until `text` is in its log."""
-        wait_until(lambda: text in self.log(), f"{self.name} logs {text!r}", seconds)
+    def wait_log(self, text: str, *, after: int = 0, seconds: float = 10.0) -> None:
+        """Wait until `text` is in its log; `after`: behind so many signs of it."""
+        wait_until(lambda: text in self.log()[after:], f"{self.name} logs {text!r}", seconds)
 
     def records(self, log: str = "log-history.log", **wanted: object) -> Records:
         """The records of both doors of this site: every case, oldest first.
@@ -126,6 +128,7 @@ class IcapdServer(DoorProgram):
     """The ICAP door, listening."""
 
     name = "icapd"
+    _log_name = VERDICT_LOG
     host = "127.0.0.1"
 
     def __init__(self, site: Site) -> None:
@@ -177,6 +180,7 @@ class FolderBridge(DoorProgram):
     """The folder door, watching one folder."""
 
     name = "kata-bridge watch"
+    _log_name = WATCH_LOG
 
     def __init__(self, site: Site) -> None:
         """Start it. `input`, `output` and `quarantine` are those of its first folder."""

@@ -142,25 +142,22 @@ def _marked(node: pytest.Item | pytest.Collector) -> Iterator[dict[str, Any]]:
 @contextlib.contextmanager
 def _plainly() -> Iterator[None]:
     """A fault of the harness fails the test with its sentence, without lines of code."""
-    fault = None
     try:
         yield
     except HarnessError as error:
-        fault = str(error)
-    if fault is not None:
-        pytest.fail(fault, pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Refuse a marker that would set nothing, and note where the logs of running doors end."""
+    """Note where the logs of running doors end, and refuse a marker that would set nothing."""
+    stash = item.config.stash
+    stash[_LENGTHS] = {path: path.stat().st_size for path in stash[_RUNNING].values()}
     scope = _scope("", item.config)
     for node, _ in item.iter_markers_with_node("katabridge"):
         if isinstance(node, _NARROWER[scope]):
             sentence = f"katabridge_scope is {scope}: the marker katabridge of {node.name} sets"
             pytest.fail(f"{sentence} nothing; use katabridge_settings.", pytrace=False)
-    stash = item.config.stash
-    stash[_LENGTHS] = {path: path.stat().st_size for path in stash[_RUNNING].values()}
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.testing import EICAR, HarnessError, KataEmulator, Program, Site, wait_until
+from bridge.testing import EICAR, HarnessError, IcapdServer, KataEmulator, Program, Site, wait_until
 from bridge.testing.changes import changed
 from bridge.testing.doors import reload_answers
 from bridge.testing.processes import tied
@@ -140,6 +140,32 @@ def test_a_program_that_does_not_start_is_named_with_its_words(tmp_path: Path) -
         program.wait_for(lambda: False, "it")
     assert str(caught.value) == "it did not start:\nport is odd\n"
     assert tied("icapd.cli")[1:3] == ["-m", "bridge.testing.tied"]
+
+
+class _Crowded(Site):
+    """A site whose first ports are taken by another program."""
+
+    taken = 2
+
+    def start_icapd(self) -> Program:
+        if self.taken:
+            self.taken -= 1
+            raise HarnessError(
+                "icapd did not start:\nicapd: cannot listen on …: it is taken by another program."
+            )
+        return Program(["true"], self.directory / "log")
+
+
+def test_a_door_takes_another_port_only_at_its_first_start(tmp_path: Path) -> None:
+    site = _Crowded(tmp_path / "site", "https://127.0.0.1:1", tmp_path / "server.pem")
+    asked = site.icap_port
+    server = IcapdServer(site)
+    assert server.port == site.icap_port != asked
+    server.stop()
+    site.taken, chosen = 1, server.port
+    with pytest.raises(HarnessError, match="did not start"):
+        server.start()
+    assert server.port == chosen
 
 
 def _sha(content: bytes) -> str:

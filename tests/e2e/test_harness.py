@@ -1,0 +1,209 @@
+"""The pytest plugin in a project of somebody else's, run as he runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.support.workers import is_alive
+
+ROOT = Path(__file__).parents[2]
+_SECONDS = 100
+PLUGINS = ("-p", "xdist", "-p", "bridge.testing.plugin")  # loading all that is here takes seconds
+FILES = {
+    "pytest.ini": """
+[pytest]
+addopts = --strict-markers -p no:cacheprovider
+katabridge_scope = module
+""",
+    "conftest.py": """
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"bridge.core", "bridge.emulator", "icapd", "yaml", "requests", "pydantic", "OpenSSL"}
+
+
+def pytest_configure(config):
+    loaded = HEAVY & set(sys.modules)
+    if loaded:
+        raise pytest.UsageError(f"the plugin loads at pytest's start: {loaded}")
+
+
+@pytest.fixture(scope="session")
+def katabridge_settings():
+    return {"icap": {"options_ttl": "7s", "preview": 1}}
+
+
+STARTED = []
+
+
+@pytest.fixture
+def note():
+    def write(pid):
+        Path(__file__).with_name(f"started-{pid}").touch()
+        STARTED.append(pid)
+
+    return write
+
+
+def pytest_sessionfinish():
+    for pid in STARTED:
+        if Path(f"/proc/{pid}").exists():
+            Path(__file__).with_name(f"left-{pid}").touch()
+""",
+    "test_proxy.py": """
+import pytest
+from bridge.testing import EICAR
+
+pytestmark = pytest.mark.katabridge(icap={"preview": 77})
+GET = b"GET http://files.example/%b HTTP/1.1\\r\\nHost: files.example\\r\\n\\r\\n"
+OK = b"HTTP/1.1 200 OK\\r\\n\\r\\n"
+
+
+def test_verdicts(kata_emulator, icapd_server, icap_client, note):
+    note(icapd_server.pid)
+    fields = icap_client.options("av/respmod").fields
+    assert (fields["options-ttl"], fields["preview"]) == ("7", "77")
+    kata_emulator.judge(b"named by a test")
+    answers = [
+        icap_client.respmod("av/respmod", GET % b"a", OK, body)
+        for body in (b"clean", EICAR, b"named by a test")
+    ]
+    assert [each.http_head.status if each.status == 200 else each.status for each in answers] == [
+        204, 403, 403,
+    ]
+    blocked = icapd_server.wait_records(2, decision="block", client_ip=None)
+    assert [each["size"] for each in blocked] == [len(EICAR), 15]
+    assert [each.size for each in kata_emulator.wait_submitted(3)] == [5, len(EICAR), 15]
+    assert len(kata_emulator.submitted(EICAR)) == 1
+
+
+def test_kata_away_and_back(kata_emulator, icapd_server, icap_client):
+    kata_emulator.down()
+    assert icap_client.reqmod("av/reqmod", GET % b"down", b"while down").http_head.status == 403
+    (record,) = icapd_server.wait_records(1, url="http://files.example/down")
+    assert record["outcome"] == "unavailable"
+    so_far = len(icapd_server.log())
+    kata_emulator.up()
+    icapd_server.wait_log("KATA takes files again", after=so_far, seconds=30)
+
+
+def test_of_a_failure_the_report_has_the_log(icap_client):
+    icap_client.reqmod("av/reqmod", GET % b"the-last", b"x")
+    assert not "as it should"
+
+
+@pytest.mark.katabridge(icap={"preview": 3})
+def test_a_marker_too_near(icapd_server):
+    pass
+""",
+    "test_share.py": """
+import pytest
+from bridge.testing import EICAR
+
+
+@pytest.fixture(scope="module", autouse=True)
+def two_levels(katabridge_site):
+    katabridge_site.changes["folders"] = [{**katabridge_site.folder, "recursive": True}]
+
+
+def test_delivery(folder_bridge, note):
+    note(folder_bridge.pid)
+    folder_bridge.drop("a/report.txt", b"clean")
+    folder_bridge.drop("eicar.com", EICAR)
+    clean = folder_bridge.wait_for_delivery("a/report.txt")
+    assert (clean.place, clean.path) == ("output", folder_bridge.output / "a" / "report.txt")
+    assert clean.path.read_bytes() == b"clean"
+    bad = folder_bridge.wait_for_delivery("eicar.com")
+    assert (bad.place, bad.record["outcome"]) == ("quarantine", "detect")
+    assert bad.path.parent == folder_bridge.quarantine
+    folder_bridge.drop("eicar.com", b"clean this time")
+    assert folder_bridge.wait_for_delivery("eicar.com").place == "output"
+""",
+    "test_wrong.py": """
+import pytest
+
+pytestmark = pytest.mark.katabridge(icap={"listen": ["127.0.0.1:1344"]})
+
+
+def test_a_key_that_is_not_the_tests(icapd_server):
+    pass
+""",
+}
+
+
+class Run:
+    """What came of the tests of a project: its output, and how each test ended."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        report = folder / "report.xml"
+        command = [sys.executable, "-m", "pytest", f"--junitxml={report}", *PLUGINS, *options]
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+        done = subprocess.run(
+            [*command, str(folder)],
+            cwd=folder,
+            env={**kept, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SECONDS,
+        )
+        self.output = done.stdout + done.stderr
+        assert report.exists(), self.output
+        cases = ElementTree.parse(report).iter("testcase")
+        self.ends = {case.get("name"): [each.tag for each in case] for case in cases}
+
+    def faults(self, name: str) -> str:
+        """The part of the output that is about one test."""
+        (found,) = re.findall(rf"^_+ (?:ERROR at setup of )?{name} _+$(.*?)(?=^[_=]{{5}})",
+                              self.output, re.M | re.S)  # fmt: skip
+        return str(found)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Run]]:
+    folder = tmp_path_factory.mktemp("project")
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+    yield folder, Run(folder, "-n", "2", "--dist", "loadfile")
+
+
+def test_the_fixtures_work_in_two_processes_at_a_time(project: tuple[Path, Run]) -> None:
+    _, run = project
+    good = ("test_verdicts", "test_kata_away_and_back", "test_delivery")
+    assert {name: run.ends.get(name) for name in good} == {name: [] for name in good}, run.output
+
+
+def test_a_failing_test_shows_what_the_door_printed_during_it(project: tuple[Path, Run]) -> None:
+    _, run = project
+    said = run.faults("test_of_a_failure_the_report_has_the_log")
+    log = said.partition("katabridge: icapd")[2]
+    assert "http://files.example/the-last" in log, said
+    assert "http://files.example/down" not in log, "that was another test"
+
+
+def test_what_is_wrong_is_one_sentence(project: tuple[Path, Run]) -> None:
+    _, run = project
+    said = run.faults("test_a_key_that_is_not_the_tests").strip().partition("\n")[2]
+    assert said == "icap.listen cannot be set in a test: the harness finds a free port."
+    said = run.faults("test_a_marker_too_near")
+    assert "katabridge_scope is module: the marker katabridge of test_a_marker_too_near" in said
+    assert "another exception" not in run.output
+
+
+def test_nothing_is_left(project: tuple[Path, Run]) -> None:
+    folder, run = project
+    pids = [int(path.name.partition("-")[2]) for path in folder.glob("started-*")]
+    assert len(pids) == 2, run.output
+    assert not [pid for pid in pids if is_alive(pid)]
+    assert not list(folder.glob("left-*")), "they ended only with the test run"
