@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bridge.core import VERDICT_LOG
 from bridge.testing import EICAR, HarnessError, IcapdServer, KataEmulator, Program, Site, wait_until
+from bridge.testing.certificates import put_certificate
 from bridge.testing.changes import changed
 from bridge.testing.doors import reload_answers
 from bridge.testing.processes import tied
@@ -153,7 +155,7 @@ class _Crowded(Site):
             raise HarnessError(
                 "icapd did not start:\nicapd: cannot listen on …: it is taken by another program."
             )
-        return Program(["true"], self.directory / "log")
+        return _ended(Program(["true"], self.directory / "icapd.out"))
 
 
 def test_a_door_takes_another_port_only_at_its_first_start(tmp_path: Path) -> None:
@@ -166,6 +168,54 @@ def test_a_door_takes_another_port_only_at_its_first_start(tmp_path: Path) -> No
     with pytest.raises(HarnessError, match="did not start"):
         server.start()
     assert server.port == chosen
+
+
+RELOADING = """
+trap 'exit 0' TERM
+trap 'if grep -q nonsense katabridge.yaml
+    then echo "error the configuration k.yaml is not reloaded: nonsense; the old one stays" >>{log}
+    else echo "info the configuration k.yaml is reloaded" >>{log}
+    fi' HUP
+echo ready
+while :; do sleep 0.02; done
+"""
+
+
+class _Reloading(Site):
+    """A site whose door reads its file when it is told to, and refuses one word."""
+
+    def start_icapd(self) -> Program:
+        (self.directory / "log").mkdir()
+        log = self.directory / "log" / VERDICT_LOG
+        log.touch()
+        _ = self.config
+        script = RELOADING.format(log=log)
+        program = Program(["sh", "-c", script], self.directory / "icapd.out", self.directory)
+        program.wait_for(lambda: "ready" in program.said(), "sh")
+        return program
+
+
+def test_a_reload_counts_or_file_and_settings_are_as_before(tmp_path: Path) -> None:
+    site = _Reloading(tmp_path / "site", "https://127.0.0.1:1", _certificate(tmp_path))
+    server = IcapdServer(site)
+    server.reload({"icap": {"preview": 77}})
+    with pytest.raises(HarnessError, match=r"^the configuration k\.yaml is not reloaded: nonsense"):
+        server.reload({"icap": {"nonsense": 1}})
+    assert site.changes == {"icap": {"preview": 77}}
+    assert "nonsense" not in (site.directory / "katabridge.yaml").read_text()
+    server.reload({"submit": {"types": ["image"]}})
+    assert site.settings().icap.preview == 77
+    server.stop()
+
+
+def _certificate(folder: Path) -> Path:
+    put_certificate(folder / "server.pem", folder / "server.key")
+    return folder / "server.pem"
+
+
+def _ended(program: Program) -> Program:
+    program.process.wait()
+    return program
 
 
 def _sha(content: bytes) -> str:
