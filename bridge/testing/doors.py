@@ -16,7 +16,7 @@ from bridge.testing.processes import HarnessError, Program, free_port, wait_unti
 from bridge.testing.site import Record, Records, Site
 
 _RELOAD = re.compile(r"the configuration .* is (?:not reloaded: .*|reloaded\b.*)")
-_REFUSED = " is not reloaded: "
+_WHOLE = " is reloaded"
 _TAKEN = "is taken by another program"
 _PORTS_TRIED = 5
 
@@ -79,7 +79,7 @@ class DoorProgram(ABC):
     def reload(self, changes: Mapping[str, Any]) -> None:
         """Change settings while it runs, and wait until they count.
 
-        HarnessError with the door's reason where they do not: file and door keep the old ones.
+        HarnessError with the door's sentence where not all of them do; the file is then as before.
         """
         before, told = self.site.changes, len(self._told())
         self.site.changes = changed(self.site, changes)
@@ -87,7 +87,7 @@ class DoorProgram(ABC):
         self._program.process.send_signal(signal.SIGHUP)
         wait_until(lambda: len(self._told()) > told, f"{self.name} says whether it reloaded")
         sentence = self._told()[-1]
-        if _REFUSED in sentence:
+        if not sentence.endswith(_WHOLE):
             self.site.changes = before
             _ = self.site.config
             raise HarnessError(sentence)

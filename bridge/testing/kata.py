@@ -99,10 +99,6 @@ class KataEmulator:
         )
         return self.submitted(content)
 
-    def close(self) -> None:
-        """Serve no more."""
-        self.down()
-
 
 def _sha256(content: bytes | str) -> str:
     if isinstance(content, bytes):

@@ -74,7 +74,7 @@ def kata_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KataEmul
             raise HarnessError(f"{error}; install katabridge[harness].") from None
         emulator = KataEmulator(tmp_path_factory.mktemp("kata"))
     yield emulator
-    emulator.close()
+    emulator.down()
 
 
 @pytest.fixture(scope=_scope)
