@@ -15,8 +15,10 @@ import pytest
 from tests.support.workers import is_alive
 
 ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "harness.md").read_text()
 _SECONDS = 100
 PLUGINS = ("-p", "xdist", "-p", "bridge.testing.plugin")  # loading all that is here takes seconds
+# The examples of the page stand before what is here of the same name.
 FILES = {
     "pytest.ini": """
 [pytest]
@@ -61,37 +63,20 @@ def pytest_sessionfinish():
         if Path(f"/proc/{pid}").exists():
             Path(__file__).with_name(f"left-{pid}").touch()
 """,
-    "test_proxy.py": """
-import pytest
-from bridge.testing import EICAR
+    "test_icap.py": """
 
-pytestmark = pytest.mark.katabridge(icap={"preview": 77})
-GET = b"GET http://files.example/%b HTTP/1.1\\r\\nHost: files.example\\r\\n\\r\\n"
-OK = b"HTTP/1.1 200 OK\\r\\n\\r\\n"
-
-
-def test_verdicts(kata_emulator, icapd_server, icap_client, note):
+def test_a_reload_counts(icapd_server, icap_client, note):
     note(icapd_server.pid)
+    icapd_server.reload({"icap": {"preview": 78}})
     fields = icap_client.options("av/respmod").fields
-    assert (fields["options-ttl"], fields["preview"]) == ("7", "77")
-    kata_emulator.judge(b"named by a test")
-    answers = [
-        icap_client.respmod("av/respmod", GET % b"a", OK, body)
-        for body in (b"clean", EICAR, b"named by a test")
-    ]
-    assert [each.http_head.status if each.status == 200 else each.status for each in answers] == [
-        204, 403, 403,
-    ]
-    blocked = icapd_server.wait_records(2, decision="block", client_ip=None)
-    assert [each["size"] for each in blocked] == [len(EICAR), 15]
-    assert [each.size for each in kata_emulator.wait_submitted(3)] == [5, len(EICAR), 15]
-    assert len(kata_emulator.submitted(EICAR)) == 1
+    assert (fields["options-ttl"], fields["preview"]) == ("7", "78")
 
 
 def test_kata_away_and_back(kata_emulator, icapd_server, icap_client):
     kata_emulator.down()
-    assert icap_client.reqmod("av/reqmod", GET % b"down", b"while down").http_head.status == 403
-    (record,) = icapd_server.wait_records(1, url="http://files.example/down")
+    away = REQUEST.replace(b"setup.exe", b"away")
+    assert icap_client.reqmod("av/reqmod", away, b"while away").http_head.status == 403
+    (record,) = icapd_server.wait_records(1, url="http://files.example/away")
     assert record["outcome"] == "unavailable"
     so_far = len(icapd_server.log())
     kata_emulator.up()
@@ -99,7 +84,7 @@ def test_kata_away_and_back(kata_emulator, icapd_server, icap_client):
 
 
 def test_of_a_failure_the_report_has_the_log(icap_client):
-    icap_client.reqmod("av/reqmod", GET % b"the-last", b"x")
+    icap_client.reqmod("av/reqmod", REQUEST.replace(b"setup.exe", b"the-last"), b"x")
     assert not "as it should"
 
 
@@ -108,27 +93,12 @@ def test_a_marker_too_near(icapd_server):
     pass
 """,
     "test_share.py": """
-import pytest
-from bridge.testing import EICAR
 
-
-@pytest.fixture(scope="module", autouse=True)
-def two_levels(katabridge_site):
-    katabridge_site.changes["folders"] = [{**katabridge_site.folder, "recursive": True}]
-
-
-def test_delivery(folder_bridge, note):
+def test_a_name_that_comes_again(folder_bridge, note):
     note(folder_bridge.pid)
-    folder_bridge.drop("a/report.txt", b"clean")
-    folder_bridge.drop("eicar.com", EICAR)
-    clean = folder_bridge.wait_for_delivery("a/report.txt")
-    assert (clean.place, clean.path) == ("output", folder_bridge.output / "a" / "report.txt")
-    assert clean.path.read_bytes() == b"clean"
-    bad = folder_bridge.wait_for_delivery("eicar.com")
-    assert (bad.place, bad.record["outcome"]) == ("quarantine", "detect")
-    assert bad.path.parent == folder_bridge.quarantine
     folder_bridge.drop("eicar.com", b"clean this time")
-    assert folder_bridge.wait_for_delivery("eicar.com").place == "output"
+    again = folder_bridge.wait_for_delivery("eicar.com")
+    assert again.path == folder_bridge.output / "eicar.com"
 """,
     "test_wrong.py": """
 import pytest
@@ -173,14 +143,17 @@ class Run:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Run]]:
     folder = tmp_path_factory.mktemp("project")
+    examples = dict(re.findall(r"^```python\n# (\S+)\n(.*?)^```", PAGE, re.M | re.S))
+    assert examples.keys() < FILES.keys()
     for name, text in FILES.items():
-        (folder / name).write_text(text)
+        (folder / name).write_text(examples.get(name, "") + text)
     yield folder, Run(folder, "-n", "2", "--dist", "loadfile")
 
 
 def test_the_fixtures_work_in_two_processes_at_a_time(project: tuple[Path, Run]) -> None:
     _, run = project
-    good = ("test_verdicts", "test_kata_away_and_back", "test_delivery")
+    good = {"test_verdicts", "test_a_reload_counts", "test_kata_away_and_back"}
+    good |= {"test_a_share", "test_a_name_that_comes_again"}
     assert {name: run.ends.get(name) for name in good} == {name: [] for name in good}, run.output
 
 
@@ -189,7 +162,7 @@ def test_a_failing_test_shows_what_the_door_printed_during_it(project: tuple[Pat
     said = run.faults("test_of_a_failure_the_report_has_the_log")
     log = said.partition("katabridge: icapd")[2]
     assert "http://files.example/the-last" in log, said
-    assert "http://files.example/down" not in log, "that was another test"
+    assert "http://files.example/away" not in log, "that was another test"
 
 
 def test_what_is_wrong_is_one_sentence(project: tuple[Path, Run]) -> None:

@@ -9,8 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from bridge import testing
 from bridge.core import VERDICT_LOG
-from bridge.testing import EICAR, HarnessError, IcapdServer, KataEmulator, Program, Site, wait_until
+from bridge.testing import (
+    EICAR,
+    Delivery,
+    FolderBridge,
+    HarnessError,
+    IcapdServer,
+    KataEmulator,
+    Program,
+    Site,
+    plugin,
+    wait_until,
+)
 from bridge.testing.certificates import put_certificate
 from bridge.testing.changes import changed
 from bridge.testing.doors import reload_answers
@@ -19,6 +31,7 @@ from bridge.testing.site import fits
 from tests.support.workers import is_alive
 
 ROOT = Path(__file__).parents[2]
+DOCUMENTED = (ROOT / "docs" / "harness.md").read_text()
 RECORD = {"decision": "block", "name": "a", "context": {"url": "http://a/", "user": None}}
 
 
@@ -174,6 +187,8 @@ RELOADING = """
 trap 'exit 0' TERM
 trap 'if grep -q nonsense katabridge.yaml
     then echo "error the configuration k.yaml is not reloaded: nonsense; the old one stays" >>{log}
+    elif grep -q workers katabridge.yaml
+    then echo "info the configuration k.yaml is reloaded; after a restart: icap.workers" >>{log}
     else echo "info the configuration k.yaml is reloaded" >>{log}
     fi' HUP
 echo ready
@@ -201,11 +216,29 @@ def test_a_reload_counts_or_file_and_settings_are_as_before(tmp_path: Path) -> N
     server.reload({"icap": {"preview": 77}})
     with pytest.raises(HarnessError, match=r"^the configuration k\.yaml is not reloaded: nonsense"):
         server.reload({"icap": {"nonsense": 1}})
+    with pytest.raises(HarnessError, match=r"k\.yaml is reloaded; after a restart: icap.workers$"):
+        server.reload({"icap": {"workers": 2}})
     assert site.changes == {"icap": {"preview": 77}}
-    assert "nonsense" not in (site.directory / "katabridge.yaml").read_text()
+    text = (site.directory / "katabridge.yaml").read_text()
+    assert "nonsense" not in text
+    assert "workers" not in text
     server.reload({"submit": {"types": ["image"]}})
     assert site.settings().icap.preview == 77
     server.stop()
+
+
+@pytest.mark.parametrize("kind", [KataEmulator, IcapdServer, FolderBridge, Delivery])
+def test_everything_of_a_fixture_is_documented(kind: type) -> None:
+    public = {name for name in dir(kind) if not name.startswith("_")}
+    assert len(public) > 2
+    assert {name for name in public if f"`{name}" not in DOCUMENTED} == set()
+
+
+def test_every_fixture_and_name_is_documented() -> None:
+    kind = type(plugin.icap_client)
+    fixtures = {name for name, value in vars(plugin).items() if type(value) is kind}
+    assert "folder_bridge" in fixtures
+    assert {name for name in (*fixtures, *testing.__all__) if f"`{name}" not in DOCUMENTED} == set()
 
 
 def _certificate(folder: Path) -> Path:
