@@ -47,7 +47,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """A name that is not loaded yet."""
+    """A name that is not loaded yet; ImportError where a package of the harness is missing."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    try:
+        return getattr(import_module(_HOMES[name]), name)
+    except ImportError as error:
+        raise ImportError(f"{error}; install katabridge[harness].") from None

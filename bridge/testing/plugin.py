@@ -69,9 +69,9 @@ def kata_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KataEmul
     """An emulated KATA that serves."""
     with _plainly():
         try:
-            from bridge.testing.kata import KataEmulator  # noqa: PLC0415 - heavy, and an extra
+            from bridge.testing import KataEmulator  # noqa: PLC0415 - heavy, and an extra
         except ImportError as error:
-            raise HarnessError(f"{error}; install katabridge[harness].") from None
+            raise HarnessError(str(error)) from None
         emulator = KataEmulator(tmp_path_factory.mktemp("kata"))
     yield emulator
     emulator.down()

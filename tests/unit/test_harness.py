@@ -241,6 +241,17 @@ def test_every_fixture_and_name_is_documented() -> None:
     assert {name for name in (*fixtures, *testing.__all__) if f"`{name}" not in DOCUMENTED} == set()
 
 
+def test_a_package_that_is_missing_is_named_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert all(getattr(testing, name) is not None for name in testing.__all__)
+    monkeypatch.setitem(sys.modules, "bridge.testing.kata", None)
+    with pytest.raises(ImportError, match=r"; install katabridge\[harness\]\.$"):
+        testing.KataEmulator  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'Kata'"):
+        testing.Kata  # noqa: B018
+
+
 def _certificate(folder: Path) -> Path:
     put_certificate(folder / "server.pem", folder / "server.key")
     return folder / "server.pem"
