@@ -17,6 +17,7 @@ from bridge.testing.site import Record, Records, Site
 
 _RELOAD = re.compile(r"the configuration .* is (?:not reloaded: .*|reloaded\b.*)")
 _WHOLE = " is reloaded"
+_RELOAD_SECONDS = 30.0
 _TAKEN = "is taken by another program"
 _PORTS_TRIED = 5
 
@@ -83,13 +84,14 @@ class DoorProgram(ABC):
         """
         before, told = self.site.changes, len(self._told())
         self.site.changes = changed(self.site, changes)
-        _ = self.site.config
+        self.site.write()
         self._program.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: len(self._told()) > told, f"{self.name} says whether it reloaded")
+        what = f"{self.name} says whether it reloaded"
+        wait_until(lambda: len(self._told()) > told, what, _RELOAD_SECONDS)
         sentence = self._told()[-1]
         if not sentence.endswith(_WHOLE):
             self.site.changes = before
-            _ = self.site.config
+            self.site.write()
             raise HarnessError(sentence)
 
     def _told(self) -> list[str]:

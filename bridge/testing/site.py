@@ -70,6 +70,10 @@ class Site:
     @property
     def config(self) -> Path:
         """The configuration file, written anew at each look."""
+        return self.write()
+
+    def write(self) -> Path:
+        """Write the configuration file, and say where it is."""
         path = self.directory / "katabridge.yaml"
         draft = path.with_suffix(".new")  # a program that starts just now reads it whole
         draft.write_text(yaml.safe_dump(deep_merge(self._base(), self.changes)))

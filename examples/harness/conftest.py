@@ -76,20 +76,18 @@ class Origin:
 class Squid:
     """A running Squid with the configuration that is tested."""
 
-    def __init__(self, program: str, icapd: IcapdServer) -> None:
-        """Start it."""
+    def __init__(self, program: str, icapd: IcapdServer, folder: Path) -> None:
+        """Start it; its files lie in `folder`."""
         self.port = free_port()
-        # not pytest's folder: as root, Squid becomes another user, who must get in
-        self.folder = Path(tempfile.mkdtemp(prefix="katabridge-squid-"))
         tested = CONFIGURATION.read_text()
         assert ADDRESS in tested
-        (self.folder / "icap.conf").write_text(tested.replace(ADDRESS, icapd.url("")))
-        config = self.folder / "squid.conf"
-        config.write_text(SURROUNDINGS.format(port=self.port, folder=self.folder))
+        (folder / "icap.conf").write_text(tested.replace(ADDRESS, icapd.url("")))
+        config = folder / "squid.conf"
+        config.write_text(SURROUNDINGS.format(port=self.port, folder=folder))
         if os.geteuid() == 0:
-            shutil.chown(self.folder, "proxy", "proxy")
+            shutil.chown(folder, "proxy", "proxy")
         command = [program, "-N", "-n", f"harness{self.port}", "-f", config]
-        self._program = Program(command, self.folder / "squid.out")
+        self._program = Program(command, folder / "squid.out")
         self._program.wait_for(lambda: accepts(self.port), "squid")
 
     def curl(self, url: str, *options: object) -> tuple[int, bytes]:
@@ -102,9 +100,8 @@ class Squid:
         return int(done.stderr), done.stdout
 
     def close(self) -> None:
-        """End it, and remove its folder."""
+        """End it."""
         self._program.stop()
-        shutil.rmtree(self.folder)
 
 
 @pytest.fixture
@@ -118,9 +115,12 @@ def origin() -> Iterator[Origin]:
 @pytest.fixture
 def squid(icapd_server: IcapdServer) -> Iterator[Squid]:
     """A Squid that asks `icapd_server`."""
-    running = Squid(_need("squid"), icapd_server)
-    yield running
-    running.close()
+    _need("curl")
+    # not pytest's folder: as root, Squid becomes another user, who must get in
+    with tempfile.TemporaryDirectory(prefix="katabridge-squid-") as folder:
+        running = Squid(_need("squid"), icapd_server, Path(folder))
+        yield running
+        running.close()
 
 
 def _need(program: str) -> str:

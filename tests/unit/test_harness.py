@@ -203,7 +203,7 @@ class _Reloading(Site):
         (self.directory / "log").mkdir()
         log = self.directory / "log" / VERDICT_LOG
         log.touch()
-        _ = self.config
+        self.write()
         script = RELOADING.format(log=log)
         program = Program(["sh", "-c", script], self.directory / "icapd.out", self.directory)
         program.wait_for(lambda: "ready" in program.said(), "sh")
