@@ -82,7 +82,7 @@ def test_a_running_icapd_is_asked_for_all_that_it_offers(good: Site, started: Ke
     assert found[0] == (
         "warning",
         f"av/reqmod at 127.0.0.1:{good.icap_port} is served by another version, or by another "
-        "section icap",
+        "configuration",
     )
     good.changes["icap"]["services"]["new"] = {"method": "REQMOD"}
     assert ("failed", f"new at 127.0.0.1:{good.icap_port} is not offered: ICAP status 404") in [

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core import Settings, share
+from bridge.core import Decision, OutcomeKind, Settings, share
 from bridge.core.settings.parts import exact_part, uneven_part
+from icapd.service import istag
 from tests.support.katabridge import Site
 
 COUNTS = st.integers(1, 64)
@@ -78,9 +79,11 @@ def test_what_is_dealt_out(settings: Settings) -> None:
 
 
 def test_what_a_proxy_sees_is_the_same_everywhere(settings: Settings) -> None:
-    """The text of section icap makes the ISTag, and OPTIONS announces the whole."""
+    """The ISTag says which rules there are, and OPTIONS announces the whole."""
     one, other = (share(settings, worker).icap for worker in (0, 2))
-    assert repr(one) == repr(other)
+    assert istag(share(settings, 0)) == istag(share(settings, 2))
+    changed = settings.model_copy(update={"policy": {OutcomeKind.ERROR: Decision.PASS}})
+    assert istag(changed) != istag(settings)
     assert (one.max_connections, one.max_connections_per_client) == (2000, 100)
 
 
