@@ -208,8 +208,6 @@ def test_what_ends_a_worker_is_said_and_mended(
 ) -> None:
     site.changes = deep_merge(site.changes, {"icap": {"policy": {"timeout": "pass"}}})
     workers = Workers(site, kata, started(site.start_icapd()))
-    workers.program.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: "is reloaded" in workers.program.output(), "said")
     os.kill(children(workers.program)[1], signal.SIGTERM)
     wait_until(
         lambda: "worker 1 ended with exit code 0. It is replaced now" in workers.program.output(),
