@@ -21,6 +21,7 @@ from bridge.core import (
     read_settings,
     run_daemon,
     say_start_errors,
+    service_manager,
     start_log,
     status_of,
 )
@@ -66,6 +67,7 @@ async def _serve(
     async def listens(server: IcapServer) -> None:
         where = places(server.addresses, server.tls_addresses)
         _log.warning("icapd listens %s; services: %s", where, ", ".join(settings.icap.services))
+        service_manager.ready(f"listens {where}")
 
     async with (
         Core(settings, Door.ICAP) as core,

@@ -96,6 +96,7 @@ from bridge.core.reloading import (
 )
 from bridge.core.rotation import rotated_files, tail_lines
 from bridge.core.saying import OF_ALL_WORKERS
+from bridge.core.sdnotify import service_manager
 from bridge.core.secrets import (
     REMOVED,
     SHORTEST_SECRET,
@@ -285,6 +286,7 @@ __all__ = [
     "search_log",
     "secrets_of_settings",
     "server_certificate",
+    "service_manager",
     "set_bypass",
     "set_value",
     "share",

@@ -22,6 +22,7 @@ from bridge.core.opening import StartError
 from bridge.core.printable import printable
 from bridge.core.reloading import Adopt, Prepare
 from bridge.core.saying import is_own_word
+from bridge.core.sdnotify import service_manager
 from bridge.core.settings import Settings
 
 Serve = Callable[[asyncio.Event, asyncio.Event], Coroutine[Any, Any, int | None]]
@@ -134,7 +135,11 @@ def follow(log: LineLog) -> Prepare:
 
 
 def run_daemon(program: str, serve: Serve) -> int:
-    """`run_until_stopped` for a program; the exit code is 1 where it cannot start, too."""
+    """`run_until_stopped` for a program; the exit code is 1 where it cannot start, too.
+
+    Whoever started it as a service is told how it is: that it serves, `serve` has to say.
+    """
+    service_manager.join()
     return say_start_errors(program, lambda: run_until_stopped(serve))
 
 
@@ -171,12 +176,20 @@ def run_until_stopped(serve: Serve) -> int:
     async def main() -> int | None:
         stop, hangup = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
+
+        def end() -> None:
+            service_manager.stopping()
+            stop.set()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, end)
         loop.add_signal_handler(signal.SIGHUP, hangup.set)
+        alive = asyncio.create_task(service_manager.keep_alive(), name="watchdog")
         try:
             return await serve(stop, hangup)
-        finally:  # what is told once more while we end must not end us otherwise
+        finally:
+            alive.cancel()
+            # what is told once more while we end must not end us otherwise
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)
                 signal.signal(number, signal.SIG_IGN)

@@ -17,6 +17,7 @@ from bridge.core import (
     OutageKind,
     Settings,
     StartError,
+    service_manager,
     start_log,
     status_of,
 )
@@ -50,6 +51,7 @@ async def serve(
             core.events.keep_only(kind, [folder.name for folder in settings.folders])
         for folder in settings.folders:
             _log.warning("watches %s as folder %s", folder.input, folder.name)
+        service_manager.ready(f"watches {', '.join(folder.name for folder in settings.folders)}")
         runs = [watcher.run_once() if once else watcher.run() for watcher in watchers]
         stay = await _until_stopped(core, runs, stop)
     _log.warning("kata-bridge watch has stopped")

@@ -8,7 +8,7 @@ import os
 import stat
 from pathlib import Path
 
-from bridge.core import StartError, start_log
+from bridge.core import StartError, service_manager, start_log
 from bridge.folder.kds.conf import FOLDERS
 from bridge.folder.kds.installation import Installation
 from bridge.folder.kds.pin import Pin
@@ -35,6 +35,8 @@ async def serve_kds(
     lines = start_log(installation.settings(), str(log))
     try:
         url = installation.conf.url
+        if pin is None:  # that may take as long as KATA is away, and is no fault of the start
+            service_manager.ready(f"waits for {url}, to pin its certificate")
         pin = pin or await first_use(url, installation.pin_file, stop, once=once)
         if pin is None:
             _log.warning("kata-bridge watch has stopped")
