@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from icapd.workers.forking import Signals, fork
+from icapd.workers.hearing import Hearing
 from icapd.workers.link import Listener
 from icapd.workers.supervision import End, Member
 
@@ -31,7 +32,7 @@ class Child:
 class Children:
     """All processes. What a child says is told as (child, kind, what); see `link`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the parent has to do with them
         self,
         signals: Signals,
         selector: selectors.BaseSelector,
@@ -39,14 +40,17 @@ class Children:
         run: Run,
         forget: Callable[[], None],
         tell: Tell,
+        patience: float,
     ) -> None:
-        """`run` is what a child does, after `forget` has closed what is the parent's."""
+        """`run` is what a child does, after `forget` has closed what is the parent's; `patience`:
+        seconds in which it has to say something."""
         self._signals = signals
         self._selector = selector
         self._run = run
         self._forget = forget
         self._tell = tell
         self._children: dict[int, Child] = {}
+        self._hearing = Hearing(patience)
 
     def __len__(self) -> int:
         return len(self._children)
@@ -74,10 +78,12 @@ class Children:
             theirs.close()
         child = Child(member, pid, Listener(ours))
         self._children[pid] = child
+        self._hearing.heard(pid)
         self._selector.register(ours, selectors.EVENT_READ, lambda: self._listen(child))
 
     def _listen(self, child: Child) -> None:
         for message in child.link.messages():
+            self._hearing.heard(child.pid)
             for kind, what in message.items():
                 self._tell(child, kind, what)
         if child.link.ended:
@@ -95,6 +101,7 @@ class Children:
             if not child.link.ended:  # a child of its own has the other end
                 self._selector.unregister(child.link.socket)
             child.link.socket.close()
+            self._hearing.forget(pid)
             yield child, End(os.waitstatus_to_exitcode(status), child.sentence)
 
     def signal(self, number: signal.Signals) -> list[Member]:
@@ -102,3 +109,10 @@ class Children:
         for pid in self._children:
             os.kill(pid, number)
         return [child.member for child in self._children.values()]
+
+    def kill_the_silent(self, now: float) -> list[Member]:
+        """Kill those that hang; whose they are. `now`: of the monotonic clock."""
+        silent = [self._children[pid] for pid in self._hearing.look(now)]
+        for child in silent:
+            os.kill(child.pid, signal.SIGKILL)
+        return [child.member for child in silent]

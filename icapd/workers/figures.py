@@ -11,7 +11,7 @@ from icapd.workers.supervision import Supervision
 
 
 class SupervisionFigures(Collector):
-    """How many workers listen, and how many were replaced."""
+    """How many workers listen, and how many were replaced, or hung."""
 
     def __init__(self, supervision: Supervision) -> None:
         self._supervision = supervision
@@ -22,4 +22,9 @@ class SupervisionFigures(Collector):
         yield GaugeMetricFamily("katabridge_workers", "Workers that listen.", value=serving)
         yield CounterMetricFamily(
             "katabridge_worker_restarts", "Workers that were replaced.", value=replaced
+        )
+        yield CounterMetricFamily(
+            "katabridge_worker_hangs",
+            "Processes that were killed since they hung.",
+            value=self._supervision.hangs,
         )

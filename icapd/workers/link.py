@@ -1,8 +1,9 @@
 """What a worker tells its supervisor, over a socket whose end means that the other is gone.
 
-One JSON object a line: `{"listens": true}`, `{"fails": sentence}`, and
-`{"report": {"figures": [families], "facts": {…}}}`. The supervisor says `{"reload": true}` when new
-settings are handed, and hears `{"reloaded": ""}`, or why not.
+One JSON object a line: `{"listens": true}`, `{"fails": sentence}`, and each second
+`{"lives": true}` or `{"report": {"figures": [families], "facts": {…}}}`: who says neither hangs.
+The supervisor says `{"reload": true}` when new settings are handed, and hears `{"reloaded": ""}`, or
+why not.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _RECEIVE = 1 << 18
 
 Message = dict[str, Any]
 
+_LIVES: Message = {"lives": True}
+
 
 class Link:
     """The worker's end: `async with Link(…) as link`. `stop` is set when it is alone."""
@@ -37,11 +40,13 @@ class Link:
         self._tasks: list[asyncio.Task[None]] = []
         self._reload_is_due = asyncio.Event()
         self._writer: asyncio.StreamWriter
+        self._core: Core | None = None
 
     async def __aenter__(self) -> Self:
         reader, self._writer = await asyncio.open_connection(sock=self._sock)
         self._writer.transport.set_write_buffer_limits(high=0)  # `drain` waits for all of it
         self._tasks.append(asyncio.create_task(self._watch(reader), name="supervisor"))
+        self._tasks.append(asyncio.create_task(self._tell(), name="figures"))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -86,13 +91,13 @@ class Link:
 
     def tell_figures_of(self, core: Core) -> None:
         """Tell its figures every second from now on."""
-        self._tasks.append(asyncio.create_task(self._tell(core), name="figures"))
+        self._core = core
 
-    async def _tell(self, core: Core) -> None:
+    async def _tell(self) -> None:
         while True:
             # a supervisor that does not read must stop nobody
             if not self._writer.transport.get_write_buffer_size():
-                self._write(_figures(core))
+                self._write(_LIVES if self._core is None else _figures(self._core))
             await asyncio.sleep(_TELL_SECONDS)
 
     async def last_figures(self, core: Core) -> None:

@@ -67,6 +67,7 @@ class Supervision:
         self.members += [Member(number, drains=True) for number in orphans]
         self.up = False  # all workers have listened
         self.replacements = 0
+        self.hangs = 0  # processes that were killed since they said nothing
 
     @property
     def serving(self) -> int:

@@ -22,6 +22,7 @@ from bridge.core import (
     StatusProcess,
     follow,
     leave_alone_what_is_there,
+    service_manager,
     start_log,
     to_plain,
 )
@@ -38,6 +39,7 @@ _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
 _SILENT_SECONDS = 5.0  # a worker tells its figures every second
+_HANG_SECONDS = 30.0  # then it has let proxies wait for long; sooner by a shorter watchdog
 _STOP_SECONDS = 20.0  # a worker needs 14 at most
 _EXIT_KILLED = 1
 
@@ -49,6 +51,7 @@ def supervise(settings: Settings, configuration: Configuration, orphans: Sequenc
     no longer, whose work is ended. StartError where the service cannot start. The caller has one
     thread, and no loop that runs.
     """
+    service_manager.join()
     service = _Service(settings, configuration, orphans)
     try:
         return service.run()
@@ -87,6 +90,7 @@ class _Service:
             run=self._run_child,
             forget=self._forget,
             tell=self._hear,
+            patience=min(_HANG_SECONDS, service_manager.watchdog or _HANG_SECONDS),
         )
 
     def _run_child(self, member: Member, sock: socket.socket) -> int:
@@ -117,7 +121,9 @@ class _Service:
             self._catch_up()
             if self._kill_at is None:
                 self._reload.go_on(self._children.all(), time.monotonic())
+            self._kill_the_silent()
             self._kill_the_late()
+            service_manager.beat()
         if self._failure is not None:
             raise StartError(self._failure)
         _log.warning("icapd has stopped")
@@ -143,10 +149,11 @@ class _Service:
         }
 
     def _patience(self) -> float:
+        look = min(_LOOK_SECONDS, service_manager.pause or _LOOK_SECONDS)
         due = self._supervision.next_at()
         if due is None:
-            return _LOOK_SECONDS
-        return min(_LOOK_SECONDS, max(0.0, due - time.monotonic()))
+            return look
+        return min(look, max(0.0, due - time.monotonic()))
 
     # -- members -------------------------------------------------------------------------------
 
@@ -177,6 +184,7 @@ class _Service:
             where = places(icap.listen, icap.tls.listen if icap.tls is not None else [])
             words = "icapd listens %s; services: %s; workers: %d"
             _log.warning(words, where, ", ".join(icap.services), icap.workers)
+            service_manager.ready(f"listens {where}; workers: {icap.workers}")
         elif member.starts > 1:
             _log.warning("%s works again", member.name)
 
@@ -212,7 +220,15 @@ class _Service:
 
     def _stop(self) -> None:
         self._kill_at = time.monotonic() + _STOP_SECONDS
+        service_manager.stopping()
         self._children.signal(signal.SIGTERM)
+
+    def _kill_the_silent(self) -> None:
+        if self._kill_at is not None:
+            return
+        for member in self._children.kill_the_silent(time.monotonic()):
+            self._supervision.hangs += 1
+            _log.error("%s hangs: it has said nothing for long, and is killed", member.name)
 
     def _kill_the_late(self) -> None:
         if self._kill_at is None or time.monotonic() < self._kill_at:
@@ -231,6 +247,7 @@ class _Service:
                 self._status.tick()
 
     def _forget(self) -> None:
+        service_manager.leave()
         self._log.take_waiting()  # they are the supervisor's to write
         if self._status is not None:
             self._status.forget()
