@@ -7,7 +7,7 @@ all of them would seem to have been silent.
 
 from __future__ import annotations
 
-_ONE_LOOK = 2.0  # seconds that one look may add at most; we look each second
+_STOOD_STILL = 2.0  # seconds between two looks; we look each second
 
 
 class Hearing:
@@ -29,10 +29,11 @@ class Hearing:
 
     def look(self, now: float) -> list[int]:
         """Who has been silent for too long; each is told once, until it is heard again."""
-        passed = 0.0 if self._looked is None else min(now - self._looked, _ONE_LOOK)
+        passed = now - self._looked if self._looked is not None else 0.0
         self._looked = now
-        for pid in self._silent:
-            self._silent[pid] += passed
+        if passed < _STOOD_STILL:
+            for pid in self._silent:
+                self._silent[pid] += passed
         late = [pid for pid, seconds in self._silent.items() if seconds >= self._patience]
         for pid in late:
             del self._silent[pid]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -15,36 +14,15 @@ from pathlib import Path
 import pytest
 
 from bridge.core.sdnotify import ServiceManager
+from tests.support.service_manager import FakeManager
 
 Environ = dict[str, str]
 
 
-class Manager:
-    """A socket that is listened at, and the name by which the environment knows it."""
-
-    def __init__(self, name: str) -> None:
-        self.environ = {"NOTIFY_SOCKET": name, "PATH": "/bin"}
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(f"\0{name[1:]}" if name[0] == "@" else name)
-        self._socket.setblocking(False)
-
-    def heard(self) -> list[list[str]]:
-        """The lines of each message that has come."""
-        messages = []
-        while True:
-            try:
-                messages.append(self._socket.recv(4096).decode().split("\n"))
-            except BlockingIOError:
-                return messages
-
-    def close(self) -> None:
-        self._socket.close()
-
-
 @pytest.fixture(params=["path", "abstract"])
-def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Manager]:
+def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FakeManager]:
     abstract = request.param == "abstract"
-    manager = Manager(f"@kb-{secrets.token_hex(8)}" if abstract else str(tmp_path / "notify"))
+    manager = FakeManager(f"@kb-{secrets.token_hex(8)}" if abstract else str(tmp_path / "notify"))
     yield manager
     manager.close()
 
@@ -55,13 +33,13 @@ def joined(environ: Environ) -> ServiceManager:
     return service
 
 
-def test_each_state_is_a_message(manager: Manager) -> None:
+def test_each_state_is_a_message(manager: FakeManager) -> None:
     service = joined(manager.environ)
     service.ready("listens on 127.0.0.1:1344\nMAINPID=1")
     before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
     service.reloading()
     service.stopping()
-    ready, reloading, stopping = manager.heard()
+    ready, reloading, stopping = manager.hear()
     assert ready == ["READY=1", r"STATUS=listens on 127.0.0.1:1344\nMAINPID=1"]
     assert (reloading[0], stopping[0]) == ("RELOADING=1", "STOPPING=1")
     name, _, micro = reloading[1].partition("=")
@@ -70,18 +48,20 @@ def test_each_state_is_a_message(manager: Manager) -> None:
     service.leave()
 
 
-def test_no_child_is_told_where_the_manager_is(manager: Manager) -> None:
-    environ = manager.environ | {"WATCHDOG_USEC": "1000000", "WATCHDOG_PID": str(os.getpid())}
+def test_no_child_is_told_where_the_manager_is(manager: FakeManager) -> None:
+    watchdog = {"WATCHDOG_USEC": "1000000", "WATCHDOG_PID": str(os.getpid())}
+    environ = {"PATH": "/bin"} | manager.environ | watchdog
     service = joined(environ)
     assert environ == {"PATH": "/bin"}
     assert service.pause == 0.5
     service.leave()
     service.beat()
     service.ready("says nothing any more")
-    assert manager.heard() == []
+    assert manager.hear() == []
 
 
-def test_a_started_program_has_neither_name_nor_descriptor(manager: Manager) -> None:
+@pytest.mark.parametrize("manager", ["path"], indirect=True)
+def test_a_started_program_has_neither_name_nor_descriptor(manager: FakeManager) -> None:
     code = """
 import os, subprocess, sys
 from bridge.core.sdnotify import service_manager
@@ -90,7 +70,7 @@ service_manager.ready("serves")
 look = "import os; print(sorted(os.environ), len(os.listdir('/proc/self/fd')))"
 subprocess.run([sys.executable, "-c", look], close_fds=False)
 """
-    environ = manager.environ | {"WATCHDOG_USEC": "1000000"}
+    environ = {"PATH": "/bin"} | manager.environ | {"WATCHDOG_USEC": "1000000"}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
     )
@@ -99,20 +79,20 @@ subprocess.run([sys.executable, "-c", look], close_fds=False)
     assert "NOTIFY" not in names
     assert "WATCHDOG" not in names
     assert int(descriptors) == 4  # three streams, and the listing itself
-    assert manager.heard() == [["READY=1", "STATUS=serves"]]
+    assert manager.hear() == [["READY=1", "STATUS=serves"]]
 
 
 @pytest.mark.parametrize("who", ["", str(os.getpid())])
-def test_signs_of_life_come_while_the_loop_turns(manager: Manager, who: str) -> None:
+def test_signs_of_life_come_while_the_loop_turns(manager: FakeManager, who: str) -> None:
     service = joined(manager.environ | {"WATCHDOG_USEC": "40000", "WATCHDOG_PID": who})
 
     async def live() -> None:
         alive = asyncio.create_task(service.keep_alive())
         while len(told) < 3:
             await asyncio.sleep(0.005)
-            told.extend(manager.heard())
+            told.extend(manager.hear())
         time.sleep(0.2)  # noqa: ASYNC251 - a loop that does not turn
-        assert manager.heard() == []
+        assert manager.hear() == []
         alive.cancel()
 
     told: list[list[str]] = []
@@ -121,11 +101,11 @@ def test_signs_of_life_come_while_the_loop_turns(manager: Manager, who: str) -> 
     service.leave()
 
 
-def test_a_beat_is_given_when_it_is_due(manager: Manager) -> None:
+def test_a_beat_is_given_when_it_is_due(manager: FakeManager) -> None:
     service = joined(manager.environ | {"WATCHDOG_USEC": "3600000000"})
     for _ in range(3):
         service.beat()
-    assert manager.heard() == [["WATCHDOG=1"]]
+    assert manager.hear() == [["WATCHDOG=1"]]
     service.leave()
 
 
@@ -134,11 +114,11 @@ def test_a_beat_is_given_when_it_is_due(manager: Manager) -> None:
     [{}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "soon"},
      {"WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"}],
 )  # fmt: skip
-def test_without_a_watchdog_of_ours_there_are_no_signs(manager: Manager, more: Environ) -> None:
+def test_without_a_watchdog_of_ours_there_are_no_signs(manager: FakeManager, more: Environ) -> None:
     service = joined(manager.environ | more)
     asyncio.run(service.keep_alive())
     service.beat()
-    assert manager.heard() == []
+    assert manager.hear() == []
     assert service.pause is None
     service.leave()
 
@@ -151,7 +131,7 @@ def test_nobody_who_listens_is_no_fault(name: str) -> None:
     service.stopping()
 
 
-def test_a_manager_that_reads_nothing_stops_nobody(manager: Manager) -> None:
+def test_a_manager_that_reads_nothing_stops_nobody(manager: FakeManager) -> None:
     service = joined(manager.environ)
     for _ in range(2000):
         service.ready("serves")
