@@ -2,13 +2,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PEERS := squid-openssl c-icap tshark redis-server curl openssl samba smbclient
+PEERS := squid-openssl c-icap tshark redis-server curl openssl samba smbclient systemd
 BROWSER := chromium chromium-driver
+PREFIX ?= /opt/katabridge
 
-.PHONY: help run test test-long lint docs bench bench-write peers browser clean
+.PHONY: help run install uninstall test test-long lint docs bench bench-write peers browser clean
 
 help:
 	@echo "make run        emulated KATA, both doors, four cases; stays up until Ctrl-C"
+	@echo "make install    both doors as services of this machine (PREFIX=/opt/katabridge, DESTDIR=), as root"
+	@echo "make uninstall  takes away what that put there; configuration, state and logs stay"
 	@echo "make test       linters and tests, with the real peers (at most 10 minutes)"
 	@echo "make test-long  the tests that take longer"
 	@echo "make lint       ruff and mypy alone"
@@ -41,6 +44,14 @@ $(VENV)/.fuzz: pyproject.toml | $(VENV)/.test
 
 run: $(VENV)/.run
 	@exec $(BIN)/python -m examples.demo
+
+INSTALLER = PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" PYTHON="$(PYTHON)" sh conf/install.sh
+
+install:
+	@$(INSTALLER) install
+
+uninstall:
+	@$(INSTALLER) uninstall
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -92,7 +92,7 @@ install_package() {
     # of a copy: a build leaves files where it happens, and takes up what an earlier one left
     mkdir "$scratch/source"
     for each in pyproject.toml README.md LICENSE bridge icapd; do
-        cp -R "$source/$each" "$scratch/source/"
+        cp -RL "$source/$each" "$scratch/source/" # pages are a link to what people change
     done
     "$DESTDIR$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
         "$scratch/source" >"$scratch/log" 2>&1 || {
