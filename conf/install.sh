@@ -140,7 +140,7 @@ is_booted() {
 
 prepare_system() {
     if ! has_systemd systemd-sysusers || ! has_systemd systemd-tmpfiles; then
-        say "Before the first start: systemd-sysusers; systemd-tmpfiles --create; systemctl daemon-reload"
+        say "Before the first start: systemd-sysusers katabridge.conf; systemd-tmpfiles --create katabridge.conf; systemctl daemon-reload"
         return
     fi
     say "The account katabridge and its folders"
@@ -162,7 +162,8 @@ install_all() {
     prepare_system
     cat <<END
 katabridge is installed in $DESTDIR$PREFIX. What comes next (docs/install.md):
-    $PREFIX/bin/kata-bridge enrol --url https://YOUR-CENTRAL-NODE && systemd-tmpfiles --create
+    write your Central Node (kata.urls) and folders into $CONFIG/katabridge.yaml
+    $PREFIX/bin/kata-bridge enrol && systemd-tmpfiles --create katabridge.conf
     systemctl enable --now katabridge-icapd     # the ICAP door
     systemctl enable --now katabridge-watch     # the folder door
 After an upgrade: systemctl restart the doors that run.
