@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEERS := squid-openssl c-icap tshark redis-server curl openssl samba smbclient systemd
 BROWSER := chromium chromium-driver
+BOOT := systemd-container python3-venv
 PREFIX ?= /opt/katabridge
 
-.PHONY: help run install uninstall test test-long lint docs bench bench-write peers browser clean
+.PHONY: help run install uninstall test test-long lint docs bench bench-write peers browser boot clean
 
 help:
 	@echo "make run        emulated KATA, both doors, four cases; stays up until Ctrl-C"
@@ -64,7 +65,7 @@ docs: $(VENV)/.test
 test: lint peers
 	$(BIN)/pytest -m "not long" -n 4 --dist loadfile
 
-test-long: lint peers browser $(VENV)/.fuzz
+test-long: lint peers browser boot $(VENV)/.fuzz
 	$(BIN)/pytest -m long
 
 bench: $(VENV)/.test
@@ -81,6 +82,10 @@ peers:
 # Three hundred megabytes, so only for the tests that look at pages.
 browser:
 	@sh tests/support/peers.sh $(BROWSER)
+
+# For the test that boots a system with our services.
+boot:
+	@sh tests/support/peers.sh $(BOOT)
 
 clean:
 	rm -rf $(VENV) var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -20,6 +20,7 @@ from tests.support.workers import Workers, children, figures
 Keep = Callable[[Program], Program]
 ALIVE = ["WATCHDOG=1"]
 WATCHDOG = 2.0
+PATIENCE = 8.0  # of a watchdog where workers hang: one that is only slow must not be killed
 
 
 def started_by(
@@ -84,18 +85,16 @@ def test_the_supervisor_speaks_for_its_workers_and_hides_none_that_hangs(
 ) -> None:
     port = free_port()
     site.changes = {"icap": {"workers": 2}, "status": {"icapd": f"127.0.0.1:{port}"}}
-    with FakeManager(str(tmp_path / "notify"), WATCHDOG) as manager:
+    with FakeManager(str(tmp_path / "notify"), PATIENCE) as manager:
         icapd = started(started_by(manager, monkeypatch, site, "icapd.cli"))
         icapd.wait_for(lambda: manager.has_heard("READY=1"), "icapd")
         assert accepts(site.icap_port)
         assert "icapd listens" in icapd.output()
         workers = Workers(site, kata, icapd)
-        assert_silent_while_frozen(manager, icapd.process.pid)
-        assert "hangs" not in icapd.output()  # they could not be heard meanwhile
         stuck = workers.pid_of("test.icap.1")
         os.kill(stuck, signal.SIGSTOP)
         words = "worker 1 hangs: it has said nothing for long, and is killed"
-        wait_until(lambda: words in icapd.output(), "that it hangs is seen")
+        wait_until(lambda: words in icapd.output(), "that it hangs is seen", 30)
         wait_until(lambda: "worker 1 works again" in icapd.output(), "it is replaced")
         assert "worker 1 was ended by SIGKILL. It is replaced now" in icapd.output()
         assert len(children(icapd)) == 2

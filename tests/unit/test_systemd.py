@@ -63,6 +63,7 @@ def test_what_the_daemons_count_on(unit: Path) -> None:
     ):
         assert line in lines
     assert any(line.startswith("WatchdogSec=") for line in lines)
+    assert unit == KDS or "User=katabridge" in lines
     assert not any(line.startswith("RuntimeDirectory=") for line in lines)  # shared, and removed
 
 
