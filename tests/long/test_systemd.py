@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -68,23 +70,30 @@ def test_the_services_do_their_work_under_systemd(
     script = (root / "opt/katabridge/lib/katabridge/bin/icapd").read_bytes()
     assert script.startswith(b"#!/opt/katabridge/lib/katabridge/bin/python")
     configure(root, site, port)
-    assert "stays as it is" in install(root)
     with Booted(tmp_path, root) as system:
-        prepare(system)
+        install_there(system)
         start(system, port)
         judge(system, port)
         reload_and_freeze(system, port)
+        keep_owners(system)
         stop(system, port)
         refuse_a_wrong_configuration(system)
-    install(root, "uninstall")
-    left = [str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()]
-    assert all(path.startswith("etc/") for path in left), left
+        uninstall_there(system)
 
 
-def prepare(system: Booted) -> None:
-    for command in ("systemd-sysusers", "systemd-tmpfiles --create"):
-        done = system.run(*command.split(), "katabridge.conf")
-        assert done.returncode == 0, done.stderr
+def make_there(system: Booted, target: str) -> str:
+    command = ["make", "--no-print-directory", "-C", "/checkout", target, "PYTHON=/usr/bin/python3"]
+    done = system.run(*command, seconds=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def install_there(system: Booted) -> None:
+    """Over what is there, as an upgrade is."""
+    said = make_there(system, "install")
+    assert "The account katabridge and its folders" in said
+    assert "katabridge.yaml is there, and stays as it is" in said
+    assert system.run("systemctl", "enable", ICAPD, WATCH).returncode == 0
     for name in ("input", "output", "quarantine"):
         for folder in (f"{SHARE}/{name}", f"{SHARE}/{name}/sub"):
             system.run("chgrp", "katabridge", folder)
@@ -151,3 +160,43 @@ def refuse_a_wrong_configuration(system: Booted) -> None:
     assert system.run("systemctl", "start", ICAPD).returncode != 0
     assert system.shown(ICAPD, "ExecMainStatus") == "2"
     assert system.shown(ICAPD, "ActiveState") == "failed"  # and not about to be tried again
+
+
+def keep_owners(system: Booted) -> None:
+    """With the drop-in of docs/install.md for a share of several owners."""
+    page = (ROOT / "docs" / "install.md").read_text()
+    rights = re.findall(
+        r"^ +((?:CapabilityBoundingSet|AmbientCapabilities)=CAP_CHOWN .*)$", page, re.M
+    )
+    assert len(rights) == 2
+    drop_in = system.path(f"/etc/systemd/system/{WATCH}.service.d/owners.conf")
+    drop_in.write_text("\n".join(["[Service]", *rights, ""]))
+    assert system.run("systemctl", "daemon-reload").returncode == 0
+    assert system.run("systemctl", "restart", WATCH).returncode == 0
+    path = system.path(f"{SHARE}/input/private.txt")
+    draft = path.with_name("private.part")  # a name that is left alone
+    draft.write_bytes(b"harmless, too")
+    draft.chmod(0o600)
+    os.chown(draft, 12345, 12345)
+    draft.rename(path)
+    delivered = system.path(f"{SHARE}/output/private.txt")
+    wait_until(delivered.exists, "what is another's is delivered")
+    state = delivered.stat()
+    assert (state.st_uid, state.st_gid, state.st_mode & 0o777) == (12345, 12345, 0o600)
+
+
+def uninstall_there(system: Booted) -> None:
+    """With the doors running and enabled."""
+    config = system.path("/etc/katabridge/katabridge.yaml")
+    config.write_text(config.read_text().replace("nonsense: 1", ""))
+    assert system.run("systemctl", "restart", ICAPD, WATCH).returncode == 0
+    for _ in range(2):
+        make_there(system, "uninstall")
+        assert not system.run("pgrep", "-u", "katabridge").stdout
+        assert "katabridge" not in system.run("systemctl", "list-unit-files").stdout
+        there = ("/opt", "/usr/local", "/etc/systemd")
+        left = system.run("find", *there, "-name", "*katabridge*", "-not", "-name", "*.d").stdout
+        assert left == ""
+    assert config.exists()
+    assert system.path("/var/lib/katabridge/verdicts.db").exists()
+    assert system.path("/var/log/katabridge/log-history.log").exists()

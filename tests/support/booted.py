@@ -17,11 +17,13 @@ from tests.support.mounts import need_mounts
 from tests.support.processes import wait_until
 
 _BOOT = Path(__file__).with_name("boot.sh")
+_CHECKOUT = Path(__file__).parents[2]
 _SECONDS = 60.0
 
 
 class Booted:
-    """A context manager: booted, and gone after it. Its network is this machine's."""
+    """A context manager: booted, and gone after it. Its network is this machine's, and `/checkout`
+    is this checkout."""
 
     def __init__(self, folder: Path, root: Path) -> None:
         """`folder`: empty, for what the system needs; `root`: files that are laid over it."""
@@ -31,7 +33,8 @@ class Booted:
             pytest.skip("no control groups can be made here")
         self._log = folder / "console"
         (folder / "system").mkdir()
-        self._command = ["unshare", "--mount", "sh", _BOOT, self._nspawn, folder / "system", root]
+        boot = [_BOOT, self._nspawn, folder / "system", root, _CHECKOUT]
+        self._command = ["unshare", "--mount", "sh", *boot]
         self._process: subprocess.Popen[bytes]
         self._first = 0
 
@@ -65,10 +68,10 @@ class Booted:
                 return self.run("systemctl", "is-active", "basic.target").returncode == 0
         return False
 
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, seconds: float = _SECONDS) -> subprocess.CompletedProcess[str]:
         """Run a command in it, as its root."""
         words = ["nsenter", f"--target={self._first}", "--all", *command]
-        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=_SECONDS)
+        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=seconds)
 
     def shown(self, unit: str, name: str) -> str:
         """A property of a unit."""
