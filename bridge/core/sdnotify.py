@@ -28,6 +28,7 @@ class ServiceManager:
         self._socket: socket.socket | None = None
         self.watchdog: float | None = None  # seconds without a sign of life that are too many
         self._beat_at = 0.0
+        self._status = ""
 
     def join(self, environ: MutableMapping[str, str] = os.environ) -> None:
         """Speak to the manager that the environment names from now on.
@@ -55,9 +56,11 @@ class ServiceManager:
             self._socket.close()
         self._socket = self.watchdog = None
 
-    def ready(self, status: str) -> None:
-        """It serves, for the first time or after `reloading`; `status`: one sentence for people."""
-        self._say("READY=1", f"STATUS={printable(status)}")
+    def ready(self, status: str = "") -> None:
+        """It serves, for the first time or after `reloading`; `status`: one sentence for people,
+        the last one if it is empty."""
+        self._status = status or self._status
+        self._say("READY=1", f"STATUS={printable(self._status)}")
 
     def reloading(self) -> None:
         """It reads its configuration anew; `ready` says when that is over, however it ended."""

@@ -38,8 +38,10 @@ def test_each_state_is_a_message(manager: FakeManager) -> None:
     service.ready("listens on 127.0.0.1:1344\nMAINPID=1")
     before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
     service.reloading()
+    service.ready()
     service.stopping()
-    ready, reloading, stopping = manager.hear()
+    ready, reloading, again, stopping = manager.hear()
+    assert again == ready
     assert ready == ["READY=1", r"STATUS=listens on 127.0.0.1:1344\nMAINPID=1"]
     assert (reloading[0], stopping[0]) == ("RELOADING=1", "STOPPING=1")
     name, _, micro = reloading[1].partition("=")
