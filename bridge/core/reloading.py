@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from bridge.core.config import ConfigError, find_config, load_config
 from bridge.core.opening import StartError
+from bridge.core.sdnotify import service_manager
 from bridge.core.settings import Settings
 from bridge.core.settings.section import Section
 
@@ -117,7 +118,11 @@ class Reloader:
         while True:
             await hangup.wait()
             hangup.clear()
-            await self._reload(source)
+            service_manager.reloading()
+            try:
+                await self._reload(source)
+            finally:
+                service_manager.ready()
 
     async def _reload(self, source: Configuration) -> None:
         try:

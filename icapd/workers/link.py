@@ -2,8 +2,8 @@
 
 One JSON object a line: `{"listens": true}`, `{"fails": sentence}`, and each second
 `{"lives": true}` or `{"report": {"figures": [families], "facts": {…}}}`: who says neither hangs.
-The supervisor says `{"reload": true}` when new settings are handed, and hears `{"reloaded": ""}`, or
-why not.
+The supervisor says `{"reload": true}` when new settings are handed, and hears `{"reloaded": ""}`,
+or why not.
 """
 
 from __future__ import annotations

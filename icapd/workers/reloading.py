@@ -14,6 +14,7 @@ from bridge.core import (
     keep_fixed,
     say_refused,
     say_reloaded,
+    service_manager,
 )
 from icapd.workers.children import Child
 from icapd.workers.handed import Handed
@@ -62,13 +63,14 @@ class ServiceReload:
             self._begin(children, now)
 
     def _begin(self, children: Iterable[Child], now: float) -> None:
+        service_manager.reloading()
         name = self._configuration.name
         try:
             settings, self._waiting = keep_fixed(self.settings, self._configuration.read())
             adopts = [part(settings) for part in self._parts]
         except (ConfigError, StartError) as error:
             say_refused(name, str(error))
-            self._count("refused")
+            self._over("refused")
             return
         for adopt in adopts:
             adopt()
@@ -101,7 +103,11 @@ class ServiceReload:
             return
         if self._all_went_well:
             say_reloaded(self._configuration.name, self._waiting)
-        self._count("ok" if self._all_went_well else "refused")
+        self._over("ok" if self._all_went_well else "refused")
+
+    def _over(self, result: str) -> None:
+        self._count(result)
+        service_manager.ready()
 
     def close(self) -> None:
         """At the end."""

@@ -21,6 +21,7 @@ Keep = Callable[[Program], Program]
 ALIVE = ["WATCHDOG=1"]
 WATCHDOG = 2.0
 PATIENCE = 8.0  # of a watchdog where workers hang: one that is only slow must not be killed
+STATES = ("READY=1", "RELOADING=1")
 
 
 def started_by(
@@ -44,6 +45,12 @@ def assert_silent_while_frozen(manager: FakeManager, pid: int) -> None:
     wait_until(lambda: ALIVE in manager.hear(), "it lives again")
 
 
+def is_ready_again(manager: FakeManager) -> bool:
+    manager.hear()
+    heads = [told.lines[0] for told in manager.told]
+    return [head for head in heads if head in STATES] == ["READY=1", "RELOADING=1", "READY=1"]
+
+
 def state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
 
@@ -63,6 +70,8 @@ def test_the_doors_tell_when_they_serve_live_and_stop(
         watch.wait_for(lambda: other.has_heard("READY=1"), "watch")
         assert "watches" in watch.output()
         assert other.has_heard("STATUS=watches share")
+        icapd.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: is_ready_again(one), "it says that it reloads, and has")
         assert_silent_while_frozen(one, icapd.process.pid)
         wait_until(lambda: ALIVE in other.hear(), "it lives")
         page = status_page(watch)
@@ -90,6 +99,8 @@ def test_the_supervisor_speaks_for_its_workers_and_hides_none_that_hangs(
         icapd.wait_for(lambda: manager.has_heard("READY=1"), "icapd")
         assert accepts(site.icap_port)
         assert "icapd listens" in icapd.output()
+        icapd.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: is_ready_again(manager), "it says that it reloads, and has")
         workers = Workers(site, kata, icapd)
         stuck = workers.pid_of("test.icap.1")
         os.kill(stuck, signal.SIGSTOP)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from bridge.core import Core
+from icapd.workers.handed import Handed
 from icapd.workers.link import Link, Listener
 
 CORE = cast(
@@ -26,7 +27,7 @@ def test_it_says_that_it_lives_until_it_has_figures_to_tell() -> None:
             await asyncio.sleep(0.01)
 
     async def live() -> None:
-        async with Link(theirs, asyncio.Event()) as link:
+        async with Link(theirs, asyncio.Event(), Handed()) as link:
             assert await next_message() == {"lives": True}  # before it serves, too
             link.tell_figures_of(CORE)
             assert await next_message() == {"report": {"figures": [1], "facts": {"a": 2}}}
