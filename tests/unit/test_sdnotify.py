@@ -84,7 +84,7 @@ subprocess.run([sys.executable, "-c", look], close_fds=False)
     assert manager.hear() == [["READY=1", "STATUS=serves"]]
 
 
-@pytest.mark.parametrize("who", ["", str(os.getpid())])
+@pytest.mark.parametrize("who", ["", str(os.getpid())], ids=["anybody", "us"])
 def test_signs_of_life_come_while_the_loop_turns(manager: FakeManager, who: str) -> None:
     service = joined(manager.environ | {"WATCHDOG_USEC": "40000", "WATCHDOG_PID": who})
 
