@@ -20,7 +20,7 @@ class Feeder:
     """Takes the files that are due, one after another."""
 
     def __init__(self, core: Core, handler: Handler, slots: FairSlots, folder: str) -> None:
-        """`folder`: the name by which `slots` knows it."""
+        """`folder`: its name."""
         self._core = core
         self._handler = handler
         self._slots = slots
@@ -65,7 +65,7 @@ class Feeder:
                 continue
             self._chosen = True
             try:
-                await self._slots.take(self._folder, _FEW if self._handler.is_troubled else None)
+                await self._slots.take(self, _FEW if self._handler.is_troubled else None)
                 self._begin(look)
             finally:
                 self._chosen = False
@@ -93,7 +93,7 @@ class Feeder:
             self._tried.add(look)
         work = self._handler.start(look)
         if work is None:
-            self._slots.give(self._folder)
+            self._slots.give(self)
             return
         task = asyncio.create_task(work, name=f"file-{self._folder}")
         self.tasks.add(task)
@@ -101,5 +101,9 @@ class Feeder:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)
-        self._slots.give(self._folder)
+        self._slots.give(self)
         self._work.set()
+
+    def let_go(self) -> None:
+        """Have no places any longer, whatever still is under way."""
+        self._slots.drop(self)

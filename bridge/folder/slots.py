@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Hashable
 
 
 class FairSlots:
@@ -13,19 +14,26 @@ class FairSlots:
     """
 
     def __init__(self, total: int, folders: int) -> None:
-        self._free = total
+        self._total = self._free = self._most = 0
+        self._taken: dict[Hashable, int] = {}
+        self._waiting: dict[Hashable, tuple[asyncio.Future[None], int | None]] = {}
+        self.resize(total, folders)
+
+    def resize(self, total: int, folders: int) -> None:
+        """Have so many places for so many folders from now on; what is taken stays taken."""
+        self._free += total - self._total
+        self._total = total
         reserve = (folders - 1) * max(1, total // (2 * folders))
         self._most = max(1, total - reserve, total // 2)
-        self._taken: dict[str, int] = {}
-        self._waiting: dict[str, tuple[asyncio.Future[None], int]] = {}
+        self._hand_out()
 
-    async def take(self, folder: str, most: int | None = None) -> None:
+    async def take(self, folder: Hashable, most: int | None = None) -> None:
         """Wait for a place; `give` it back. One wait a folder at a time.
 
         `most`: how many the folder wants at once, where it wants few.
         """
         future = asyncio.get_running_loop().create_future()
-        self._waiting[folder] = (future, min(most or self._most, self._most))
+        self._waiting[folder] = (future, most)
         self._hand_out()
         try:
             await future
@@ -37,18 +45,26 @@ class FairSlots:
             if self._waiting.get(folder, (None, 0))[0] is future:
                 del self._waiting[folder]
 
-    def give(self, folder: str) -> None:
+    def give(self, folder: Hashable) -> None:
         """Give a place back."""
+        if folder not in self._taken:
+            return  # it was dropped, with all that it had
         self._free += 1
         self._taken[folder] -= 1
         self._hand_out()
 
+    def drop(self, folder: Hashable) -> None:
+        """A folder is watched no longer: what it has is free."""
+        self._free += self._taken.pop(folder, 0)
+        self._hand_out()
+
     def _hand_out(self) -> None:
-        while self._free:
+        while self._free > 0:  # below that there are fewer places than were taken before
             open_to = [
                 name
                 for name, (future, most) in self._waiting.items()
-                if not future.done() and self._taken.get(name, 0) < most
+                if not future.done()
+                and self._taken.get(name, 0) < min(most or self._most, self._most)
             ]
             if not open_to:
                 return
