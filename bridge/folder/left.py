@@ -48,10 +48,27 @@ class LeftFiles:
     def __contains__(self, lasting: Lasting) -> bool:
         return lasting in self._files
 
-    def add(self, lasting: Lasting, case_id: str) -> None:
-        """Remember a file; `save` makes it last, and says so of its case."""
+    @property
+    def rules(self) -> str:
+        """Those in force."""
+        return self._rules
+
+    def go_by(self, rules: str) -> bool:
+        """Forget all that was left by other rules; whether these are others."""
         with self._lock:
-            self._files.add(lasting)
+            if rules == self._rules:
+                return False
+            self._rules, self._files, self._changed = rules, set(), True
+            return True
+
+    def add(self, lasting: Lasting, case_id: str, rules: str | None = None) -> None:
+        """Remember a file; `save` makes it last, and says so of its case.
+
+        `rules`: those by which it is left, if not those in force: then it is looked at again.
+        """
+        with self._lock:
+            if rules in (None, self._rules):
+                self._files.add(lasting)
             self._unsaved.append(case_id)
             self._changed = True
 
@@ -73,12 +90,12 @@ class LeftFiles:
         with self._lock:
             if not self._changed:
                 return []
-            files, cases = list(self._files), self._unsaved
+            rules, files, cases = self._rules, list(self._files), self._unsaved
             self._changed, self._unsaved = False, []
         draft = self._path.with_suffix(".new")
         try:
             with draft.open("w") as file:
-                file.write(json.dumps(self._rules) + "\n")
+                file.write(json.dumps(rules) + "\n")
                 file.writelines(json.dumps(each) + "\n" for each in files)
                 file.flush()
                 os.fsync(file.fileno())

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -86,6 +86,7 @@ class Transfer:
         self._folder = parts.folder
         self._claims = parts.claims
         self._completing: set[asyncio.Task[Any]] = set()
+        self._working: set[Future[Any]] = set()
 
     @property
     def folder_name(self) -> str:
@@ -108,13 +109,11 @@ class Transfer:
         or OSError where a folder fails: it then lies in input again.
         """
         case.bypassed = False  # of an earlier try
+        rules = self.rules  # they may change while it is judged
         stays = self._by_rule(case, look)
         if stays is not None:
             await self.in_thread(self._claims.check_idle, look)
-            note = self._note(look, Why.LEFT)
-            await self._finish(case, None, stays, Decision.SKIP, format_note(note))
-            self.leave(case.id, look)
-            return Done(Decision.SKIP)
+            return await self._to_the_end(self._stay(case, look, stays, rules))
         claimed = await self._claim(case, look)
         writer = self._core.spool.writer()
         try:
@@ -122,9 +121,15 @@ class Transfer:
             if isinstance(judged, Done):
                 return judged
             # once begun it is done to the end, even when we are cancelled
-            return await self._to_the_end(self._complete(judged))
+            return await self._to_the_end(self._complete(judged, rules))
         finally:
             writer.discard()
+
+    async def _stay(self, case: Case, look: Look, outcome: Outcome, rules: str) -> Done:
+        note = self._note(look, Why.LEFT)
+        await self._finish(case, None, outcome, Decision.SKIP, format_note(note))
+        self.leave(case.id, look, rules)
+        return Done(Decision.SKIP)
 
     async def _claim(self, case: Case, look: Look) -> Look:
         """Claim the file; where we are cancelled meanwhile it is put back."""
@@ -166,7 +171,7 @@ class Transfer:
             return Done(Decision.HOLD, outcome.detail)
         return Judged(case, look, item, kept, outcome, decision)
 
-    async def _complete(self, judged: Judged) -> Done:
+    async def _complete(self, judged: Judged, rules: str) -> Done:
         """Deliver, record, remove."""
         case, look, decision = judged.case, judged.look, judged.decision
         why = Why.LEFT if decision is Decision.SKIP else Why.DELIVERED
@@ -184,7 +189,7 @@ class Transfer:
         finally:
             judged.item.body.release()
         if why is Why.LEFT:
-            self.leave(case.id, await self.put_back(case.id, look) or look)
+            self.leave(case.id, await self.put_back(case.id, look) or look, rules)
             return Done(decision)
         removed = await self.remove(case.id, note)
         return Done(decision, "", target, None if removed else note)
@@ -232,17 +237,22 @@ class Transfer:
         """The case has its record, and nothing is left to do."""
         await self._core.confirm(case_id)
 
-    def leave(self, case_id: str, look: Look) -> None:
-        """The case has its record, and the file stays: to be remembered, also for later.
+    @property
+    def rules(self) -> str:
+        """A mark of the rules in force by which a file may be left."""
+        return self._parts.left.rules
+
+    def leave(self, case_id: str, look: Look, rules: str) -> None:
+        """The case has its record, and the file stays by `rules`: remembered, also for later.
 
         Until that is saved (`removed`), the journal remembers it.
         """
-        self._parts.left.add(look.lasting, case_id)
+        self._parts.left.add(look.lasting, case_id, rules)
 
     async def withdrawn(self, case: Case, known: Outcome | None = None) -> None:
         """Record the case of a file that went away before it was delivered, with what is known."""
         outcome = known or unavailable("the file went away before it was delivered")
-        await self._finish(case, None, outcome, Decision.HOLD, None)
+        await self._to_the_end(self._finish(case, None, outcome, Decision.HOLD, None))
 
     async def finish_deliveries(self) -> None:
         """Wait for files whose delivery has begun: each ends delivered, recorded and removed."""
@@ -288,5 +298,12 @@ class Transfer:
 
     async def in_thread(self, function: Callable[..., T], *arguments: object) -> T:
         """Run file work in a thread of this folder's own."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._parts.threads, function, *arguments)
+        work = self._parts.threads.submit(function, *arguments)
+        self._working.add(work)
+        work.add_done_callback(self._working.discard)
+        return await asyncio.wrap_future(work)
+
+    async def quiet(self) -> None:
+        """Return when no thread works any more, for whoever was cancelled meanwhile either."""
+        for work in list(self._working):
+            await asyncio.wait({asyncio.wrap_future(work)})
