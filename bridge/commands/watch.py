@@ -16,9 +16,9 @@ from bridge.commands.kds_options import (
     refuse_without_kds_config,
 )
 from bridge.commands.terminal import complain
-from bridge.core import ConfigError, printable, read_settings, run_daemon
+from bridge.core import ConfigError, configuration_of, printable, read_settings, run_daemon
 from bridge.folder.kds import DEFAULT_LOG, serve_kds
-from bridge.folder.service import serve
+from bridge.folder.service import Reloads, serve
 
 if TYPE_CHECKING:
     from bridge.commands import Commands
@@ -55,10 +55,14 @@ def run(options: argparse.Namespace) -> int:
         return 2
     if options.kds_config is not None:
         return _run_kds(options)
+    source = configuration_of(options.config)
     settings = read_settings(options.config, check_only=options.check_config)
     if isinstance(settings, int):
         return settings
-    return run_daemon(_NAME, lambda stop, hangup: serve(settings, stop, once=options.once))
+    return run_daemon(
+        _NAME,
+        lambda stop, hangup: serve(settings, stop, Reloads(hangup, source), once=options.once),
+    )
 
 
 def _run_kds(options: argparse.Namespace) -> int:
@@ -76,5 +80,13 @@ def _run_kds(options: argparse.Namespace) -> int:
     log = (options.log or DEFAULT_LOG).absolute()
     return run_daemon(
         _NAME,
-        lambda stop, hangup: serve_kds(installation, stop, once=options.once, log=log, pin=pin),
+        lambda stop, hangup: serve_kds(
+            installation,
+            stop,
+            hangup,
+            read=lambda: read_installation(options),
+            log=log,
+            pin=pin,
+            once=options.once,
+        ),
     )

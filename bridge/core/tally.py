@@ -28,6 +28,10 @@ class Tally(Collector):
         counts = self._counts
         counts[labels] = counts.get(labels, 0) + amount
 
+    def forget(self, first: str) -> None:
+        """Count no longer what has this as its first label."""
+        self._counts = {k: count for k, count in self._counts.items() if k[0] != first}
+
     def collect(self) -> Iterator[CounterMetricFamily]:
         """See prometheus_client."""
         family = CounterMetricFamily(self._name, self._text, labels=self._labels)

@@ -5,94 +5,66 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bridge.core import (
     WATCH_LOG,
+    Configuration,
     Core,
-    Decision,
     Door,
-    OutageKind,
     Settings,
     StartError,
-    service_manager,
+    follow,
     start_log,
     status_of,
 )
-from bridge.folder.notes import Note, parse_note
-from bridge.folder.slots import FairSlots
-from bridge.folder.watch import FolderWatcher
+from bridge.folder.folders import NO_FOLDER, Folders
 
 _log = logging.getLogger(__name__)
 
 
+class Reloads(NamedTuple):
+    """When the configuration is to be read anew, and from where."""
+
+    hangup: asyncio.Event
+    source: Configuration
+
+
 async def serve(
-    settings: Settings, stop: asyncio.Event, *, once: bool = False, log: Path | None = None
+    settings: Settings,
+    stop: asyncio.Event,
+    reloads: Reloads | None = None,
+    *,
+    once: bool = False,
+    log: Path | None = None,
 ) -> int:
     """Watch all folders until `stop`, or (`once`) until what is there now is dealt with.
 
-    How many files stay although they were to go (`once`). StartError where that cannot begin.
-    `log`: the service log, where it is not in `logs.dir`.
+    How many files stay although they were to go (`once`, which reloads nothing). StartError where
+    that cannot begin. `log`: the service log, where it is not in `logs.dir`.
     """
     if not settings.folders:
-        raise StartError("no folder is configured (folders).")
+        raise StartError(NO_FOLDER)
     name = str(log or WATCH_LOG)
     service_log = start_log(settings, name)
     where = None if once else settings.status.watch  # what ends in a moment has no page
-    async with Core(settings, Door.FOLDER) as core, status_of(core, "watch", where, name):
-        watchers = _watchers(core)
-        for watcher in watchers:
-            watcher.prepare()
-        core.reporter.tell("folders", lambda: [watcher.facts() for watcher in watchers])
-        await _confirm_strangers(core)
-        for kind in (OutageKind.SHARE_GONE, OutageKind.TARGET_FAILING):
-            core.events.keep_only(kind, [folder.name for folder in settings.folders])
-        for folder in settings.folders:
-            _log.warning("watches %s as folder %s", folder.input, folder.name)
-        service_manager.ready(f"watches {', '.join(folder.name for folder in settings.folders)}")
-        runs = [watcher.run_once() if once else watcher.run() for watcher in watchers]
-        stay = await _until_stopped(core, runs, stop)
+    async with Core(settings, Door.FOLDER) as core, status_of(core, "watch", where, name) as status:
+        folders = Folders(core)
+        core.reporter.tell("folders", folders.facts)
+        await folders.confirm_strangers()
+        if once or reloads is None:
+            works = folders.run_once() if once else [folders.run()]
+            stay = await _until_stopped(core, works, stop)
+        else:
+            reloader = core.reloader(follow(service_log), status)
+            reloader.join(folders.prepare)
+            async with reloader.at_each(*reloads):
+                stay = await _until_stopped(core, [folders.run()], stop)
     _log.warning("kata-bridge watch has stopped")
     service_log.close()
     return stay
-
-
-def _watchers(core: Core) -> list[FolderWatcher]:
-    settings = core.settings
-    slots = FairSlots(settings.kata.max_in_flight, len(settings.folders))
-    notes = _notes(core)
-    files = core.metrics.tally(
-        "folder_files", "Files of a folder by what was done.", ("folder", "decision")
-    )
-
-    def watcher(number: int) -> FolderWatcher:
-        folder = settings.folders[number]
-
-        def count(decision: Decision) -> None:
-            files.raise_by((folder.name, decision))
-
-        return FolderWatcher(core, folder, slots, notes, count)
-
-    return [watcher(number) for number in range(len(settings.folders))]
-
-
-def _notes(core: Core) -> Mapping[str, Note]:
-    """What earlier processes left to be done, as far as this version understands it."""
-    notes = {}
-    for case_id, text in core.notes().items():
-        with contextlib.suppress(ValueError):
-            notes[case_id] = parse_note(text)
-    return notes
-
-
-async def _confirm_strangers(core: Core) -> None:
-    """Nobody is there to do what a note says of a folder that is configured no longer."""
-    names = {folder.name for folder in core.settings.folders}
-    known = {case_id for case_id, note in _notes(core).items() if note.folder in names}
-    for case_id in core.notes().keys() - known:
-        await core.confirm(case_id)
 
 
 async def _until_stopped(

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from bridge.core import Core, Decision, FolderSettings, StartError, new_case_id
+from bridge.core import Core, Decision, FolderSettings
 from bridge.folder.abandoned import Abandoned
 from bridge.folder.claim import Claims
 from bridge.folder.deliver import Delivery
 from bridge.folder.feed import Feeder
-from bridge.folder.handling import GONE_SECONDS, Handler
+from bridge.folder.handling import Handler
 from bridge.folder.hints import watch_hints
 from bridge.folder.left import LeftFiles
 from bridge.folder.mounts import SamePlace
 from bridge.folder.notes import Note
 from bridge.folder.outages import FolderOutages
-from bridge.folder.owner import owner_of, rules_of
 from bridge.folder.retry import Troubles
 from bridge.folder.sight import Seen, Sight
 from bridge.folder.slots import FairSlots
@@ -41,29 +37,40 @@ _LIFE_SECONDS = 30.0
 _MOST_SAID = 20  # troubles on the status page
 
 
+class Common(NamedTuple):
+    """What all watchers of a process have in common.
+
+    `owner`: who we are on a share. `began`: the id of a case; drafts of older ones are leftovers.
+    """
+
+    core: Core
+    slots: FairSlots
+    owner: str
+    began: str
+
+
 class FolderWatcher:
     """One input, output and quarantine triple, until `run` is cancelled."""
 
     def __init__(
         self,
-        core: Core,
+        common: Common,
         folder: FolderSettings,
-        slots: FairSlots,
+        left: LeftFiles,
         notes: Mapping[str, Note],
         count: Callable[[Decision], None],
     ) -> None:
-        """`slots` limit the files under way, of all folders. `notes`: by case id, files whose
-        record an earlier process wrote. `count` is told of each recorded file. StartError."""
-        self._core = core
+        """`notes`: by case id, files whose record another one wrote before. `count` is told of
+        each recorded file."""
+        self._core = core = common.core
         self._folder = folder
-        self._owner = owner_of(core)
+        self._began = common.began
         self._place = SamePlace(folder.input)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"folder-{folder.name}")
-        kept = core.spool.dir.parent / f"{core.instance}.{folder.name}.left.json"
-        self._left = left = LeftFiles(kept, rules_of(core.settings), GONE_SECONDS)
-        self._claims = Claims(self._place, self._owner)
+        self._left = left
+        self._claims = Claims(self._place, common.owner)
         self._sight = Sight(folder, self._place, left)
-        self._delivery = Delivery(folder, self._owner)
+        self._delivery = Delivery(folder, common.owner)
         self._outages = FolderOutages(core.events, folder.name)
         told = self._telling(count)
         self._transfer = Transfer(
@@ -72,12 +79,12 @@ class FolderWatcher:
         self._handler = Handler(core, self._transfer)
         self._sweeper = Sweeper(
             self._claims,
-            Abandoned(self._place, self._owner),
+            Abandoned(self._place, common.owner),
             self._transfer,
             self._handler,
-            {k: note for k, note in notes.items() if note.folder == folder.name},
+            notes,
         )
-        self._feeder = Feeder(core, self._handler, slots, folder.name)
+        self._feeder = Feeder(core, self._handler, common.slots, folder.name)
         self._hint = asyncio.Event()
         self._main: asyncio.Task[Any] | None = None
         self._fault: BaseException | None = None
@@ -90,19 +97,6 @@ class FolderWatcher:
 
         return told
 
-    def prepare(self) -> None:
-        """StartError where one of the three folders cannot be used. Blocks: disk.
-
-        A share that is not mounted yet, or does not answer, is waited for.
-        """
-        for key in ("input", "output", "quarantine"):
-            _check_folder(getattr(self._folder, key), f"(folders, {self._folder.name}: {key})")
-
-    @property
-    def name(self) -> str:
-        """The folder's name in the configuration."""
-        return self._folder.name
-
     def facts(self) -> dict[str, object]:
         """What the status page says of it: files that wait, are held, are under way; troubles."""
         return {
@@ -113,6 +107,10 @@ class FolderWatcher:
             "under_way": len(self._handler.under_way),
             "troubles": [*self._troubles.sentences.values(), *self._handler.troubles][:_MOST_SAID],
         }
+
+    def look_soon(self) -> None:
+        """Look before the clock says so."""
+        self._hint.set()
 
     # -- running -------------------------------------------------------------------------------
 
@@ -159,14 +157,34 @@ class FolderWatcher:
                 raise self._fault from None
             raise
         finally:
+            self._main = None  # nothing cuts off the end
             tasks = [*helpers, *self._feeder.tasks]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._transfer.finish_deliveries()
-            for case_id in await asyncio.to_thread(self._leave):
+            for case_id in await asyncio.to_thread(self._left.save):
                 await self._core.confirm(case_id)
+            await self._transfer.in_thread(self._tidy_up)
             self._threads.shutdown(wait=False)  # a share that hangs must not keep the rest open
+
+    def _tidy_up(self) -> None:
+        with contextlib.suppress(OSError):
+            self._claims.clear()
+
+    async def quiet(self) -> None:
+        """After `run`: return when nothing of this watcher touches its folders any more."""
+        await self._transfer.quiet()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Give up its places: it has ended, or hangs at its end."""
+        self._feeder.let_go()
+
+    @property
+    def undone(self) -> dict[str, Note]:
+        """By case id, delivered files that could not be removed yet: for who watches next."""
+        return {**self._sweeper.notes, **self._handler.not_removed}
 
     def _helpers(self, *others: Coroutine[Any, Any, None]) -> list[Coroutine[Any, Any, None]]:
         return [self._feeder.run(), self._clean(), self._live(), *others]
@@ -193,14 +211,9 @@ class FolderWatcher:
     async def _clean(self) -> None:
         """Remove the drafts that a crash left in the targets."""
         try:
-            await self._transfer.in_thread(self._delivery.clean, new_case_id())
+            await self._transfer.in_thread(self._delivery.clean, self._began)
         except OSError as error:
             _log.info("drafts of an earlier run were not looked for: %s", error)
-
-    def _leave(self) -> list[str]:
-        with contextlib.suppress(OSError):
-            self._claims.clear()
-        return self._left.save()
 
     # -- looking -------------------------------------------------------------------------------
 
@@ -243,17 +256,3 @@ class FolderWatcher:
         self._troubles.keep_only(troubles)
         for path, sentence in troubles.items():
             self._troubles.begins(path, sentence)
-
-
-def _check_folder(path: Path, where: str) -> None:
-    try:
-        SamePlace(path).check()
-        usable = os.access(path, os.R_OK | os.W_OK | os.X_OK)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-            raise StartError(f"{path} is no folder {where}.") from None
-        if error.errno != errno.EACCES:
-            return  # its first look says why
-        usable = False
-    if not usable:
-        raise StartError(f"{path} must be readable and writable for this service {where}.")

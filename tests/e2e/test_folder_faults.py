@@ -19,11 +19,9 @@ from bridge.core import Core, Door, StartError
 from bridge.emulator import EICAR, Emulator
 from bridge.folder import handling, listing, service, sight
 from bridge.folder.claim import Claims
+from bridge.folder.folders import Folders
 from bridge.folder.left import LeftFiles
-from bridge.folder.notes import parse_note
 from bridge.folder.settle import Lasting, Look
-from bridge.folder.slots import FairSlots
-from bridge.folder.watch import FolderWatcher
 from tests.support.folders import Places
 from tests.support.katabridge import Site
 from tests.support.processes import Program, module, wait_until
@@ -221,11 +219,7 @@ def watching(site: Site, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     async def main() -> None:
         settings = site.settings()
         async with Core(settings, Door.FOLDER) as core:
-            notes = {case_id: parse_note(text) for case_id, text in core.notes().items()}
-            folder, slots = settings.folders[0], FairSlots(10, 1)
-            watcher = FolderWatcher(core, folder, slots, notes, lambda _: None)
-            watcher.prepare()
-            task = asyncio.create_task(watcher.run())
+            task = asyncio.create_task(Folders(core).run())
             try:
                 await asyncio.wait_for(work(), 30)
             finally:
@@ -382,11 +376,9 @@ def test_a_share_that_does_not_answer_at_the_start_is_waited_for(
     async def main() -> None:
         settings = site.settings()
         async with Core(settings, Door.FOLDER) as core:
-            folder, slots = settings.folders[0], FairSlots(10, 1)
-            watcher = FolderWatcher(core, folder, slots, {}, lambda _: None)
             with monkeypatch.context() as patch:
                 patch.setattr(os, "open", down)
-                watcher.prepare()
+                Folders(core)
 
     if sentence is None:
         asyncio.run(main())

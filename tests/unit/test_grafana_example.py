@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from bridge.core import Case, Core, Decision, Door, Mode, OutageKind, Outcome, OutcomeKind, Source
 from bridge.core.ledger import Entry
 from bridge.core.tally import Tally
-from bridge.folder.service import _watchers
+from bridge.folder.folders import Folders
 from icapd.access import Reason
 from icapd.figures import Figures
 from icapd.workers.figures import SupervisionFigures
@@ -75,7 +75,7 @@ async def figures(site: Site, door: Door) -> dict[str, set[str]]:
             Figures(core.metrics, lambda: 0)
             core.metrics.registry.register(SupervisionFigures(Supervision(2, [])))
         else:
-            _watchers(core)
+            Folders(core)
         return labels_of(core.metrics.registry)
 
 

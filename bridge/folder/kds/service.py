@@ -6,30 +6,34 @@ import asyncio
 import logging
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
-from bridge.core import StartError, service_manager, start_log
+from bridge.core import Configuration, Settings, StartError, service_manager, start_log
 from bridge.folder.kds.conf import FOLDERS
 from bridge.folder.kds.installation import Installation
 from bridge.folder.kds.pin import Pin
 from bridge.folder.kds.trust import compare, first_use
 from bridge.folder.mounts import AwayError, SamePlace
-from bridge.folder.service import serve
+from bridge.folder.service import Reloads, serve
 
 _log = logging.getLogger(__name__)
 
 
-async def serve_kds(
+async def serve_kds(  # noqa: PLR0913 - what `serve` takes, and what is KDS's
     installation: Installation,
     stop: asyncio.Event,
+    hangup: asyncio.Event,
     *,
+    read: Callable[[], Installation],
     log: Path,
     pin: Pin | None,
     once: bool = False,
 ) -> int:
     """As `bridge.folder.service.serve` does; `log` is absolute.
 
-    Without a `pin` the server's certificate is pinned first; until then no folder is touched.
+    `read` gives the installation as it is by then, for a reload (ConfigError). Without a `pin` the
+    server's certificate is pinned first; until then no folder is touched.
     """
     _check_places(installation, log)
     lines = start_log(installation.settings(), str(log))
@@ -44,12 +48,28 @@ async def serve_kds(
         _log.warning("%s must show the certificate sha256:%s (%s)", url, pin.digits, pin.where)
     finally:
         lines.close()  # `serve` opens it anew
+    reloads = Reloads(hangup, _source(read, installation, pin))
     comparing = asyncio.create_task(compare(url, pin))
     try:
-        return await serve(installation.settings(pin.digits), stop, once=once, log=log)
+        settings = installation.settings(pin.digits)
+        return await serve(settings, stop, reloads, once=once, log=log)
     finally:
         comparing.cancel()
         await asyncio.gather(comparing, return_exceptions=True)
+
+
+def _source(
+    read: Callable[[], Installation], installation: Installation, pin: Pin
+) -> Configuration:
+    """The same installation, as it is by then."""
+
+    def settings() -> Settings:
+        again = read()
+        wanted = again.settings(pin.digits)
+        _check_folders(again)
+        return wanted
+
+    return Configuration(str(installation.conf.path), settings)
 
 
 def _check_places(installation: Installation, log: Path) -> None:
@@ -70,6 +90,10 @@ def _check_places(installation: Installation, log: Path) -> None:
         os.close(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640))
     except OSError as error:
         raise StartError(f"{log}: {error.strerror}; name another log with --log.") from None
+    _check_folders(installation)
+
+
+def _check_folders(installation: Installation) -> None:
     conf = installation.conf
     for key in FOLDERS:
         reason = _unusable(conf.paths[key])

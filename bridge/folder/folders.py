@@ -1,0 +1,146 @@
+"""The folders of one process, by the settings in force: what their watchers share and outlast."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from bridge.core import (
+    Adopt,
+    Core,
+    Decision,
+    FolderSettings,
+    OutageKind,
+    Settings,
+    StartError,
+    new_case_id,
+)
+from bridge.folder.crew import Crew, Wanted, say_watches
+from bridge.folder.handling import GONE_SECONDS
+from bridge.folder.left import LeftFiles
+from bridge.folder.notes import Note, parse_note
+from bridge.folder.owner import owner_of, rules_of
+from bridge.folder.slots import FairSlots
+from bridge.folder.usable import check_usable
+from bridge.folder.watch import Common, FolderWatcher
+
+NO_FOLDER = "no folder is configured (folders)."
+_OUTAGES = (OutageKind.SHARE_GONE, OutageKind.TARGET_FAILING)
+
+
+class Folders:
+    """Has all configured folders watched."""
+
+    def __init__(self, core: Core) -> None:
+        """Of a core that has begun. StartError where a folder cannot be used. Blocks: disk."""
+        self._core = core
+        kata = core.settings.kata
+        slots = FairSlots(kata.max_in_flight, len(core.settings.folders))
+        self._common = Common(core, slots, owner_of(core), new_case_id())
+        self._files = core.metrics.tally(
+            "folder_files", "Files of a folder by what was done.", ("folder", "decision")
+        )
+        self._notes = _notes(core)  # of an earlier process, for the first watcher of their folder
+        self._undone: dict[str, dict[str, Note]] = {}  # by input: of watchers that have ended
+        self._lefts: dict[str, LeftFiles] = {}  # by folder: one for all who ever watch it
+        self._crew = Crew(self)
+        self.prepare(core.settings)()
+        for kind in _OUTAGES:
+            core.events.keep_only(kind, [folder.name for folder in core.settings.folders])
+
+    async def confirm_strangers(self) -> None:
+        """Nobody is there to do what a note says of a folder that is configured no longer."""
+        names = {folder.name for folder in self._core.settings.folders}
+        known = {case_id for case_id, note in self._notes.items() if note.folder in names}
+        for case_id in self._core.notes().keys() - known:
+            await self._core.confirm(case_id)
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        await self._crew.run()
+
+    def run_once(self) -> list[Coroutine[Any, Any, int]]:
+        """For each folder what deals with all that is there now: how many files stay."""
+        return [self._once(wanted) for wanted in self._crew.wanted]
+
+    async def _once(self, wanted: Wanted) -> int:
+        say_watches(wanted)
+        return await self.make(wanted).run_once()
+
+    def facts(self) -> list[dict[str, object]]:
+        """What the status page says of each folder."""
+        return self._crew.facts()
+
+    # -- other settings ------------------------------------------------------------------------
+
+    def prepare(self, settings: Settings) -> Adopt:
+        """See `bridge.core.reloading`: folders are added, changed, removed; rules change."""
+        if not settings.folders:
+            raise StartError(NO_FOLDER)
+        wanted = [self._wanted(folder) for folder in settings.folders]
+        rules = rules_of(settings)
+        marks = {each.folder.name: f"{rules} {each.input}" for each in wanted}
+        new = [name for name in marks if name not in self._lefts]
+        lefts = {name: self._read_left(name, marks[name]) for name in new}
+
+        def adopt() -> None:
+            self._lefts |= lefts
+            self._common.slots.resize(settings.kata.max_in_flight, len(wanted))
+            self._crew.want(wanted)
+            for name, mark in marks.items():
+                if self._lefts[name].go_by(mark):
+                    self._crew.look_soon(name)
+
+        return adopt
+
+    def _wanted(self, folder: FolderSettings) -> Wanted:
+        for known in self._crew.wanted:
+            if known.folder == folder:
+                return known  # whatever its share does just now: it goes on
+        check_usable(folder)
+        return Wanted(folder, os.path.realpath(folder.input))
+
+    def _read_left(self, name: str, mark: str) -> LeftFiles:
+        core = self._core
+        path = core.spool.dir.parent / f"{core.instance}.{name}.left.json"
+        return LeftFiles(path, mark, GONE_SECONDS)
+
+    # -- for the crew --------------------------------------------------------------------------
+
+    def make(self, wanted: Wanted) -> FolderWatcher:
+        """A watcher that has not begun."""
+        name = wanted.folder.name
+        notes = self._undone.pop(wanted.input, {})
+        notes |= {k: note for k, note in self._notes.items() if note.folder == name}
+        for case_id in notes:
+            self._notes.pop(case_id, None)
+        left, count = self._lefts[name], self._count(name)
+        return FolderWatcher(self._common, wanted.folder, left, notes, count)
+
+    def _count(self, name: str) -> Callable[[Decision], None]:
+        def count(decision: Decision) -> None:
+            self._files.raise_by((name, decision))
+
+        return count
+
+    def keep(self, wanted: Wanted, undone: dict[str, Note]) -> None:
+        """For who watches that input next; else the journal has it for the next start."""
+        if undone:
+            self._undone.setdefault(wanted.input, {}).update(undone)
+
+    def forget(self, names: Sequence[str], name: str) -> None:
+        """No folder of that name is watched any longer."""
+        self._files.forget(name)
+        for kind in _OUTAGES:
+            self._core.events.keep_only(kind, names)
+
+
+def _notes(core: Core) -> dict[str, Note]:
+    """What earlier processes left to be done, as far as this version understands it."""
+    notes = {}
+    for case_id, text in core.notes().items():
+        with contextlib.suppress(ValueError):
+            notes[case_id] = parse_note(text)
+    return notes
