@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bridge.core import Door, load_config
+from bridge.core import RESTART_KEYS, Door, load_config
 from bridge.core.model import OutcomeKind
 from bridge.core.policy import door_policy
 from tests.support.certificates import put_certificate
@@ -59,3 +59,9 @@ def test_dependencies_have_a_range_and_a_reason() -> None:
     for line in runtime:
         assert re.search(r">=[\d.]+,<\d", line), line
         assert "#" in line, line
+
+
+def test_what_takes_a_restart_is_what_is_said_to() -> None:
+    page = (ROOT / "docs" / "reload.md").read_text()
+    table = page.partition("## What takes a restart")[2].partition("\n## ")[0]
+    assert sorted(re.findall(r"`([a-z_.]+)`", table)) == sorted(RESTART_KEYS)

@@ -101,3 +101,34 @@ def test_a_wait_that_is_cancelled_costs_no_place(given_first: bool) -> None:
         assert await taken(slots, "a")
 
     asyncio.run(work())
+
+
+def test_places_follow_their_number_and_the_folders() -> None:
+    async def work() -> None:
+        slots = FairSlots(10, 2)
+        assert await fill(slots, "a") == 8
+        waiting = asyncio.create_task(slots.take("a"))
+        await asyncio.sleep(0)
+        slots.resize(20, 2)
+        await asyncio.sleep(0)
+        assert waiting.done(), "who waits gets one of the new ones"
+        assert await fill(slots, "a") == 6  # 15 of 20
+        slots.resize(4, 1)
+        for _ in range(11):
+            slots.give("a")
+            assert not await taken(slots, "b"), "more were taken than there are now"
+        slots.give("a")
+        assert await taken(slots, "b")
+
+    asyncio.run(work())
+
+
+def test_a_folder_that_is_dropped_gives_all_back_once() -> None:
+    async def work() -> None:
+        slots = FairSlots(10, 1)
+        assert await fill(slots, "a") == 10
+        slots.drop("a")
+        slots.give("a")  # what it had under way ends after all
+        assert await fill(slots, "b") == 10
+
+    asyncio.run(work())
