@@ -215,7 +215,8 @@ class Crew:
         ends = [post.until for post in self._posts if post.ending is not None and not post.hangs]
         pause = max(0.0, min(ends) - self._now()) if ends else None
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), pause)
+            async with asyncio.timeout(pause):
+                await self._news.wait()
 
     async def _stop(self) -> None:
         """End all; a watcher that ends already is not told so twice: that would cut it off."""

@@ -121,7 +121,9 @@ class FolderWatcher:
                 least, most = await self._look()
                 await asyncio.sleep(least)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._hint.wait(), most - least)
+                    # not wait_for: before Python 3.12 a hint makes it forget that it is cancelled
+                    async with asyncio.timeout(most - least):
+                        await self._hint.wait()
                 self._hint.clear()
 
     async def run_once(self) -> int:

@@ -14,13 +14,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from bridge.core import Core, Door, Reloader, StartError
 from bridge.emulator import EICAR, Emulator
 from bridge.folder.claim import Claims
+from bridge.folder.crew import Wanted
 from bridge.folder.folders import Folders
 from bridge.folder.publish import draft_name
 from tests.support.folders import OWN, Places, sha256
@@ -274,6 +275,40 @@ def test_a_file_whose_record_is_begun_is_left_by_it_once(
 
     asyncio.run(main())
     assert [record["name"] for record in site.records()] == ["a.iso", "b.iso"]
+
+
+class Noted(asyncio.Event):
+    """A hint of which is known that somebody waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.awaited = False
+
+    async def wait(self) -> Literal[True]:
+        self.awaited = True
+        return await super().wait()
+
+
+def test_an_end_right_after_a_hint_is_an_end(site: Site) -> None:
+    site.folder["rescan"] = "1h"
+
+    async def main() -> None:
+        async with Core(site.settings(), Door.FOLDER) as core:
+            folders = Folders(core)
+            what = Wanted(core.settings.folders[0], str(core.settings.folders[0].input))
+            for turns_between in range(6):
+                watcher = folders.make(what)
+                watcher._hint = hint = Noted()
+                running = asyncio.create_task(watcher.run())
+                await until(partial(getattr, hint, "awaited"))
+                hint.set()
+                for _ in range(turns_between):
+                    await asyncio.sleep(0)
+                running.cancel()
+                await asyncio.wait({running}, timeout=5)
+                assert running.cancelled(), f"{turns_between} turns after a hint"
+
+    asyncio.run(main())
 
 
 def test_a_watcher_that_begins_leaves_the_drafts_of_others_alone(site: Site) -> None:

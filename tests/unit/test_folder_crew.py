@@ -256,6 +256,31 @@ def test_settings_that_come_while_all_ends_change_nothing() -> None:
     assert asyncio.run(main()) == ["a"]
 
 
+@pytest.mark.parametrize("turns_between", range(6))
+def test_a_stop_right_after_news_is_a_stop(turns_between: int) -> None:
+    async def main() -> None:
+        yard = FakeYard()
+        yard.ends_are_held = True
+        crew = Crew(yard, LONG)
+        running = asyncio.create_task(crew.run())
+        crew.want([wanted("a", "1")])
+        await turns()
+        crew.want([wanted("b", "2")])  # it waits by the clock for the end of `a`
+        await turns()
+        crew.want([wanted("c", "3")])
+        for _ in range(turns_between):
+            await asyncio.sleep(0)
+        running.cancel()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        for fake in yard.all:
+            fake.may_end.set()
+        await asyncio.wait({running}, timeout=5)
+        assert running.cancelled()
+
+    asyncio.run(main())
+
+
 def test_one_that_fails_ends_all_with_its_fault() -> None:
     async def main() -> list[str]:
         yard = FakeYard()
