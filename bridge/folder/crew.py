@@ -11,7 +11,7 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from bridge.core import FolderSettings
+from bridge.core import FolderSettings, service_manager
 from bridge.folder.notes import Note
 
 _log = logging.getLogger(__name__)
@@ -163,6 +163,8 @@ class Crew:
                 self._news.clear()
                 self._clear_away()
                 self._begin()
+                names = ", ".join(each.folder.name for each in self.wanted)
+                service_manager.ready(f"watches {names}")
                 await self._wait()
         finally:
             await self._stop()
