@@ -6,6 +6,8 @@ PEERS := squid-openssl c-icap tshark redis-server curl openssl samba smbclient s
 BROWSER := chromium chromium-driver
 BOOT := systemd-container python3-venv
 PREFIX ?= /opt/katabridge
+# The tests start programs hundreds of times: what Python compiled is to be kept.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run install uninstall test test-long lint docs bench bench-write peers browser boot clean
 
