@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Callable
 
 import pytest
 
 from bridge.emulator import EICAR, Emulator
 from icapd.client import IcapClient
+from tests.support.commands import Done, call
 from tests.support.katabridge import Site
-from tests.support.processes import Program, module, wait_until
+from tests.support.processes import Program, wait_until
 
 Keep = Callable[[Program], Program]
 SHA256 = hashlib.sha256(EICAR).hexdigest()
 GET = b"GET http://files.example/a HTTP/1.1\r\n\r\n"
 
 
-def command(site: Site, *words: str, config: bool = True) -> subprocess.CompletedProcess[str]:
-    more = ["--config", str(site.config)] if config else []
-    line = [*module("bridge.cli"), *words, *more]
-    return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+def command(site: Site, *words: str, config: bool = True) -> Done:
+    return call(*words, *(["--config", site.config] if config else []))
 
 
 def status(site: Site, body: bytes = EICAR) -> int:

@@ -18,11 +18,11 @@ import yaml
 from bridge.core import Address, fingerprint
 from bridge.emulator import EICAR, Emulator, Memory, accept_sensor
 from tests.support.certificates import put_certificate
+from tests.support.commands import Done, call
 from tests.support.processes import Program, free_port, module, wait_until
 from tests.support.terminals import Terminal
 
 ROOT = Path(__file__).parents[2]
-Done = subprocess.CompletedProcess[str]
 
 
 def command(home: Path, *more: object) -> list[str]:
@@ -30,15 +30,8 @@ def command(home: Path, *more: object) -> list[str]:
 
 
 def enrol(home: Path, *more: object) -> Done:
-    """Run it with nobody at the keyboard."""
-    return subprocess.run(
-        command(home, *more),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    """Call it with nobody at the keyboard."""
+    return call("enrol", "--dir", home, *more)
 
 
 def scan(home: Path, *paths: Path) -> int:
@@ -91,7 +84,8 @@ def enrolled(kata: Emulator, home: Path) -> Path:
 def test_from_nothing_to_accepted_and_then_scan_works(
     kata: Emulator, home: Path, tmp_path: Path
 ) -> None:
-    done = enrol(home, "--url", kata.url, "--yes")
+    line = command(home, "--url", kata.url, "--yes")
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(contents(home)) == ["client.key", "client.pem", "katabridge.yaml"]
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in home.iterdir()}

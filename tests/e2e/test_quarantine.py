@@ -23,12 +23,12 @@ from bridge.core import new_case_id
 from bridge.emulator import EICAR, Emulator, app
 from bridge.emulator.script import Script, State
 from bridge.folder.sidecar import Sidecar, format_sidecar, sidecar_name
+from tests.support.commands import Done, call
 from tests.support.katabridge import Site
 from tests.support.processes import Program, module, wait_until
 from tests.support.terminals import Terminal
 
 Keep = Callable[[Program], Program]
-Done = subprocess.CompletedProcess[str]
 BAD = b"#kata state=error\n"
 PRELUDE = """
 import os, sys, time, pathlib, bridge.cli
@@ -63,7 +63,7 @@ def run(line: Sequence[str], **environment: str) -> Done:
 
 
 def command(site: Site, *words: str, **environment: str) -> Done:
-    return run(line_of(site, *words), **environment)
+    return call("quarantine", *words, "--config", site.config, **environment)
 
 
 def fill(site: Site, started: Keep, files: dict[str, bytes]) -> Program:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import requests
 from bridge.emulator import EICAR, Emulator
 from bridge.emulator.script import Script, read_script
 from tests.support.certificates import put_certificate
+from tests.support.commands import Done, call
 from tests.support.processes import Program, accepts, free_port, module
 
 SENSOR = "4f6dbb4e-76ae-4b7d-9b0d-1a2b3c4d5e6f"
@@ -278,6 +278,5 @@ def test_the_command_serves_and_says_what_it_is(tmp_path: Path) -> None:
     assert program.stop() == 0
 
 
-def emulate(state: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [*module("bridge.cli"), "emulate", "--state", str(state), *more]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+def emulate(state: Path, *more: str) -> Done:
+    return call("emulate", "--state", state, *more)
