@@ -6,7 +6,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from icapd.protocol import HttpHead
 from tests.support.katabridge import Site
 from tests.support.origin import content
 from tests.support.processes import Program, module, wait_until
+from tests.support.shared_doors import SharedDoors, SharedSite
 
 Keep = Callable[[Program], Program]
 GET = b"GET http://files.example/a.bin HTTP/1.1\r\nHost: files.example\r\n\r\n"
@@ -46,14 +47,34 @@ def respmod_head(*fields: bytes, head: bytes = OK) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n" + GET + head
 
 
+@pytest.fixture(scope="module")
+def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedDoors]:
+    """icapds for the tests that neither end nor fill one."""
+    with SharedDoors(tmp_path_factory.mktemp("doors")) as shared:
+        yield shared
+
+
+@pytest.fixture
+def shared(doors: SharedDoors) -> SharedSite:
+    """The one with nothing changed."""
+    return doors()
+
+
+@pytest.fixture
+def client(shared: SharedSite) -> Iterator[IcapClient]:
+    """A client connected to it."""
+    with IcapClient("127.0.0.1", shared.icap_port, timeout=20) as connected:
+        yield connected
+
+
 # -- what is said ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("service", "method"), [("av/reqmod", "REQMOD"), ("av/respmod", "RESPMOD")]
 )
-def test_options(icap_client: IcapClient, service: str, method: str) -> None:
-    answer = icap_client.options(service)
+def test_options(client: IcapClient, service: str, method: str) -> None:
+    answer = client.options(service)
     assert answer.status == 200
     assert answer.fields["methods"] == method
     assert answer.fields["preview"] == "4096"
@@ -78,30 +99,30 @@ def test_options_tells_which_files_need_no_preview(site: Site, started: Keep) ->
     assert "send no file named like this, whatever is in it: mp4, iso" in icapd.output()
 
 
-def test_every_answer_has_the_same_istag(icap_client: IcapClient) -> None:
-    answers: list[Answer] = [icap_client.options(s) for s in ("av/reqmod", "av/respmod", "")]
-    answers.append(icap_client.respmod("av/respmod", GET, ok(1), b"x"))
-    answers.append(icap_client.respmod("av/respmod", GET, ok(1), b"x", allow_204=False))
-    answers.append(icap_client.respmod("av/respmod", GET, ok(68), EICAR))
-    answers.append(icap_client.reqmod("av/reqmod", GET, None))
+def test_every_answer_has_the_same_istag(client: IcapClient) -> None:
+    answers: list[Answer] = [client.options(s) for s in ("av/reqmod", "av/respmod", "")]
+    answers.append(client.respmod("av/respmod", GET, ok(1), b"x"))
+    answers.append(client.respmod("av/respmod", GET, ok(1), b"x", allow_204=False))
+    answers.append(client.respmod("av/respmod", GET, ok(68), EICAR))
+    answers.append(client.reqmod("av/reqmod", GET, None))
     assert [answer.status for answer in answers] == [200, 200, 200, 204, 200, 200, 204]
     assert len({answer.fields["istag"] for answer in answers}) == 1
 
 
-def test_an_empty_path_is_the_default_service(icap_client: IcapClient) -> None:
-    assert icap_client.respmod("", GET, ok(1), b"x").status == 204
-    assert icap_client.reqmod("?mode=simple", PUT, b"x").status == 204
-    assert icap_client.respmod("av/respmod?allow204=on", GET, ok(1), b"x").status == 204
+def test_an_empty_path_is_the_default_service(client: IcapClient) -> None:
+    assert client.respmod("", GET, ok(1), b"x").status == 204
+    assert client.reqmod("?mode=simple", PUT, b"x").status == 204
+    assert client.respmod("av/respmod?allow204=on", GET, ok(1), b"x").status == 204
 
 
 @pytest.mark.parametrize("preview", [None, 0, 1, 10, 4096])
 @pytest.mark.parametrize("allow_204", [True, False])
 @pytest.mark.parametrize("size", [1, 10, 11, 5000, 400_000])
 def test_204_only_where_it_is_legal(
-    icap_client: IcapClient, preview: int | None, allow_204: bool, size: int
+    client: IcapClient, preview: int | None, allow_204: bool, size: int
 ) -> None:
-    body = content(size, 1)
-    answer = icap_client.respmod("av/respmod", GET, OK, body, preview=preview, allow_204=allow_204)
+    body = content(size, (preview or 0) + allow_204)  # nobody knows it
+    answer = client.respmod("av/respmod", GET, OK, body, preview=preview, allow_204=allow_204)
     fits = preview is not None and size <= preview
     if allow_204 or fits:
         assert answer.status == 204
@@ -113,18 +134,18 @@ def test_204_only_where_it_is_legal(
     assert answer.continued is (preview is not None and not fits)
 
 
-def test_a_request_without_a_body_makes_no_case(site: Site, icap_client: IcapClient) -> None:
-    assert icap_client.reqmod("av/reqmod", GET, None, preview=0).status == 204
-    answer = icap_client.reqmod("av/reqmod", GET, None, allow_204=False)
+def test_a_request_without_a_body_makes_no_case(shared: SharedSite, client: IcapClient) -> None:
+    assert client.reqmod("av/reqmod", GET, None, preview=0).status == 204
+    answer = client.reqmod("av/reqmod", GET, None, allow_204=False)
     assert (answer.status, answer.http_head.raw) == (200, GET)
-    assert icap_client.respmod("av/respmod", GET, OK, b"", preview=1024).status == 204
-    assert site.records() == []
+    assert client.respmod("av/respmod", GET, OK, b"", preview=1024).status == 204
+    assert shared.records() == []
 
 
-def test_who_the_user_is(site: Site, icap_client: IcapClient) -> None:
+def test_who_the_user_is(shared: SharedSite, client: IcapClient) -> None:
     who = {"X-Client-IP": "10.1.2.3", "X-Client-Username": "aXZhbm92"}
-    icap_client.respmod("av/respmod", GET, ok(1), b"x", fields=who)
-    (record,) = site.records()
+    client.respmod("av/respmod", GET, ok(1), b"x", fields=who)
+    (record,) = shared.records()
     assert record["context"]["client_ip"] == "10.1.2.3"
     assert record["context"]["user"] == "ivanov"
     assert record["name"] == "a.bin"
@@ -165,16 +186,16 @@ ODD = {
 
 @pytest.mark.parametrize(("message", "status"), ODD.values(), ids=ODD.keys())
 def test_odd_requests_get_their_status_and_the_connection_ends(
-    site: Site, icapd: Program, message: bytes, status: int
+    shared: SharedSite, message: bytes, status: int
 ) -> None:
-    with connect(site) as sock:
+    with connect(shared) as sock:
         sock.sendall(message)
         answer = read_all(sock)
     assert answer.startswith(b"ICAP/1.0 %d " % status)
     assert b"\r\nISTag: " in answer
     assert b"\r\nConnection: close\r\n" in answer
     assert answer.count(b"ICAP/1.0") == 1
-    wait_until(lambda: "proxy 127.0.0.1" in icapd.output(), "the log says why")
+    wait_until(lambda: "proxy 127.0.0.1" in shared.output(), "the log says why")
 
 
 def test_who_is_not_allowed_gets_403_and_is_logged(site: Site, started: Keep) -> None:
@@ -317,20 +338,15 @@ def _options(site: Site) -> int:
 )
 @pytest.mark.parametrize("preview", [None, 1024])
 @pytest.mark.parametrize("announced", [True, False])
-def test_oversize(  # noqa: PLR0917 - a table
-    kata: Emulator,
-    site: Site,
-    started: Keep,
+def test_oversize(
+    doors: SharedDoors,
     decision: str,
     status: int | None,
     preview: int | None,
     announced: bool,
 ) -> None:
-    site.changes = {
-        "kata": {"max_object_size": "1MiB"},
-        "icap": {"policy": {"oversize": decision}},
-    }
-    started(site.start_icapd())
+    policy = {"policy": {"oversize": decision}}
+    site = doors({"kata": {"max_object_size": "1MiB"}, "icap": policy})
     body = content(3_000_000, 5)
     head = ok(len(body)) if announced else OK
     with IcapClient("127.0.0.1", site.icap_port) as client:
@@ -344,16 +360,15 @@ def test_oversize(  # noqa: PLR0917 - a table
     assert again.status == 200, "the connection goes on"
     (record,) = site.records()
     assert (record["outcome"], record["decision"]) == ("oversize", decision)
-    assert kata.memory.calls["submit"] == 0
+    assert site.kata.memory.calls["submit"] == 0
 
 
 @pytest.mark.parametrize("allow", [b"Allow: 204\r\n", b""])
 @pytest.mark.parametrize("end", [b"0\r\n\r\n", b"0; ieof\r\n\r\n"])
 def test_oversize_in_the_preview_leaves_the_connection_in_order(
-    site: Site, started: Keep, allow: bytes, end: bytes
+    doors: SharedDoors, allow: bytes, end: bytes
 ) -> None:
-    site.changes = {"kata": {"max_object_size": "10B"}}
-    started(site.start_icapd())
+    site = doors({"kata": {"max_object_size": "10B"}})
     head = respmod_head(b"Preview: 1024" + (b"\r\n" + allow).rstrip())
     with connect(site) as sock:
         sock.sendall(head + b"64\r\n%b\r\n%b" % (b"x" * 100, end))
@@ -389,12 +404,13 @@ ODD_HEADS = {
 @pytest.mark.parametrize("head", ODD_HEADS.values(), ids=ODD_HEADS.keys())
 @pytest.mark.parametrize("body", [b"harmless", EICAR], ids=["clean", "eicar"])
 def test_odd_http_heads_are_judged_like_any_other(
-    site: Site, icap_client: IcapClient, head: bytes, body: bytes
+    shared: SharedSite, client: IcapClient, head: bytes, body: bytes
 ) -> None:
-    answer = icap_client.respmod("av/respmod", GET, head, body)
-    assert (answer.status == 204) is (body == b"harmless")
-    (record,) = site.wait_records(1)
-    assert record["outcome"] == ("not_detected" if body == b"harmless" else "detect")
+    body += b" in " + head[-20:]  # nobody knows it yet
+    answer = client.respmod("av/respmod", GET, head, body)
+    assert (answer.status == 204) is (body.startswith(b"harmless"))
+    (record,) = shared.wait_records(1)
+    assert record["outcome"] == ("not_detected" if body.startswith(b"harmless") else "detect")
 
 
 def test_a_client_that_sends_all_before_it_reads_gets_all_back(site: Site, started: Keep) -> None:
@@ -433,16 +449,15 @@ def test_a_slow_reader_of_an_oversize_body_gets_all_of_it(
 
 
 @pytest.mark.parametrize("preview", [None, 1024, 200_000])
-def test_a_full_spool_blocks_and_says_so(site: Site, started: Keep, preview: int | None) -> None:
-    site.changes = {"spool": {"memory": "1KiB", "max_bytes": "100KiB"}}
-    icapd = started(site.start_icapd())
+def test_a_full_spool_blocks_and_says_so(doors: SharedDoors, preview: int | None) -> None:
+    site = doors({"spool": {"memory": "1KiB", "max_bytes": "100KiB"}})
     with IcapClient("127.0.0.1", site.icap_port) as client:
         answer = client.respmod("av/respmod", GET, OK, content(500_000, 6), preview=preview)
-        small = client.respmod("av/respmod", GET, OK, content(50_000, 6))
+        small = client.respmod("av/respmod", GET, OK, content(50_000, preview or 6))
     assert answer.http_head.status == 403
     assert small.status == 204
     assert [record["outcome"] for record in site.records()] == ["unavailable", "not_detected"]
-    assert "spool.max_bytes" in icapd.output()
+    assert "spool.max_bytes" in site.output()
 
 
 def test_a_full_spool_passes_the_whole_body_where_policy_says_so(site: Site, started: Keep) -> None:
@@ -459,15 +474,16 @@ def test_a_full_spool_passes_the_whole_body_where_policy_says_so(site: Site, sta
 
 # -- a head that is changed -----------------------------------------------------------------------
 
+PASSES_ERRORS = {"icap": {"policy": {"error": "pass"}}}
+
 
 @pytest.mark.parametrize("preview", [None, 100, 4096])
 @pytest.mark.parametrize("allow_204", [True, False])
 @pytest.mark.parametrize("allow_206", [True, False])
 def test_what_passes_without_a_verdict_stays_out_of_caches(
-    site: Site, started: Keep, preview: int | None, allow_204: bool, allow_206: bool
+    doors: SharedDoors, preview: int | None, allow_204: bool, allow_206: bool
 ) -> None:
-    site.changes = {"icap": {"policy": {"error": "pass"}}}
-    started(site.start_icapd())
+    site = doors(PASSES_ERRORS)
     body = b"#kata state=error\n" + content(2000, 5)
     head = b"HTTP/1.1 200 OK\r\nCache-Control: public\r\nVia: 1.1 origin\r\n\r\n"
     with IcapClient("127.0.0.1", site.icap_port) as client:
@@ -488,9 +504,8 @@ def test_what_passes_without_a_verdict_stays_out_of_caches(
     assert [(each["outcome"], each["decision"]) for each in site.records()] == [("error", "pass")]
 
 
-def test_what_is_out_of_caches_already_passes_as_it_came(site: Site, started: Keep) -> None:
-    site.changes = {"icap": {"policy": {"error": "pass"}}}
-    started(site.start_icapd())
+def test_what_is_out_of_caches_already_passes_as_it_came(doors: SharedDoors) -> None:
+    site = doors(PASSES_ERRORS)
     head = b"HTTP/1.1 200 OK\r\nCache-Control: private, No-Store\r\n\r\n"
     with IcapClient("127.0.0.1", site.icap_port) as client:
         assert client.respmod("av/respmod", GET, head, b"#kata state=error\n").status == 204
@@ -515,8 +530,16 @@ def test_what_is_out_of_caches_already_passes_as_it_came(site: Site, started: Ke
     ],
 )
 def test_a_body_that_the_proxy_withholds_is_unavailable(
-    site: Site, icapd: Program, request_head: bytes, response_head: bytes, withheld: bool
+    shared: SharedSite, request_head: bytes, response_head: bytes, withheld: bool
 ) -> None:
+    answer = download_without_its_body(shared, request_head, response_head)
+    assert (b"HTTP/1.1 403" in answer) is withheld
+    assert answer.startswith(b"ICAP/1.0 200" if withheld else b"ICAP/1.0 204")
+    outcomes = [(record["outcome"], record["rule"]) for record in shared.records()]
+    assert outcomes == ([("unavailable", "withheld")] if withheld else [])
+
+
+def download_without_its_body(site: Site, request_head: bytes, response_head: bytes) -> bytes:
     offsets = (len(request_head), len(request_head + response_head))
     with connect(site) as sock:
         sock.sendall(
@@ -526,25 +549,24 @@ def test_a_body_that_the_proxy_withholds_is_unavailable(
             + request_head
             + response_head
         )
-        answer = read_all(sock)
-    assert (b"HTTP/1.1 403" in answer) is withheld
-    assert answer.startswith(b"ICAP/1.0 200" if withheld else b"ICAP/1.0 204")
-    outcomes = [(record["outcome"], record["rule"]) for record in site.records()]
-    assert outcomes == ([("unavailable", "withheld")] if withheld else [])
-    if withheld:
-        assert "withholds the body" in icapd.output()
+        return read_all(sock)
 
 
-def test_an_upload_whose_body_is_withheld_is_blocked(site: Site, icap_client: IcapClient) -> None:
+def test_a_withheld_upload_is_blocked_and_whatever_is_withheld_is_said(
+    site: Site, icapd: Program, icap_client: IcapClient
+) -> None:
     put = PUT[:-2] + b"Content-Length: 68\r\n\r\n"
     answer = icap_client.reqmod("av/reqmod", put, None)
     assert answer.http_head.status == 403
     assert [record["outcome"] for record in site.records()] == ["unavailable"]
+    assert icapd.output().count("withholds the body") == 1
+    download_without_its_body(site, GET, ok(5))
+    assert icapd.output().count("withholds the body") == 2
 
 
-def test_a_verdict_on_a_part_is_said(site: Site, icap_client: IcapClient) -> None:
-    icap_client.respmod("av/respmod", GET, ok(1000), b"only this")
-    (record,) = site.records()
+def test_a_verdict_on_a_part_is_said(shared: SharedSite, client: IcapClient) -> None:
+    client.respmod("av/respmod", GET, ok(1000), b"only this")
+    (record,) = shared.records()
     assert record["context"]["note"] == "judged on a part: 9 of 1000 bytes arrived"
 
 
