@@ -15,6 +15,7 @@ import pytest
 
 from bridge.emulator import EICAR, Emulator
 from icapd.client import IcapClient
+from tests.support.commands import call
 from tests.support.katabridge import Site
 from tests.support.processes import Program, module, wait_until
 from tests.support.terminals import Terminal
@@ -23,9 +24,8 @@ Done = subprocess.CompletedProcess[bytes]
 
 
 def scan(site: Site, *paths: object, more: list[str] | None = None) -> Done:
-    command = [*module("bridge.cli"), "scan", "--config", str(site.config), *(more or [])]
-    command += [os.fspath(str(path)) for path in paths]
-    return subprocess.run(command, capture_output=True, timeout=60, check=False)
+    done = call("scan", "--config", site.config, *(more or []), *paths)
+    return Done(done.args, done.returncode, done.stdout.encode(), done.stderr.encode())
 
 
 def objects(done: Done) -> list[dict[str, Any]]:
@@ -175,7 +175,9 @@ def test_a_terminal_without_the_signs_of_a_name(
 ) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     (folder / "имя").write_bytes(EICAR)
-    done = scan(site, folder / "имя", folder / "нет")
+    command = [*module("bridge.cli"), "scan", "--config", str(site.config)]
+    command += [str(folder / "имя"), str(folder / "нет")]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
     assert done.returncode == 1
     assert rb"/\u0438\u043c\u044f" in done.stdout
     assert rb"/\u043d\u0435\u0442 was not judged" in done.stderr
