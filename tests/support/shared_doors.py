@@ -28,8 +28,8 @@ class SharedSite(Site):
 
     def take(self) -> Self:
         """Forget what others did, once they are gone; fails where one of them ended it."""
-        wait_until(lambda: not self.icapd.connections(self.icap_port), "others are gone")
         assert self.icapd.process.poll() is None, f"a test before ended it:\n{self.icapd.output()}"
+        wait_until(lambda: not self.icapd.connections(self.icap_port), "others are gone")
         self._seen = {
             log: len(super(SharedSite, self).records(log))
             for log in ("log-history.log", "log-detects.log")
