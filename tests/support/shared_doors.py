@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bridge.emulator import Emulator, Memory
+from bridge.testing.site import fits
 from tests.support.certificates import put_certificate
 from tests.support.katabridge import Records, Site
 from tests.support.processes import Program, wait_until
@@ -38,9 +39,10 @@ class SharedSite(Site):
         self.kata.memory.calls.clear()
         return self
 
-    def records(self, log: str = "log-history.log") -> Records:
+    def records(self, log: str = "log-history.log", **wanted: object) -> Records:
         """See Site; without those of other tests."""
-        return super().records(log)[self._seen.get(log, 0) :]
+        ours = super().records(log)[self._seen.get(log, 0) :]
+        return [record for record in ours if fits(record, wanted)]
 
     def output(self) -> str:
         """What icapd printed since."""
