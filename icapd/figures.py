@@ -9,7 +9,7 @@ from icapd.access import Reason
 
 
 class Figures:
-    """The door's counters: `answered(service, status)` and `refused(reason)`."""
+    """The door's counters: `answered(service, status)`, `refused(reason)`, `cut_off(count)`."""
 
     def __init__(self, metrics: Metrics, connections: Callable[[], float]) -> None:
         """`connections`: how many are served now."""
@@ -24,6 +24,8 @@ class Figures:
         )
         for reason in Reason:
             self._refused.raise_by((reason.value,), 0)
+        self._cut_off = metrics.tally("cut_off", "Requests that a stop left without a verdict.", ())
+        self._cut_off.raise_by((), 0)
 
     def answered(self, service: str, status: int) -> None:
         """An answer was given; `service`: the path of a configured one, or empty."""
@@ -32,3 +34,7 @@ class Figures:
     def refused(self, reason: Reason) -> None:
         """A connection was refused."""
         self._refused.raise_by((reason.value,))
+
+    def cut_off(self, count: int) -> None:
+        """So many requests got no verdict, since the door stops."""
+        self._cut_off.raise_by((), count)

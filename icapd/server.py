@@ -23,7 +23,7 @@ from icapd.channel import Channel
 from icapd.complaints import Complaints
 from icapd.express import Express
 from icapd.figures import Figures
-from icapd.protocol import Limits, RequestState
+from icapd.protocol import AnswerState, Limits, RequestState
 from icapd.proxies import Proxies
 from icapd.secure import TlsPorts, make_context
 from icapd.service import Memory, Services
@@ -216,10 +216,14 @@ class IcapServer:
             channel.hand_over()
         self._expire(lambda channel: not channel.icap.in_request)
         await self._wait(_STOP_SECONDS)
+        cut_off: set[Channel] = set()
         if self._open:
             await self._core.stop_judging()
-            self._expire(lambda ch: ch.icap.request_state is not RequestState.COMPLETE)  # 408
+            cut_off.update(ch for ch in self._open if _is_unanswered(ch) and not _is_whole(ch))
+            self._expire(lambda channel: not _is_whole(channel))  # 408
             await self._wait(_LAST_WORDS_SECONDS)
+        cut_off.update(channel for channel in self._open if _is_unanswered(channel))
+        self._say_cut_off(len(cut_off))
         for channel, task in list(self._open.items()):
             _log.warning("the connection of %s is cut off by the stop", channel.peer)
             if task is not None:
@@ -229,6 +233,11 @@ class IcapServer:
         if self._looks:
             await asyncio.wait(self._looks, timeout=_STOP_SECONDS)
         self._complaints.close()
+
+    def _say_cut_off(self, count: int) -> None:
+        if count:
+            self.figures.cut_off(count)
+            _log.warning("requests that the stop cut off, without a verdict: %d", count)
 
     def _expire(self, which: Callable[[Channel], bool]) -> None:
         for channel in list(self._open):
@@ -243,3 +252,11 @@ class IcapServer:
 
 def _limits(settings: IcapSettings) -> Limits:
     return Limits(**settings.limits.model_dump())
+
+
+def _is_whole(channel: Channel) -> bool:
+    return channel.icap.request_state is RequestState.COMPLETE
+
+
+def _is_unanswered(channel: Channel) -> bool:
+    return channel.icap.in_request and channel.icap.answer_state is not AnswerState.COMPLETE
