@@ -1,0 +1,1 @@
+"""`make soak`: mixed load with reloads, restarts and outages, and whether anything grows."""
