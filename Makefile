@@ -8,8 +8,9 @@ BOOT := systemd-container python3-venv
 PREFIX ?= /opt/katabridge
 # The tests start programs hundreds of times: what Python compiled is to be kept.
 unexport PYTHONDONTWRITEBYTECODE
+MINUTES ?= 30
 
-.PHONY: help run install uninstall test test-long lint docs bench bench-write peers browser boot clean
+.PHONY: help run install uninstall test test-long lint docs bench bench-write soak peers browser boot clean
 
 help:
 	@echo "make run        emulated KATA, both doors, four cases; stays up until Ctrl-C"
@@ -21,6 +22,7 @@ help:
 	@echo "make docs       the tables of docs/configuration.md, made of the settings"
 	@echo "make bench      icapd, c-icap and pyicap side by side (about 5 minutes)"
 	@echo "make bench-write  that and the other costs, into docs/benchmarks.md (about 15 minutes)"
+	@echo "make soak       mixed load with reloads, outages and restarts (MINUTES=30): does anything grow?"
 	@echo "make clean      remove .venv, caches and var"
 
 $(BIN)/python:
@@ -76,6 +78,9 @@ bench: $(VENV)/.test
 bench-write: $(VENV)/.test
 	$(BIN)/python -m tests.bench --write
 	$(BIN)/python -m tests.bench.costs --write
+
+soak: $(VENV)/.test peers
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 # The programs the tests talk to. Without root what is missing is named, and its tests are skipped.
 peers:
