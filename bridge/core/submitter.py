@@ -247,6 +247,7 @@ class Submitter:
     async def _wait(
         self, flight: Flight, case: Case, hold: float, limit: float, *, background: bool
     ) -> Outcome:
+        self._close_case(case)  # one that asks again waits no more for what its last scan became
         self._by_case[case.id] = flight
         flight.opened(case)
         flight.extend(limit + _GRACE)

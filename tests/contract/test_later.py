@@ -11,7 +11,7 @@ import pytest
 
 from bridge.core import Case, Core, Decision, Door, Mode, Outcome, OutcomeKind
 from bridge.core.bypass import set_bypass
-from bridge.core.journal import JournalError
+from bridge.core.journal import JournalError, ScanPhase
 from bridge.core.kata.wire import Answer, CallResult
 from bridge.emulator import EICAR, Emulator
 from tests.support.judging import make_item, with_core
@@ -224,6 +224,20 @@ def test_monitor_work_waits_until_kata_is_back(kata: Emulator, site: Site) -> No
 
     with_core(site, work)
     assert site.records()[0]["outcome"] == "not_detected"
+
+
+def test_a_scan_that_failed_is_not_kept_until_another_one_has_its_record(
+    kata: Emulator, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.core.later._FIRST_PAUSE", 0.2)
+
+    async def work(core: Core) -> None:
+        await accept(core, case(Mode.MONITOR), b"#kata http=500 times=4\nsome")
+        await until(site.records)
+        await until(lambda: all(s.phase is ScanPhase.DONE for s in core._journal.load().scans))
+
+    with_core(site, work)
+    assert kata.memory.calls["submit"] > 1
 
 
 def test_a_record_that_a_crash_cut_off_is_written_once(kata: Emulator, site: Site) -> None:
