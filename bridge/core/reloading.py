@@ -21,6 +21,9 @@ from bridge.core.settings.section import Section
 
 _log = logging.getLogger(__name__)
 
+_PATIENCE_SECONDS = 15.0
+
+_Found = TypeVar("_Found")
 _Section = TypeVar("_Section", bound=Section)
 
 # Keys, or sections, that a running process keeps as they were at its start
@@ -84,6 +87,7 @@ class Reloader:
         self.settings = settings
         self._parts = list(parts)
         self._count = count
+        self._hangs: asyncio.Future[Any] | None = None
 
     def join(self, part: Prepare) -> None:
         """Bring them to this part, too."""
@@ -95,14 +99,23 @@ class Reloader:
         StartError where a part refuses: then nothing has changed.
         """
         settings, waiting = keep_fixed(self.settings, wanted)
-        adopts = await asyncio.to_thread(self._prepare, settings)
+        adopts = await self._in_thread(lambda: [part(settings) for part in self._parts])
         for adopt in adopts:
             adopt()
         self.settings = settings
         return waiting
 
-    def _prepare(self, settings: Settings) -> list[Adopt]:
-        return [part(settings) for part in self._parts]
+    async def _in_thread(self, work: Callable[[], _Found]) -> _Found:
+        """StartError where a disk does not answer in time: nobody waits for it longer."""
+        if self._hangs is not None and not self._hangs.done():
+            raise StartError("the reload before still waits for a disk that does not answer")
+        doing = asyncio.get_running_loop().run_in_executor(None, work)
+        self._hangs = doing
+        done, _ = await asyncio.wait({doing}, timeout=_PATIENCE_SECONDS)
+        if not done:
+            doing.add_done_callback(_look_away)
+            raise StartError(f"a disk did not answer within {_PATIENCE_SECONDS:.0f} s")
+        return doing.result()
 
     @contextlib.asynccontextmanager
     async def at_each(self, hangup: asyncio.Event, source: Configuration) -> AsyncIterator[None]:
@@ -126,7 +139,7 @@ class Reloader:
 
     async def _reload(self, source: Configuration) -> None:
         try:
-            waiting = await self.apply(await asyncio.to_thread(source.read))
+            waiting = await self.apply(await self._in_thread(source.read))
         except (ConfigError, StartError) as error:
             say_refused(source.name, str(error))
         except Exception:
@@ -137,6 +150,12 @@ class Reloader:
             self._count("ok")
             return
         self._count("refused")
+
+
+def _look_away(late: asyncio.Future[Any]) -> None:
+    """Nobody asks any longer how it ended."""
+    if not late.cancelled():
+        late.exception()
 
 
 def keep_fixed(running: Settings, wanted: Settings) -> tuple[Settings, list[str]]:

@@ -62,15 +62,8 @@ class Children:
     def start(self, member: Member) -> None:
         """Start a process for it; OSError where that cannot be."""
         ours, theirs = socket.socketpair()
-
-        def forget() -> None:
-            ours.close()
-            for child in self._children.values():
-                child.link.socket.close()
-            self._forget()
-
         try:
-            pid = fork(self._signals, forget, lambda: self._run(member, theirs))
+            pid = self.fork(lambda: self._run(member, theirs), ours.close)
         except OSError:
             ours.close()
             raise
@@ -80,6 +73,17 @@ class Children:
         self._children[pid] = child
         self._hearing.heard(pid)
         self._selector.register(ours, selectors.EVENT_READ, lambda: self._listen(child))
+
+    def fork(self, run: Callable[[], int], close: Callable[[], None]) -> int:
+        """The process id of one that does `run`, and is none of these; `close`: what is not its."""
+
+        def forget() -> None:
+            close()
+            for child in self._children.values():
+                child.link.socket.close()
+            self._forget()
+
+        return fork(self._signals, forget, run)
 
     def _listen(self, child: Child) -> None:
         for message in child.link.messages():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+import selectors
 from collections.abc import Callable, Iterable
 
 from bridge.core import (
-    ConfigError,
     Configuration,
     Prepare,
     Settings,
@@ -16,8 +16,10 @@ from bridge.core import (
     say_reloaded,
     service_manager,
 )
+from icapd.door import try_out
 from icapd.workers.children import Child
 from icapd.workers.handed import Handed
+from icapd.workers.reading import Fork, SettingsReader
 
 _log = logging.getLogger(__name__)
 
@@ -27,14 +29,17 @@ _PATIENCE_SECONDS = 15.0
 class ServiceReload:
     """One at a time; who asks meanwhile gets another one after it.
 
-    `settings`: those in force, of the whole service.
+    `settings`: those in force, of the whole service. `go_on` does what is due.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is of, and the loop it lives in
         self,
         settings: Settings,
         configuration: Configuration,
         parts: Iterable[Prepare],
+        *,
+        fork: Fork,
+        selector: selectors.BaseSelector,
         count: Callable[[str], None],
     ) -> None:
         """`parts`: of the supervisor itself. `count` is told `ok` or `refused` of each reload."""
@@ -42,8 +47,12 @@ class ServiceReload:
         self.handed = Handed()
         self._configuration = configuration
         self._parts = list(parts)
+        self._fork = fork
+        self._selector = selector
         self._count = count
         self._wanted = False
+        self._reader: SettingsReader | None = None
+        self._closed: list[SettingsReader] = []  # those that are not quite gone
         self._asked: dict[int, Child] = {}  # by process id: those that have not answered
         self._until = 0.0
         self._waiting: list[str] = []
@@ -55,22 +64,54 @@ class ServiceReload:
 
     def go_on(self, children: Iterable[Child], now: float) -> None:
         """What is due; `now`: seconds of a clock."""
-        if self._asked and now >= self._until:
-            for child in list(self._asked.values()):
-                self.answered(child, f"it did not answer within {_PATIENCE_SECONDS:.0f} s")
-        if self._wanted and not self._asked:
+        self._closed = [reader for reader in self._closed if not reader.is_gone()]
+        late = now >= self._until
+        if self._reader is not None:
+            self._look(self._reader, children, now, late=late)
+        for child in list(self._asked.values()) if late else ():
+            self.answered(child, f"it did not answer within {_PATIENCE_SECONDS:.0f} s")
+        if self._wanted and self._reader is None and not self._asked:
             self._wanted = False
-            self._begin(children, now)
+            self._begin(now)
 
-    def _begin(self, children: Iterable[Child], now: float) -> None:
+    def _begin(self, now: float) -> None:
         service_manager.reloading()
-        name = self._configuration.name
+        self._until = now + _PATIENCE_SECONDS
         try:
-            settings, self._waiting = keep_fixed(self.settings, self._configuration.read())
+            self._reader = SettingsReader(self._read, self._fork)
+        except OSError as error:
+            self._refused(f"no process can be started: {error.strerror}")
+            return
+        self._selector.register(self._reader.socket, selectors.EVENT_READ, lambda: None)
+
+    def _read(self) -> Settings:
+        """In a process of its own: keys that take a restart are looked at later."""
+        settings = self._configuration.read()
+        try_out(keep_fixed(self.settings, settings)[0])
+        return settings
+
+    def _look(
+        self, reader: SettingsReader, children: Iterable[Child], now: float, *, late: bool
+    ) -> None:
+        found = reader.result()
+        if found is None and not late:
+            return
+        self._selector.unregister(reader.socket)
+        reader.close()
+        self._closed.append(reader)
+        self._reader = None
+        if isinstance(found, Settings):
+            self._hand(found, children, now)
+        else:
+            words = f"a disk did not answer within {_PATIENCE_SECONDS:.0f} s"
+            self._refused(words if found is None else found)
+
+    def _hand(self, wanted: Settings, children: Iterable[Child], now: float) -> None:
+        try:
+            settings, self._waiting = keep_fixed(self.settings, wanted)
             adopts = [part(settings) for part in self._parts]
-        except (ConfigError, StartError) as error:
-            say_refused(name, str(error))
-            self._over("refused")
+        except StartError as error:
+            self._refused(str(error))
             return
         for adopt in adopts:
             adopt()
@@ -78,11 +119,17 @@ class ServiceReload:
         self.handed.put(settings)
         self._all_went_well = True
         self._until = now + _PATIENCE_SECONDS
-        self._asked = {child.pid: child for child in children}
-        for child in list(self._asked.values()):
+        asked = list(children)
+        self._asked = {child.pid: child for child in asked}
+        if not asked:
+            self._end()
+        for child in asked:
             if not child.link.tell_reload():
                 self.answered(child, "it does not listen to its supervisor")
-        self._end_if_all_answered()
+
+    def _refused(self, why: str) -> None:
+        say_refused(self._configuration.name, why)
+        self._over("refused")
 
     def answered(self, child: Child, why_not: str) -> None:
         """A process has the new settings, or says why it keeps the old ones."""
@@ -92,15 +139,14 @@ class ServiceReload:
             self._all_went_well = False
             name = self._configuration.name
             _log.error("%s keeps the old %s: %s", child.member.name, name, why_not)
-        self._end_if_all_answered()
+        if not self._asked:
+            self._end()
 
     def ended(self, child: Child) -> None:
         """A process is no more; its successor begins with the new settings."""
         self.answered(child, "")
 
-    def _end_if_all_answered(self) -> None:
-        if self._asked:
-            return
+    def _end(self) -> None:
         if self._all_went_well:
             say_reloaded(self._configuration.name, self._waiting)
         self._over("ok" if self._all_went_well else "refused")
@@ -109,6 +155,13 @@ class ServiceReload:
         self._count(result)
         service_manager.ready()
 
+    def forget(self) -> None:
+        """In a forked child: close what is the parent's."""
+        if self._reader is not None:
+            self._reader.socket.close()
+
     def close(self) -> None:
         """At the end."""
+        if self._reader is not None:
+            self._reader.close()
         self.handed.close()

@@ -26,7 +26,7 @@ from bridge.core import (
     start_log,
     to_plain,
 )
-from icapd.door import places, try_out
+from icapd.door import places
 from icapd.workers import worker
 from icapd.workers.children import Child, Children
 from icapd.workers.figures import SupervisionFigures
@@ -75,12 +75,6 @@ class _Service:
         # of each child, by its process id: when it told them (monotonic), and its facts
         self._facts: dict[int, tuple[float, dict[str, Any]]] = {}
         metrics = Metrics()
-        self._reload = ServiceReload(
-            settings,
-            configuration,
-            [try_out, follow(self._log), self._prepare_status],
-            metrics.count_reloads(),
-        )
         metrics.registry.register(SupervisionFigures(self._supervision))
         self._gathered = Gathered(metrics.registry)
         self._signals = Signals()
@@ -91,6 +85,14 @@ class _Service:
             forget=self._forget,
             tell=self._hear,
             patience=min(_HANG_SECONDS, service_manager.watchdog or _HANG_SECONDS),
+        )
+        self._reload = ServiceReload(
+            settings,
+            configuration,
+            [follow(self._log), self._prepare_status],
+            fork=self._children.fork,
+            selector=self._selector,
+            count=metrics.count_reloads(),
         )
 
     def _run_child(self, member: Member, sock: socket.socket) -> int:
@@ -248,6 +250,7 @@ class _Service:
 
     def _forget(self) -> None:
         service_manager.leave()
+        self._reload.forget()
         self._log.take_waiting()  # they are the supervisor's to write
         if self._status is not None:
             self._status.forget()

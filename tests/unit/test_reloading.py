@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -161,3 +162,36 @@ def test_each_hangup_is_answered_in_the_log(plain: Site, caplog: pytest.LogCaptu
         "the configuration k.yaml is not reloaded: it failed at it; the old one stays in force",
         "the configuration k.yaml is reloaded",
     ]
+
+
+def test_a_disk_that_does_not_answer_is_not_waited_for(
+    plain: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.core.reloading._PATIENCE_SECONDS", 0.2)
+    running = settings(plain)
+    answers = threading.Event()
+    counted: list[str] = []
+
+    def read() -> Settings:
+        answers.wait(60)
+        return running
+
+    async def work() -> None:
+        hangup = asyncio.Event()
+        reloader = Reloader(running, count=counted.append)
+        async with reloader.at_each(hangup, Configuration("k.yaml", read)):
+            for count in (1, 2, 3):
+                if count == 3:
+                    answers.set()
+                    while reloader._hangs is None or not reloader._hangs.done():
+                        await asyncio.sleep(0.01)
+                hangup.set()
+                while len(counted) < count:
+                    await asyncio.sleep(0.01)
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(work())
+    assert counted == ["refused", "refused", "ok"]
+    said = [record.getMessage() for record in caplog.records]
+    assert "a disk did not answer within 0 s" in said[0]
+    assert "the reload before still waits for a disk that does not answer" in said[1]
