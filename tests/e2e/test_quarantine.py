@@ -20,7 +20,7 @@ import pytest
 
 from bridge.cli import main
 from bridge.core import new_case_id
-from bridge.emulator import EICAR, Emulator, app
+from bridge.emulator import EICAR, Emulator
 from bridge.emulator.script import Script, State
 from bridge.folder.sidecar import Sidecar, format_sidecar, sidecar_name
 from tests.support.commands import Done, call
@@ -565,7 +565,8 @@ def test_all_of_an_outcome_are_deleted(site: Site) -> None:
 
 def now_says(monkeypatch: pytest.MonkeyPatch, state: State, delay: float | None = None) -> None:
     """Have KATA say something else of everything from now on."""
-    monkeypatch.setattr(app, "read_script", lambda _: Script(state=state, delay=delay))
+    says = Script(state=state, delay=delay)
+    monkeypatch.setattr("bridge.emulator.memory.read_script", lambda _: says)
 
 
 def speak(kata: Emulator) -> None:

@@ -37,6 +37,9 @@ esac
 Make = Callable[..., subprocess.CompletedProcess[str]]
 
 
+OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
+
+
 @pytest.fixture
 def dest(tmp_path: Path) -> Path:
     return tmp_path / "root"
@@ -53,7 +56,8 @@ def make(tmp_path: Path, dest: Path) -> Make:
         given = {"DESTDIR": dest, "PYTHON": python} | variables
         words = [f"{name}={value}" for name, value in given.items()]
         command = ["make", "--no-print-directory", target, *words]
-        environ = os.environ | {name: str(value) for name, value in given.items()}
+        inherited = {k: v for k, v in os.environ.items() if k not in OF_MAKE}  # of `make test`
+        environ = inherited | {name: str(value) for name, value in given.items()}
         return subprocess.run(
             command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False
         )
