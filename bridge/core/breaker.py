@@ -53,6 +53,10 @@ class Breaker:
         """Whether it is time to ask an open node whether it works again."""
         return self.is_open and now >= self._knock_at
 
+    def hurry(self) -> None:
+        """Have it asked now: what kept it from working may be mended."""
+        self._knock_at, self._pauses = 0.0, 0
+
     def busy(self, now: float, seconds: float) -> None:
         """The node asked not to be sent anything for a while (429)."""
         self._busy_until = max(self._busy_until, now + seconds)

@@ -170,6 +170,7 @@ class Core:
             kata = settings.kata
             self.settings, self.policy, self._sieve = settings, policy, sieve
             self._client.use(kata)
+            self.health.hurry()
             self._poller.use(_intervals(settings))
             self._scanner.use(kata)
             self._submitter.use(kata)

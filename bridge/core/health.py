@@ -90,6 +90,11 @@ class KataHealth:
         now = self._clock()
         return [name for name, node in self._nodes.items() if node.knock_due(now)]
 
+    def hurry(self) -> None:
+        """Have every node asked now: a new certificate may change its answer."""
+        for node in self._nodes.values():
+            node.hurry()
+
     def busy_for(self, central_node: str) -> float:
         """Seconds for which a node asked to be left in peace."""
         return self._nodes[central_node].breaker.busy_for(self._clock())
@@ -120,6 +125,10 @@ class _NodeHealth:
         if self.breaker.is_open:
             return self.breaker.knock_due(now)
         return now - self._asked_at >= (IDLE_SECONDS if self._answers else AGAIN_SECONDS)
+
+    def hurry(self) -> None:
+        self._asked_at = float("-inf")
+        self.breaker.hurry()
 
     def note(self, answer: Answer, detail: str, now: float) -> None:
         self._asked_at, self._answers = now, answer is not Answer.UNREACHABLE

@@ -149,3 +149,19 @@ def test_a_node_that_nobody_asks_is_asked_now_and_then() -> None:
     nodes.health.note("https://a", Answer.FAULT, "a 500 speaks of one file")
     nodes.now += AGAIN_SECONDS
     assert nodes.health.to_knock() == ["https://b"]
+
+
+def test_all_nodes_are_asked_at_once_when_something_has_changed() -> None:
+    now = 1000.0
+    health = KataHealth("id", ["https://a", "https://b"], lambda: now)
+    for _ in range(8):
+        health.note("https://a", Answer.NOT_ACCEPTED, "401")
+        health.note("https://b", Answer.OK, "200")
+    now += 3
+    assert health.to_knock() == []
+    health.hurry()
+    assert health.to_knock() == ["https://a", "https://b"]
+    health.note("https://a", Answer.NOT_ACCEPTED, "401")
+    health.note("https://b", Answer.OK, "200")
+    assert health.to_knock() == []
+    assert health.state is KataState.OK
