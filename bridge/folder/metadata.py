@@ -51,8 +51,11 @@ def read_metadata(descriptor: int) -> Metadata:
 
 def write_metadata(descriptor: int, kept: Metadata) -> None:
     """Give it to a file of ours, as far as the target allows. OSError where mode or times fail."""
-    with contextlib.suppress(OSError):  # only root can give a file away
+    try:
         os.fchown(descriptor, kept.uid, kept.gid)
+    except OSError:  # only root can give a file away; to a group of his anybody can
+        with contextlib.suppress(OSError):
+            os.fchown(descriptor, -1, kept.gid)
     os.fchmod(descriptor, kept.mode)
     for name, value in kept.attributes.items():
         with contextlib.suppress(OSError):

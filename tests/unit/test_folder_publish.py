@@ -138,6 +138,22 @@ def test_a_target_without_attributes_or_owners_takes_the_file(
     assert (tmp_path / "a").read_bytes() == b"data"
 
 
+def test_the_group_is_kept_where_the_owner_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[int] = []
+
+    def own_only(_: int, uid: int, gid: int) -> None:
+        if uid != -1:
+            raise PermissionError
+        given.append(gid)
+
+    monkeypatch.setattr(os, "fchown", own_only)
+    kept = Metadata(0o640, 4711, 4712, 1, 2)
+    publish(parcel(kept=kept), Target(tmp_path, "a", Conflict.REPLACE), DRAFT)
+    assert given == [4712]
+
+
 def test_the_owner_is_kept_where_the_system_lets_us(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
