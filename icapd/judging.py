@@ -190,7 +190,8 @@ class Judging:
         Where an answer has begun, or can begin, there is nothing better to tell than the verdict.
         """
         hold = self._service.settings.hold_seconds
-        holds = self._core.policy[OutcomeKind.PENDING] is Decision.HOLD
+        policy = (self._case.rules or self._core.rules).policy
+        holds = policy[OutcomeKind.PENDING] is Decision.HOLD
         if self._case.mode is not Mode.ADVANCED or not self._message.is_response or not holds:
             return hold
         if self._early.begun is Begun.PAGE:

@@ -61,6 +61,7 @@ class IcapServer:
         self._complaints = Complaints(clock)
         self._memory = Memory(Visits(icap.visits, clock), Stallers())
         self._services = self._services_of(core.settings)
+        self._services.say_what_is_risky()
         self.figures = Figures(core.metrics, lambda: self._access.served)
         self._access = Access(icap, self._complaints, self.figures.refused)
         self._proxies = Proxies()
@@ -119,6 +120,7 @@ class IcapServer:
 
         def adopt() -> None:
             self.times, self.limits, self._services = icap.times, _limits(icap), services
+            services.say_what_is_risky()
             self._memory.visits.use(icap.visits)
             self._access.use(icap)
             self._express.use(services, self.limits)

@@ -92,6 +92,11 @@ class Services:
         self._version = version("katabridge")
         self.fields = [("ISTag", f'"{istag(settings)}"')]
         self.host = settings.kata.node
+        self.pages = Pages(self.settings.pages)
+        self.visits, self.stallers = memory
+
+    def say_what_is_risky(self) -> None:
+        """Warn, once they are in force."""
         ignored = ", ".join(self.settings.transfer.ignore)
         if ignored:
             _log.warning(
@@ -100,8 +105,6 @@ class Services:
                 ignored,
                 extra=OF_ALL_WORKERS,
             )
-        self.pages = Pages(self.settings.pages)
-        self.visits, self.stallers = memory
         if self.settings.ranges == "pass":
             _log.warning(
                 "icap.ranges: parts of objects pass judged by themselves: a threat in two "
@@ -112,7 +115,7 @@ class Services:
     @property
     def unjudged_may_pass(self) -> bool:
         """Whether the policy lets by what has no verdict."""
-        return any(self.core.policy[kind] is Decision.PASS for kind in UNJUDGED)
+        return any(self.core.rules.policy[kind] is Decision.PASS for kind in UNJUDGED)
 
     def find(self, method: str, path: str) -> Service:
         """The service a request is for; the empty path means the first that fits."""

@@ -49,7 +49,7 @@ class Transaction:
         self._message = message = Message.of(request)
         self._answer = Answer(channel, request, services.fields, services.host)
         self._case = message.new_case(service.path, service.settings.log_mode, channel.peer)
-        self._case.policy = services.core.policy  # that by which its answer is planned
+        self._case.rules = services.core.rules  # those by which its answer is planned
         self._visitor = Visitor(services.visits, self._case, message)
         self._kept_back = KeptBack(
             services, channel, self._answer, self._case, message, self._visitor

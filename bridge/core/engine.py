@@ -41,15 +41,15 @@ from bridge.core.model import (
 )
 from bridge.core.notify import Webhook
 from bridge.core.opening import lock_instance, open_verdicts, said
-from bridge.core.policy import Policy, decide, door_policy, lenient
+from bridge.core.policy import decide
 from bridge.core.posting import Poster
 from bridge.core.records import Records
 from bridge.core.reloading import Adopt, Prepare, Reloader
 from bridge.core.reporter import Reporter
+from bridge.core.rules import rules_of, say_what_is_risky
 from bridge.core.saying import OF_ALL_WORKERS
 from bridge.core.scanner import Scanner
 from bridge.core.settings import Settings
-from bridge.core.sieve import Sieve
 from bridge.core.spool import Spool
 from bridge.core.submitter import Submitter
 from bridge.core.upkeep import Clockwork, Limits, knock
@@ -95,7 +95,8 @@ class Core:
         self._lock = lock_instance(settings.spool.dir, self.instance)
         kata, journal = settings.kata, settings.spool.dir / f"{self.instance}.journal"
         with said(journal):
-            self.policy, self._sieve = _rules(settings, door)
+            self.rules = rules_of(settings, door)
+            say_what_is_risky(self.rules, settings, door)
             self.spool = Spool(settings.spool, self.instance)
             bodies = KeptBodies(self.spool)
             queues, notify = settings.spool.dir / self.instance, settings.notify
@@ -164,17 +165,19 @@ class Core:
     def prepare(self, settings: Settings) -> Adopt:
         """See `bridge.core.reloading`: new settings for a core that runs."""
         with said(settings.spool.dir):
-            policy, sieve = _rules(settings, self.door)
+            rules = rules_of(settings, self.door)
 
         def adopt() -> None:
             kata = settings.kata
-            self.settings, self.policy, self._sieve = settings, policy, sieve
+            self.settings, self.rules = settings, rules
+            say_what_is_risky(rules, settings, self.door)
             self._client.use(kata)
             self.health.hurry()
             self._poller.use(_intervals(settings))
             self._scanner.use(kata)
             self._submitter.use(kata)
             self._limits.use(kata.max_object_size)
+            self._clockwork.once(self._look_at_certificate)
             self._later.look_for(kata.late_window)
             self._verdicts.use(settings.verdicts.keep)
             self.spool.use(settings.spool)
@@ -225,14 +228,14 @@ class Core:
     @property
     def wants_origin(self) -> bool:
         """Whether a rule looks at `Case.origin`."""
-        return self._sieve.wants_origin
+        return self.rules.sieve.wants_origin
 
     # -- judging -------------------------------------------------------------------------------
 
     def known(self, case: Case, content: Identity) -> Outcome | None:
         """What can be said of these bytes without waiting."""
         excluded = self.excluded(case)
-        if excluded is not None or self._sieve.wants_body:
+        if excluded is not None or (case.rules or self.rules).sieve.wants_body:
             return excluded
         return self._submitter.known(content)
 
@@ -267,24 +270,24 @@ class Core:
         """The rule by which an object is not judged, where that is known before its body."""
         case.bypassed = self._bypass.active(self.door)  # a case may be judged again, later
         if not case.bypassed:
-            return self._sieve.quick(case)
+            return (case.rules or self.rules).sieve.quick(case)
         detail = "not judged: kata-bridge bypass is on"
         return Outcome(OutcomeKind.EXCLUDED, Source.RULE, detail, rule=BYPASS)
 
     async def _by_rule(self, case: Case, item: Item) -> Outcome | None:
-        excluded = self.excluded(case)
-        if excluded is not None or not self._sieve.wants_body:
+        excluded, sieve = self.excluded(case), (case.rules or self.rules).sieve
+        if excluded is not None or not sieve.wants_body:
             return excluded
         item.body.retain()
         try:
-            return await self.spool.in_thread(self._sieve.judge, case, item)
+            return await self.spool.in_thread(sieve.judge, case, item)
         finally:
             item.body.release()
 
     def decide(self, case: Case, outcome: Outcome) -> Decision:
         """What the door does with it."""
         case.bypassed |= self._bypass.active(self.door)
-        policy = self.policy if case.policy is None else case.policy
+        policy = (case.rules or self.rules).policy
         return decide(outcome.kind, case.mode, policy, bypassed=case.bypassed)
 
     async def named(self, item: Item, outcome: Outcome) -> Outcome:
@@ -378,17 +381,6 @@ class Core:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-
-def _rules(settings: Settings, door: Door) -> tuple[Policy, Sieve]:
-    """What a door decides by, and what it does not send; what is risky in them is said."""
-    own = settings.icap.policy if door is Door.ICAP else settings.folder_policy
-    policy, sieve = door_policy(door, settings.policy, own), Sieve(settings, door)
-    for doubt in sieve.doubts(settings):
-        _log.warning("%s", doubt, extra=OF_ALL_WORKERS)
-    for kind in lenient(door, policy):
-        _log.warning("the policy of this door passes %s objects", kind, extra=OF_ALL_WORKERS)
-    return policy, sieve
 
 
 def _intervals(settings: Settings) -> Intervals:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from random import getrandbits
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+if TYPE_CHECKING:
+    from bridge.core.rules import Rules
 
 
 class Door(StrEnum):
@@ -210,7 +212,7 @@ class Case:
     `context` holds the door's own keys. `size` in bytes is what was announced, for a case whose
     bytes never become an item. `started` is monotonic seconds. `decision` is what the
     record says, once it is written. `bypassed`: its door was opened by `kata-bridge bypass`.
-    `policy`: the one to decide by, whatever a reload brings meanwhile; None: the one in force.
+    `rules`: those to go by, whatever a reload brings meanwhile; None: those in force.
     """
 
     door: Door
@@ -223,7 +225,7 @@ class Case:
     size: int | None = None
     bypassed: bool = False
     origin: Origin = Origin()
-    policy: Mapping[OutcomeKind, Decision] | None = None
+    rules: Rules | None = None
 
     @property
     def client(self) -> str:

@@ -46,6 +46,12 @@ RESTART_KEYS: tuple[str, ...] = (
     "status.watch",
 )
 
+# By such a key, what must not change without it: the trust in those nodes, the proof of that id
+_GO_WITH = {
+    "kata.urls": ("kata.server_ca", "kata.server_fingerprint"),
+    "kata.sensor_id": ("kata.client_cert", "kata.client_key"),
+}
+
 Adopt = Callable[[], None]
 """Makes prepared settings those of a part, in the event loop. Never fails, never waits."""
 
@@ -163,15 +169,17 @@ def keep_fixed(running: Settings, wanted: Settings) -> tuple[Settings, list[str]
 
     StartError where the two do not go together.
     """
-    changed = []
+    changed: list[str] = []
     settings = wanted
-    for key in RESTART_KEYS:
+    keys = list(RESTART_KEYS)
+    for key in keys:
         path = _fixed_path(running, settings, key)
         if path is None:
             continue
         kept, new = _at(running, path), _at(settings, path)
         if kept != new:
             changed.append(".".join(path))
+            keys += _GO_WITH.get(key, ())
             settings = _with(settings, path, kept)
     if changed:
         try:

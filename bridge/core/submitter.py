@@ -70,10 +70,7 @@ class Submitter:
         self.max_object_size = settings.max_object_size  # KATA's own limit may lower it
 
     def use(self, settings: KataSettings) -> None:
-        """Keep to these times and sizes from now on; KATA's own limit holds if it is smaller."""
-        theirs = self.max_object_size < self._settings.max_object_size
-        if not theirs or settings.max_object_size < self.max_object_size:
-            self.max_object_size = settings.max_object_size
+        """Keep to these times from now on. For `max_object_size` see `upkeep.Limits`."""
         self._settings = settings
 
     @property

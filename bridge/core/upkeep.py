@@ -28,6 +28,11 @@ class Clockwork:
         """Run `work` now and again `seconds` after each end."""
         self._tasks.append(asyncio.create_task(_repeat(seconds, work), name="upkeep"))
 
+    def once(self, work: Work) -> None:
+        """Run `work` now, beside the rest."""
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self._tasks.append(asyncio.create_task(_try(work), name="upkeep"))
+
     async def close(self) -> None:
         """Stop."""
         for task in self._tasks:
@@ -37,11 +42,15 @@ class Clockwork:
 
 async def _repeat(seconds: float, work: Work) -> None:
     while True:
-        try:
-            await work()
-        except Exception:
-            _log.exception("a fault of katabridge itself in its upkeep")
+        await _try(work)
         await asyncio.sleep(seconds)
+
+
+async def _try(work: Work) -> None:
+    try:
+        await work()
+    except Exception:
+        _log.exception("a fault of katabridge itself in its upkeep")
 
 
 class KataCalls(Protocol):
@@ -76,8 +85,9 @@ class Limits:
         self._doubted: set[str] = set()
 
     def use(self, max_object_size: int) -> None:
-        """Ours is another from now on."""
+        """Ours is another from now on; KATA's own counts where it is smaller."""
         self._ours = max_object_size
+        self._apply()
 
     async def ask(self) -> None:
         """Ask every node that works; one that does not say keeps what it said before."""
@@ -85,6 +95,9 @@ class Limits:
             result = await self._client.max_object_size(node)
             if result.answer is Answer.OK and result.max_object_size is not None:
                 self._learn(node, result.max_object_size)
+        self._apply()
+
+    def _apply(self) -> None:
         before = self._submitter.max_object_size
         limit = min([self._ours, *self._known.values()])
         self._submitter.max_object_size = limit

@@ -22,6 +22,7 @@ from icapd.client import IcapClient
 from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site, deep_merge
 from tests.support.processes import Program, free_port, wait_until
+from tests.support.raw_icap import RawIcap, chunk, message
 
 Keep = Callable[[Program], Program]
 GET = b"GET http://files.example/a HTTP/1.1\r\n\r\n"
@@ -155,6 +156,20 @@ def test_a_request_under_way_ends_by_what_it_began_with(
     assert got == [403]
     with IcapClient("127.0.0.1", site.icap_port, timeout=30) as client:
         assert client.respmod("av/respmod", GET, OK, b"x").status == 404
+
+
+def test_no_exclusion_comes_for_a_body_that_has_begun(site: Site, started: Keep) -> None:
+    icapd = started(site.start_icapd())
+    parts = [("req-hdr", GET), ("res-hdr", OK)]
+    with RawIcap(site.icap_port) as held:
+        held.send(message("RESPMOD", parts, "res-body", ["Allow: 204"]), chunk(EICAR[:20]))
+        rules = [{"host": "files.example"}]
+        reload(site, icapd, exclusions=rules, submit={"types": ["executable"]})
+        held.send(chunk(EICAR[20:]), b"0\r\n\r\n")
+        assert held.answer().http_status == 403
+        held.send(message("RESPMOD", parts, "res-body", ["Allow: 204"]), chunk(EICAR))
+        held.send(b"0\r\n\r\n")
+        assert held.answer().status == 204
 
 
 def test_a_new_client_certificate_is_shown_to_kata(

@@ -74,6 +74,23 @@ def test_what_takes_a_restart_stays_and_is_named(plain: Site, key: str) -> None:
     assert kept.submit.types != "all"
 
 
+def test_trust_goes_with_its_nodes_and_a_certificate_with_its_id(plain: Site) -> None:
+    """Half of such a change would have KATA refuse everything."""
+    running = settings(plain)
+    put_certificate(plain.directory / "new.pem", plain.directory / "new.key", "new")
+    nodes = {"urls": ["https://127.0.0.1:9444"], "server_fingerprint": f"sha256:{'0' * 64}"}
+    ours = {"client_cert": "new.pem", "client_key": "new.key"}
+    number = {"sensor_id": "00000000-0000-4000-8000-000000000001"}
+    for together, alone in ((nodes, "urls"), (number | ours, "sensor_id")):
+        kept, changed = keep_fixed(running, settings(plain, kata=together))
+        assert kept == running
+        assert changed == [f"kata.{key}" for key in together]
+        rest = {key: value for key, value in together.items() if key != alone}
+        kept, changed = keep_fixed(running, settings(plain, kata=rest))
+        assert kept != running
+        assert changed == []
+
+
 def test_tls_as_a_whole_comes_and_goes_by_a_restart_only(plain: Site) -> None:
     without, with_tls = settings(plain), settings(plain, icap={"tls": TLS})
     assert keep_fixed(without, with_tls) == (without, ["icap.tls"])
