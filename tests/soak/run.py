@@ -25,6 +25,7 @@ _REST_SECONDS = 120.0  # what monitor has not had judged is tried again after a 
 _WORKS_SECONDS = 60.0
 _LOOKS = 5
 _LOOK_SECONDS = 0.15
+_CONNECTIONS = 12  # for each further worker: all of them at others is one time in thousands
 _ALL = 1 << 40
 _LOGGED = "log-history.log"
 
@@ -184,6 +185,13 @@ class Soak:
             while (answer := self._probe(way)) is not Answer.CLEAN:
                 assert time.monotonic() < end, f"{way.name} does not work again: {answer}"
                 time.sleep(0.2)
+        # a worker learns by itself that KATA is back; the kernel deals connections by chance
+        works = 0
+        while works < _CONNECTIONS * (stage.workers - 1):
+            user = IcapUser(stage.site.icap_port, "advanced")
+            works = works + 1 if self._probe(user) is Answer.CLEAN else 0
+            user.close()
+            assert time.monotonic() < end, "a worker does not work again"
 
     def _probe(self, way: User) -> Answer:
         """Its number is none of the users'."""

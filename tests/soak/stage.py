@@ -33,6 +33,7 @@ class Stage:
     ) -> None:
         """`has_status`: both daemons have their status pages, processes of their own."""
         self._squid_path = squid
+        self.workers = workers
         self._running = contextlib.ExitStack()
         self.kata = Kata(folder / "kata")
         self.origin = Origin()
