@@ -16,10 +16,9 @@ PYTHON=${PYTHON:-python3}
 PROGRAMS="icapd kata-bridge"
 UNITS="katabridge-icapd.service katabridge-watch.service"
 CONFIG=/etc/katabridge
+MARK=.made-by-katabridge
 
 source=$(cd "$(dirname "$0")/.." && pwd)
-venv=$PREFIX/lib/katabridge # a folder of our own, so that PREFIX may be one that others share
-mark=$DESTDIR$venv/.made-by-katabridge
 scratch=
 
 fail() {
@@ -31,28 +30,68 @@ say() {
     echo "* $1"
 }
 
-check_paths() {
-    for path in "$PREFIX" "$LIBDIR" ${DESTDIR:+"$DESTDIR"}; do
-        case $path in
-        /*) ;;
-        *) fail "$path is no absolute path (PREFIX, DESTDIR, LIBDIR)." ;;
-        esac
-        # they stand in units and in the first lines of scripts, which know no quotes
-        case $path in
-        *[!A-Za-z0-9._/+@~-]*) fail "$path: use letters, digits and ._/+@~- only (PREFIX, DESTDIR, LIBDIR)." ;;
-        esac
-    done
-    if [ -e "$DESTDIR$venv" ] && [ ! -e "$mark" ]; then
-        fail "$DESTDIR$venv was not made by 'make install': move it away, or name another PREFIX."
+# One way to write each path: no slash at its end, none twice. The root itself is the empty one.
+plain() {
+    case $1 in
+    /*) ;;
+    *) fail "$1 is no absolute path (PREFIX, DESTDIR, LIBDIR)." ;;
+    esac
+    # they stand in units and in the first lines of scripts, which know no quotes
+    case $1 in
+    *[!A-Za-z0-9._/+@~-]*) fail "$1: use letters, digits and ._/+@~- only (PREFIX, DESTDIR, LIBDIR)." ;;
+    esac
+    realpath -sm -- "$1" | sed 's|^/$||'
+}
+
+settle_variables() {
+    PREFIX=$(plain "$PREFIX")
+    LIBDIR=$(plain "$LIBDIR")
+    if [ -n "$DESTDIR" ]; then DESTDIR=$(plain "$DESTDIR"); fi
+    venv=$PREFIX/lib/katabridge # a folder of our own, so that PREFIX may be one that others share
+    there=$DESTDIR$venv
+    new=$there.new # made here, and put in its place when it is complete
+    old=$there.old
+}
+
+# Before there is anything in it, a folder has the mark; it has it until nothing else is in it.
+is_ours() {
+    [ ! -e "$1" ] || [ -e "$1/$MARK" ] || [ -z "$(ls -A "$1")" ]
+}
+
+discard() {
+    if [ -e "$1" ]; then
+        find "$1/" -mindepth 1 -maxdepth 1 ! -name $MARK -exec rm -rf {} +
+        rm -rf "$1"
     fi
 }
 
+is_link_to() {
+    [ -L "$1" ] && [ "$(realpath -sm -- "$(readlink "$1")")" = "$2" ]
+}
+
+is_taken() {
+    { [ -e "$1" ] || [ -L "$1" ]; } && ! is_link_to "$1" "$2"
+}
+
+check_theirs() {
+    for each in "$there" "$new" "$old"; do
+        is_ours "$each" || fail "$each was not made by 'make install': move it away, or name another PREFIX."
+    done
+}
+
+check_programs() {
+    for each in $PROGRAMS; do
+        ! is_taken "$DESTDIR$PREFIX/bin/$each" "$venv/bin/$each" ||
+            fail "$DESTDIR$PREFIX/bin/$each is not of katabridge: move it away, or name another PREFIX."
+    done
+}
+
 check_writable() {
-    for path in "$venv" "$PREFIX/bin" "$LIBDIR" "$CONFIG"; do
-        there=$DESTDIR$path
-        while [ ! -e "$there" ]; do there=$(dirname "$there"); done
-        if [ ! -d "$there" ] || [ ! -w "$there" ]; then
-            fail "$there cannot be written: run this as root, or name a DESTDIR of yours."
+    for path in "$PREFIX/lib" "$PREFIX/bin" "$LIBDIR" "$CONFIG"; do
+        above=$DESTDIR$path
+        while [ ! -e "$above" ]; do above=$(dirname "$above"); done
+        if [ ! -d "$above" ] || [ ! -w "$above" ]; then
+            fail "$above cannot be written: run this as root, or name a DESTDIR of yours."
         fi
     done
 }
@@ -74,17 +113,31 @@ check_python() {
     esac
 }
 
+clear_up() {
+    trap '' HUP INT TERM
+    discard "$new"
+    rm -rf ${scratch:+"$scratch"}
+}
+
+# After a run that was killed: what it was about to replace is put back, what it had begun goes.
+take_up() {
+    if [ -e "$old" ] && [ ! -e "$there" ]; then mv "$old" "$there"; fi
+    discard "$old"
+    discard "$new"
+}
+
 make_venv() {
-    python=$("$PYTHON" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
-    if [ -e "$mark" ] && [ -e "$DESTDIR$venv/lib/$python" ]; then
-        say "The virtual environment $DESTDIR$venv is there"
-    else
-        say "A virtual environment in $DESTDIR$venv"
-        mkdir -p "$DESTDIR$venv"
-        "$PYTHON" -m venv --clear "$DESTDIR$venv" >"$scratch/log" 2>&1 ||
-            fail "$PYTHON cannot make $DESTDIR$venv: $(tail -n 1 "$scratch/log")"
-    fi
-    : >"$mark"
+    say "A virtual environment in $there"
+    mkdir -p "$new"
+    : >"$new/$MARK"
+    "$PYTHON" -m venv --prompt katabridge "$new" >"$scratch/log" 2>&1 ||
+        fail "$PYTHON cannot make a virtual environment in $new: $(tail -n 1 "$scratch/log")"
+}
+
+# The first of what went wrong: what follows, and what pip says of what it ran, is only that it did.
+reason() {
+    { grep -m 1 '^ *ERROR: ' "$scratch/log" || sed '/\[end of output\]/,$d' "$scratch/log" | grep . | tail -n 1; } |
+        tr -d '\000-\037\177' | sed 's/^ *//'
 }
 
 install_package() {
@@ -94,20 +147,33 @@ install_package() {
     for each in pyproject.toml README.md LICENSE bridge icapd; do
         cp -RL "$source/$each" "$scratch/source/" # pages are a link to what people change
     done
-    "$DESTDIR$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
-        "$scratch/source" >"$scratch/log" 2>&1 || {
-        why=$(grep -i '^ *error' "$scratch/log" | tail -n 1)
-        fail "pip could not install it (is the package index within reach?): ${why:-$(tail -n 1 "$scratch/log")}"
-    }
+    "$new/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
+        "$scratch/source" >"$scratch/log" 2>&1 ||
+        fail "pip could not install it (is the package index within reach?): $(reason)"
 }
 
 # Scripts begin with the path of their Python: the one where they will lie.
 settle_paths() {
-    if [ -n "$DESTDIR" ]; then
-        for each in "$DESTDIR$venv"/bin/* "$DESTDIR$venv/pyvenv.cfg"; do
-            if [ -f "$each" ] && [ ! -L "$each" ]; then sed -i "s|$DESTDIR$venv|$venv|g" "$each"; fi
-        done
-    fi
+    pattern=$(echo "$new" | sed 's/\./\\./g')
+    for each in "$new"/bin/* "$new/pyvenv.cfg"; do
+        if [ -f "$each" ] && [ ! -L "$each" ]; then sed -i "s|$pattern|$venv|g" "$each"; fi
+    done
+    for each in $PROGRAMS; do # pip begins a script whose path is long with a line of sh
+        head -n 2 "$new/bin/$each" | grep -qF -e "#!$venv/bin/python" -e "exec' $venv/bin/python" ||
+            fail "$new/bin/$each does not begin with $venv/bin/python, where it is to run."
+    done
+}
+
+# Nothing that fails or takes long happens while there is none.
+put_in_place() {
+    trap '' HUP INT TERM
+    if [ -e "$there" ]; then mv "$there" "$old"; fi
+    mv "$new" "$there"
+    trap_signals
+    discard "$old"
+}
+
+put_links() {
     mkdir -p "$DESTDIR$PREFIX/bin"
     for each in $PROGRAMS; do ln -sfn "$venv/bin/$each" "$DESTDIR$PREFIX/bin/$each"; done
 }
@@ -149,15 +215,28 @@ prepare_system() {
     if is_booted; then systemctl daemon-reload; fi
 }
 
+# A shell that a signal ends does not clear up; one that exits does.
+trap_signals() {
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+}
+
 install_all() {
-    check_paths
+    settle_variables
+    check_theirs
+    check_programs
     check_python
     check_writable
+    trap clear_up EXIT
+    trap_signals
     scratch=$(mktemp -d)
-    trap 'rm -rf "$scratch"' EXIT
+    take_up
     make_venv
     install_package
     settle_paths
+    put_in_place
+    put_links
     put_files
     prepare_system
     cat <<END
@@ -171,7 +250,8 @@ END
 }
 
 uninstall_all() {
-    check_paths
+    settle_variables
+    check_theirs
     check_writable
     if is_booted; then
         say "The services stop"
@@ -180,13 +260,14 @@ uninstall_all() {
     fi
     say "What was installed goes from $DESTDIR$PREFIX and $DESTDIR$LIBDIR"
     for each in $PROGRAMS; do
-        if [ "$(readlink "$DESTDIR$PREFIX/bin/$each")" = "$venv/bin/$each" ]; then rm "$DESTDIR$PREFIX/bin/$each"; fi
+        link=$DESTDIR$PREFIX/bin/$each
+        if is_link_to "$link" "$venv/bin/$each"; then rm "$link"; fi
     done
     for each in $UNITS; do rm -f "$DESTDIR$LIBDIR/systemd/system/$each"; done
     for each in sysusers.d tmpfiles.d; do rm -f "$DESTDIR$LIBDIR/$each/katabridge.conf"; done
-    rm -rf "$DESTDIR$venv"
+    for each in "$new" "$old" "$there"; do discard "$each"; done
     case $PREFIX in
-    /usr | /usr/local) ;;
+    "" | /usr | /usr/local) ;;
     *) rmdir "$DESTDIR$PREFIX/bin" "$DESTDIR$PREFIX/lib" "$DESTDIR$PREFIX" 2>/dev/null || true ;;
     esac
     if is_booted; then systemctl daemon-reload; fi
