@@ -2,6 +2,7 @@
 # Installs katabridge as a service, or takes away what that put there: `make install`,
 # `make uninstall`. Run with "install" or "uninstall", and in the environment
 #   PREFIX   where the programs go                (/opt/katabridge)
+#   BINDIR   where links to them go, so that everybody's PATH finds them (/usr/local/bin)
 #   DESTDIR  a folder that is put in front of all paths, for packages and tests
 #   LIBDIR   where units and the like go          (/usr/local/lib, where systemd looks as well)
 #   PYTHON   the Python that the programs run with (python3)
@@ -10,6 +11,7 @@ set -eu
 umask 022
 
 PREFIX=${PREFIX:-/opt/katabridge}
+BINDIR=${BINDIR:-}
 DESTDIR=${DESTDIR:-}
 LIBDIR=${LIBDIR:-/usr/local/lib}
 PYTHON=${PYTHON:-python3}
@@ -34,11 +36,11 @@ say() {
 plain() {
     case $1 in
     /*) ;;
-    *) fail "$1 is no absolute path (PREFIX, DESTDIR, LIBDIR)." ;;
+    *) fail "$1 is no absolute path (PREFIX, BINDIR, DESTDIR, LIBDIR)." ;;
     esac
     # they stand in units and in the first lines of scripts, which know no quotes
     case $1 in
-    *[!A-Za-z0-9._/+@~-]*) fail "$1: use letters, digits and ._/+@~- only (PREFIX, DESTDIR, LIBDIR)." ;;
+    *[!A-Za-z0-9._/+@~-]*) fail "$1: use letters, digits and ._/+@~- only (PREFIX, BINDIR, DESTDIR, LIBDIR)." ;;
     esac
     realpath -sm -- "$1" | sed 's|^/$||'
 }
@@ -47,6 +49,13 @@ settle_variables() {
     PREFIX=$(plain "$PREFIX")
     LIBDIR=$(plain "$LIBDIR")
     if [ -n "$DESTDIR" ]; then DESTDIR=$(plain "$DESTDIR"); fi
+    if [ -z "$BINDIR" ]; then
+        case $PREFIX in
+        "" | /usr) BINDIR=$PREFIX/bin ;;
+        *) BINDIR=/usr/local/bin ;;
+        esac
+    fi
+    BINDIR=$(plain "$BINDIR")
     venv=$PREFIX/lib/katabridge # a folder of our own, so that PREFIX may be one that others share
     there=$DESTDIR$venv
     new=$there.new # made here, and put in its place when it is complete
@@ -87,7 +96,7 @@ check_programs() {
 }
 
 check_writable() {
-    for path in "$PREFIX/lib" "$PREFIX/bin" "$LIBDIR" "$CONFIG"; do
+    for path in "$PREFIX/lib" "$PREFIX/bin" "$BINDIR" "$LIBDIR" "$CONFIG"; do
         above=$DESTDIR$path
         while [ ! -e "$above" ]; do above=$(dirname "$above"); done
         if [ ! -d "$above" ] || [ ! -w "$above" ]; then
@@ -174,8 +183,16 @@ put_in_place() {
 }
 
 put_links() {
-    mkdir -p "$DESTDIR$PREFIX/bin"
+    mkdir -p "$DESTDIR$PREFIX/bin" "$DESTDIR$BINDIR"
     for each in $PROGRAMS; do ln -sfn "$venv/bin/$each" "$DESTDIR$PREFIX/bin/$each"; done
+    if [ "$BINDIR" = "$PREFIX/bin" ]; then return; fi
+    for each in $PROGRAMS; do
+        if is_taken "$DESTDIR$BINDIR/$each" "$PREFIX/bin/$each"; then
+            say "$DESTDIR$BINDIR/$each is not of katabridge, and stays: call $PREFIX/bin/$each by its path"
+        else
+            ln -sfn "$PREFIX/bin/$each" "$DESTDIR$BINDIR/$each"
+        fi
+    done
 }
 
 put_files() {
@@ -260,8 +277,9 @@ uninstall_all() {
     fi
     say "What was installed goes from $DESTDIR$PREFIX and $DESTDIR$LIBDIR"
     for each in $PROGRAMS; do
-        link=$DESTDIR$PREFIX/bin/$each
-        if is_link_to "$link" "$venv/bin/$each"; then rm "$link"; fi
+        for link in "$BINDIR/$each $PREFIX/bin/$each" "$PREFIX/bin/$each $venv/bin/$each"; do
+            if is_link_to "$DESTDIR${link% *}" "${link#* }"; then rm "$DESTDIR${link% *}"; fi
+        done
     done
     for each in $UNITS; do rm -f "$DESTDIR$LIBDIR/systemd/system/$each"; done
     for each in sysusers.d tmpfiles.d; do rm -f "$DESTDIR$LIBDIR/$each/katabridge.conf"; done

@@ -177,7 +177,8 @@ def test_a_folder_that_is_not_ours_is_not_touched(make: Make, dest: Path) -> Non
         ({"PIP_SAYS": "noise\nERROR: odd\nmore noise\n"}, "within reach?): ERROR: odd"),
         ({"PIP_SAYS": "noise\nanything else\n"}, "within reach?): anything else"),
         ({"ELSEWHERE": "/else"}, "does not begin with /opt/katabridge/lib/katabridge/bin/python"),
-        ({"PREFIX": "opt/x"}, "opt/x is no absolute path (PREFIX, DESTDIR, LIBDIR)."),
+        ({"PREFIX": "opt/x"}, "opt/x is no absolute path (PREFIX, BINDIR, DESTDIR, LIBDIR)."),
+        ({"BINDIR": "bin"}, "bin is no absolute path (PREFIX, BINDIR, DESTDIR, LIBDIR)."),
         ({"PREFIX": "/opt/a b"}, "/opt/a b: use letters, digits and"),
         ({"DESTDIR": __file__}, "test_install.py cannot be written: run this as root, or name a"),
     ],
@@ -222,6 +223,37 @@ def test_links_of_an_earlier_release_that_wrote_two_slashes_go(make: Make, dest:
     link.unlink()
     link.symlink_to("/opt/katabridge//lib/katabridge/bin/icapd")
     assert make("uninstall", PREFIX="/opt/katabridge/").returncode == 0
+    assert files(dest) == {CONFIG}
+
+
+def test_the_programs_are_where_every_account_looks_for_them(make: Make, dest: Path) -> None:
+    theirs = dest / "usr/local/bin/icapd"
+    theirs.parent.mkdir(parents=True)
+    theirs.symlink_to("/srv/another/icapd")
+    done = make("install")
+    assert done.returncode == 0
+    assert (
+        "usr/local/bin/icapd is not of katabridge, and stays: call /opt/katabridge/bin/icapd"
+        in (done.stdout)
+    )
+    assert str(theirs.readlink()) == "/srv/another/icapd"
+    link = dest / "usr/local/bin/kata-bridge"
+    assert str(link.readlink()) == "/opt/katabridge/bin/kata-bridge"
+    assert make("uninstall").returncode == 0
+    assert files(dest) == {CONFIG, "usr/local/bin/icapd"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "folder"),
+    [({"BINDIR": "/opt/links/"}, "opt/links"), ({"PREFIX": "/usr"}, "usr/bin")],
+)
+def test_links_go_where_they_are_wanted_and_nowhere_else(
+    make: Make, dest: Path, variables: dict[str, object], folder: str
+) -> None:
+    assert make("install", **variables).returncode == 0
+    assert (dest / folder / "icapd").is_symlink()
+    assert not (dest / "usr/local/bin").exists()
+    assert make("uninstall", **variables).returncode == 0
     assert files(dest) == {CONFIG}
 
 
