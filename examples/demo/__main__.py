@@ -1,6 +1,7 @@
 """`make run`: an emulated KATA, both doors, and four cases through them.
 
-Everything lies under var/demo. Ends with Ctrl-C, and takes all it started with it.
+Everything lies under var/demo. Ends with Ctrl-C, or with its terminal, and takes all it started
+with it, however it ends.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+from bridge.testing.processes import tied
 from examples.demo.cases import Result, through_folder, through_icap
 from examples.demo.programs import DemoError, listens, started
 from examples.demo.site import Site
@@ -44,8 +46,7 @@ def main() -> int:
     parser.add_argument("--status-port", type=_port, default=8344)
     options = parser.parse_args()
     site = Site(options.home, options.kata_port, options.icap_port, options.status_port)
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores SIGINT
-        signal.signal(number, signal.default_int_handler)
+    end_by_signals()
     try:
         with contextlib.ExitStack() as programs:
             _run(site, programs)
@@ -53,8 +54,18 @@ def main() -> int:
         sys.stderr.write(f"make run: {error}\n")
         return 1
     except KeyboardInterrupt:
-        print("\nEverything has ended.")
+        with contextlib.suppress(OSError):  # the terminal may be what has ended
+            print("\nEverything has ended.", flush=True)
     return 0
+
+
+def end_by_signals() -> None:
+    """A shell's background job ignores SIGINT, and is to end by it; nohup's ignores SIGHUP."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
+        signal.signal(number, signal.default_int_handler)
 
 
 def _port(text: str) -> int:
@@ -77,10 +88,8 @@ def _run(site: Site, programs: contextlib.ExitStack) -> None:
     if site.kata_port == site.icap_port:
         raise DemoError("the emulated KATA and the ICAP door need two ports.")
     site.prepare()
-    commands = Path(sys.executable).parent
-    icapd, bridge = commands / "icapd", commands / "kata-bridge"
     _step(f"An emulated KATA on 127.0.0.1:{site.kata_port}")
-    emulate: list[object] = [bridge, "emulate", "--state", site.home / "kata"]
+    emulate: list[object] = [*tied("bridge.cli"), "emulate", "--state", site.home / "kata"]
     emulate += ["--listen", f"127.0.0.1:{site.kata_port}"]
     running = [
         programs.enter_context(
@@ -88,14 +97,14 @@ def _run(site: Site, programs: contextlib.ExitStack) -> None:
         )
     ]
     _step(f"The ICAP door on 127.0.0.1:{site.icap_port}")
-    serve: list[object] = [icapd, "--config", site.config]
+    serve: list[object] = [*tied("icapd.cli"), "--config", site.config]
     running.append(
         programs.enter_context(
             started(serve, site.output("icapd"), lambda: listens(site.icap_port))
         )
     )
     _step(f"The folder door on {site.home}/in")
-    watch: list[object] = [bridge, "watch", "--config", site.config]
+    watch: list[object] = [*tied("bridge.cli"), "watch", "--config", site.config]
     log = site.output("watch")
     running.append(
         programs.enter_context(started(watch, log, lambda: "watches" in log.read_text()))

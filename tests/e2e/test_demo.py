@@ -5,11 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
+import pytest
+
+from examples.demo.__main__ import end_by_signals
 from examples.demo.site import Site
 from tests.support.certificates import put_certificate
 from tests.support.processes import Program, accepts, free_port, module, wait_until
+from tests.support.workers import is_alive
+
+ROOT = Path(__file__).parents[2]
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def start(home: Path, kata_port: int, icap_port: int) -> Program:
@@ -49,6 +57,54 @@ def test_four_cases_then_it_stays_up_and_ctrl_c_ends_everything(tmp_path: Path) 
     assert not [pid for pid in programs if os.path.exists(f"/proc/{pid}")]  # noqa: PTH110
     assert not accepts(kata_port)
     assert not accepts(icap_port)
+
+
+@pytest.mark.parametrize(("number", "count"), [(signal.SIGHUP, 2), (signal.SIGKILL, 3)])
+def test_it_takes_all_it_started_with_it_however_it_ends(
+    tmp_path: Path, number: int, count: int
+) -> None:
+    demo = start(tmp_path / "demo", free_port(), free_port())
+    wait_until(lambda: len(children(demo.process.pid)) == count, f"it has {count} programs", 60)
+    programs = children(demo.process.pid)
+    demo.process.send_signal(number)
+    assert demo.process.wait(30) == (0 if number == signal.SIGHUP else -number)
+    wait_until(lambda: not any(map(is_alive, programs)), "they have ended", 30)
+
+
+def test_a_hangup_that_is_ignored_stays_ignored() -> None:
+    said = {}
+    before = {number: signal.getsignal(number) for number in ENDS}
+    try:
+        for hangup in (signal.SIG_IGN, signal.SIG_DFL):  # nohup's, and a terminal's
+            signal.signal(signal.SIGHUP, hangup)
+            end_by_signals()
+            said[hangup] = signal.getsignal(signal.SIGHUP)
+            assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    ended = signal.default_int_handler
+    assert said == {signal.SIG_IGN: signal.SIG_IGN, signal.SIG_DFL: ended}
+
+
+def run_make(tmp_path: Path, *words: str, exists: bool) -> subprocess.CompletedProcess[str]:
+    """`make run`, with an environment that has a Python that only prints its arguments, or none."""
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    if exists:
+        (venv / "bin" / "python").write_text('#!/bin/sh\necho "$PPID $*"\n')
+        (venv / "bin" / "python").chmod(0o755)
+        (venv / ".run").touch()
+    command = ["make", "--no-print-directory", "run", f"VENV={venv}", *words]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return subprocess.run(
+        command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+
+
+def test_it_ends_with_make(tmp_path: Path) -> None:
+    parent, *words = run_make(tmp_path, exists=True).stdout.split()
+    assert words == ["-m", "bridge.testing.tied", parent, "examples.demo"]
 
 
 def test_what_holds_the_token_is_for_its_owner_alone(tmp_path: Path) -> None:
