@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import shlex
 import signal
 import sys
 import time
@@ -19,15 +20,16 @@ from examples.demo.cases import Result, through_folder, through_icap
 from examples.demo.programs import DemoError, listens, started
 from examples.demo.site import Site
 
+_HOME = Path("var/demo")
+_ICAP_PORT = 1344
 _TRY = """
 Everything runs. In another terminal, from this folder, try:
 
   a file            cp {home}/eicar.com {home}/in/dropped.com; sleep 4; ls {home}/quarantine
   an ICAP client    c-icap-client -i 127.0.0.1 -p {port} -s av/respmod -f {home}/eicar.com
-  a proxy           squid -N -f examples/squid/try.conf &
-                    python3 -m http.server 8000 --bind 127.0.0.1 --directory {home} &
-                    curl --noproxy '' -x http://127.0.0.1:3128 http://127.0.0.1:8000/eicar.com
-  a wait page       curl --noproxy '' -x http://127.0.0.1:3128 -H 'Accept: text/html' \\
+  a proxy           {proxy}
+  a wait page       with that up, in a third terminal:
+                    curl --noproxy '' -x http://127.0.0.1:3128 -H 'Accept: text/html' \\
                         http://127.0.0.1:8000/slow.bin
                     (KATA takes 40 s for it: after 20 s the page, the next try gets the file)
   the status page   http://127.0.0.1:{status} (token for the history: {token})
@@ -40,9 +42,9 @@ Ctrl-C ends everything."""
 def main() -> int:
     """Run the demonstration; the exit code is 0 after Ctrl-C, 1 where it cannot go on."""
     parser = argparse.ArgumentParser(prog="make run")
-    parser.add_argument("--home", type=Path, default=Path("var/demo"))
+    parser.add_argument("--home", type=Path, default=_HOME)
     parser.add_argument("--kata-port", type=_port, default=9443)
-    parser.add_argument("--icap-port", type=_port, default=1344)
+    parser.add_argument("--icap-port", type=_port, default=_ICAP_PORT)
     parser.add_argument("--status-port", type=_port, default=8344)
     options = parser.parse_args()
     site = Site(options.home, options.kata_port, options.icap_port, options.status_port)
@@ -112,12 +114,26 @@ def _run(site: Site, programs: contextlib.ExitStack) -> None:
     _step("A clean object and the EICAR test file through both")
     _show(site, [*through_icap(site), *through_folder(site)])
     ways = _TRY.format(
-        home=site.home, port=site.icap_port, status=site.status_port, token=site.token
+        home=shlex.quote(str(site.home)),
+        proxy=proxy_command(site),
+        port=site.icap_port,
+        status=site.status_port,
+        token=site.token,
     )
     print(ways, flush=True)
     while all(process.poll() is None for process in running):
         time.sleep(0.2)
     raise DemoError(f"one of the programs has ended; {site.home}/log says why.")
+
+
+def proxy_command(site: Site) -> str:
+    """The command that puts Squid in front of it; it names only what is not usual."""
+    variables = []
+    if site.icap_port != _ICAP_PORT:
+        variables.append(f"ICAP_PORT={site.icap_port}")
+    if site.home != _HOME:
+        variables.append(f"DEMO={shlex.quote(str(site.home.resolve()))}")
+    return " ".join([*variables, "sh examples/squid/try.sh --stay"])
 
 
 def _step(text: str) -> None:

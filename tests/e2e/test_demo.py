@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from examples.demo.__main__ import end_by_signals
+from examples.demo.__main__ import end_by_signals, proxy_command
 from examples.demo.site import Site
 from tests.support.certificates import put_certificate
 from tests.support.processes import Program, accepts, free_port, module, wait_until
@@ -49,6 +49,8 @@ def test_four_cases_then_it_stays_up_and_ctrl_c_ends_everything(tmp_path: Path) 
     assert (tmp_path / "demo" / "quarantine" / "eicar.com").exists()
     assert "delay=40" in (tmp_path / "demo" / "slow.bin").read_text()
     assert "8000/slow.bin" in demo.output()
+    proxy = f"ICAP_PORT={icap_port} DEMO={tmp_path}/demo sh examples/squid/try.sh --stay\n"
+    assert proxy in demo.output()
     programs = children(demo.process.pid)
     assert len(programs) == 3
     demo.process.send_signal(signal.SIGINT)
@@ -85,6 +87,13 @@ def test_a_hangup_that_is_ignored_stays_ignored() -> None:
             signal.signal(number, handler)
     ended = signal.default_int_handler
     assert said == {signal.SIG_IGN: signal.SIG_IGN, signal.SIG_DFL: ended}
+
+
+def test_the_usual_proxy_needs_no_variables() -> None:
+    usual = Site(Path("var/demo"), 1, 1344, 2)
+    assert proxy_command(usual) == "sh examples/squid/try.sh --stay"
+    odd = Site(Path("/a b"), 1, 1344, 2)
+    assert proxy_command(odd) == "DEMO='/a b' sh examples/squid/try.sh --stay"
 
 
 def run_make(tmp_path: Path, *words: str, exists: bool) -> subprocess.CompletedProcess[str]:
