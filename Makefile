@@ -26,6 +26,8 @@ help:
 	@echo "make clean      remove .venv, caches and var"
 
 $(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || \
+		{ echo "make: there is no $(PYTHON); name one: make PYTHON=python3.11 …" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "make: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12 …" >&2; exit 1; }
 	@echo "* A virtual environment in $(VENV)"

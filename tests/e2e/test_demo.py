@@ -116,6 +116,13 @@ def test_it_ends_with_make(tmp_path: Path) -> None:
     assert words == ["-m", "bridge.testing.tied", parent, "examples.demo"]
 
 
+def test_a_python_that_is_missing_is_not_called_old(tmp_path: Path) -> None:
+    done = run_make(tmp_path, "PYTHON=python9", exists=False)
+    assert done.returncode != 0
+    said = [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]
+    assert said == ["make: there is no python9; name one: make PYTHON=python3.11 …"]
+
+
 def test_what_holds_the_token_is_for_its_owner_alone(tmp_path: Path) -> None:
     site = Site(tmp_path / "demo", 1, 2, 3)
     site.home.mkdir()
