@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import errno
 import os
 import re
 from collections.abc import Iterator
@@ -11,20 +9,29 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from bridge.core.keynames import Location, dotted, unknown_key
+from bridge.core.plainfiles import read_plain
 from bridge.core.quoting import in_sentence
 from bridge.core.settings import Settings
+from bridge.core.yamlnodes import NotYamlError, compose_yaml
 
 DEFAULT_PATH = Path("/etc/katabridge/katabridge.yaml")
 ENVIRONMENT = "KATABRIDGE_CONFIG"
 
 # of what YAML could not read: an alias or a tag, which a password may look like
 _NAMES = re.compile(r" '(?!<)[^']{2,}'")
-_NO_KEY = re.compile(r"[:=@\s].*", re.S)  # `{token:abc}` is a key as a whole
-
-Location = tuple[int | str, ...]
+_LEAST_VALUES = 10_000  # a file may hold; else one for each of its signs
+_NOT_PLAIN = (
+    yaml.YAMLError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    AttributeError,
+    TypeError,
+)
 
 
 class ConfigError(Exception):
@@ -40,10 +47,10 @@ def find_config(argument: Path | None) -> Path:
 
 def load_config(path: Path) -> Settings:
     """Read and check the file; ConfigError names file, line and key of every fault."""
-    root = _compose(path)
-    lines = _Lines(path)
+    text = _read(path)
+    lines = _Lines(path, max(_LEAST_VALUES, len(text)))
     try:
-        data = lines.read(root)
+        data = lines.read(_compose(path, text))
     except RecursionError:
         raise ConfigError(f"{path}: not plain YAML: it refers to itself.") from None
     if lines.faults:
@@ -55,27 +62,23 @@ def load_config(path: Path) -> Settings:
         raise ConfigError("\n".join(text for _, text in sorted(faults))) from None
 
 
-def _compose(path: Path) -> yaml.Node:
+def _read(path: Path) -> str:
     try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for without end
-            raise OSError(errno.EINVAL, "it is no regular file")
-        text = path.read_text(encoding="utf-8")
+        return read_plain(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError(
             f"{path}: the configuration cannot be read: {reason}. "
             f"Name another with --config or ${ENVIRONMENT}."
         ) from None
+
+
+def _compose(path: Path, text: str) -> yaml.Node:
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        problem = _NAMES.sub("", error.problem or "it cannot be read")
-        raise ConfigError(f"{path}:{line}: not YAML: {problem}.") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}.") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: not plain YAML: it is nested too deeply.") from None
+        root = compose_yaml(text)
+    except NotYamlError as error:
+        problem = _NAMES.sub("", error.problem)
+        raise ConfigError(f"{path}:{error.line}: not YAML: {problem}.") from None
     if not isinstance(root, yaml.MappingNode):
         raise ConfigError(f"{path}:1: the file must hold keys, such as `kata:`.")
     return root
@@ -84,8 +87,9 @@ def _compose(path: Path) -> yaml.Node:
 class _Lines:
     """Turns YAML nodes into plain data and remembers the line of every key."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, most: int) -> None:
         self._path = path
+        self._left = most
         self._lines: dict[Location, int] = {}
         self.faults: list[str] = []
 
@@ -96,7 +100,10 @@ class _Lines:
         return self._lines.get(location, 1)
 
     def read(self, node: yaml.Node, at: Location = ()) -> Any:
-        """Plain data; a key that stands twice becomes a fault."""
+        """Plain data; a key that stands twice becomes a fault. ConfigError: it is without end."""
+        self._left -= 1
+        if self._left < 0:  # aliases of aliases: memory would end before they do
+            raise ConfigError(f"{self._path}: not plain YAML: its aliases stand for too much.")
         self._lines.setdefault(at, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
             return dict(self._pairs(node, at))
@@ -104,40 +111,34 @@ class _Lines:
             return [self.read(item, (*at, i)) for i, item in enumerate(node.value)]
         try:
             return yaml.SafeLoader("").construct_object(node)
-        except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError):
+        except _NOT_PLAIN:
             line = node.start_mark.line + 1
-            self.faults.append(f"{self._path}:{line}: {_dotted(at)}: not a plain value.")
+            self.faults.append(f"{self._path}:{line}: {dotted(at)}: not a plain value.")
             return None
 
     def _pairs(self, node: yaml.MappingNode, at: Location) -> Iterator[tuple[str, Any]]:
         seen: set[str] = set()
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                self.faults.append(
+                    f"{self._path}:{line}: {dotted(at) or 'the file'}: a key must be a word."
+                )
+                continue
             key = str(key_node.value)
             here = (*at, key)
             if key in seen:
-                self.faults.append(f"{self._path}:{line}: {_dotted(here)} stands twice.")
+                self.faults.append(f"{self._path}:{line}: {dotted(here)} stands twice.")
             seen.add(key)
             self._lines[here] = line
             yield key, self.read(value_node, here)
 
 
-def _dotted(location: Location) -> str:
-    text = ""
-    for part in location:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            name = _NO_KEY.sub("…", part)
-            text += f".{name}" if text else name
-    return text
-
-
 def _fault(path: Path, lines: _Lines, detail: ErrorDetails) -> tuple[int, str]:
     # pydantic marks a fault in a mapping's key by a last part that is no key of ours
     location = tuple(part for part in detail["loc"] if part != "[key]")
-    if detail["type"] == "extra_forbidden":
-        sentence = _unknown(location)
+    if detail["type"] == "extra_forbidden" or len(location) < len(detail["loc"]):
+        sentence = unknown_key(location)
     elif detail["type"] == "missing":
         sentence = "this key is missing."
     elif detail["type"] in ("model_type", "dict_type"):
@@ -148,31 +149,4 @@ def _fault(path: Path, lines: _Lines, detail: ErrorDetails) -> tuple[int, str]:
         sentence = detail["msg"].removeprefix("Value error, ").removesuffix(".") + "."
         sentence = in_sentence(sentence, detail["input"])
     line = lines.of(location)
-    return line, f"{path}:{line}: {_dotted(location) or 'the file'}: {sentence}"
-
-
-def _unknown(location: Location) -> str:
-    known = _keys_beside(location)
-    close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.6)
-    if close:
-        return f"unknown key; did you mean {close[0]}?"
-    return f"unknown key; known here are {', '.join(sorted(known))}."
-
-
-def _keys_beside(location: Location) -> list[str]:
-    """The keys that the settings know in the place of `location`."""
-    model: type[BaseModel] = Settings
-    for part in location[:-1]:
-        if isinstance(part, str) and part in model.model_fields:
-            model = _inner_model(model.model_fields[part].annotation) or model
-    return list(model.model_fields)
-
-
-def _inner_model(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        found = _inner_model(argument)
-        if found is not None:
-            return found
-    return None
+    return line, f"{path}:{line}: {dotted(location) or 'the file'}: {sentence}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,39 @@ WRONG = {
         "icap:\n  services:\n    a: {hold: 20s}\n",
         ":9: icap.services.a.method: this key is missing.",
     ),
-    "unknown outcome": ("policy: {perhaps: block}\n", ":7: policy.perhaps: "),
+    "unknown outcome": (
+        "policy: {perhaps: block}\n",
+        ":7: policy.…: a key that is not known here; known here are detect, error, ",
+    ),
+    "an outcome misspelt": (
+        "policy: {detekt: block}\n", ":7: policy.detekt: unknown key; did you mean detect?"
+    ),
+    "no key of ours": (
+        "icap:\n  colour: 1\n", ":8: icap.…: a key that is not known here; known here are allow_fr"
+    ),
+    "below no key of ours": (
+        "secrets:\n  secret: &s a\n", ":7: …: a key that is not known here; known here are "
+    ),
+    "a list as a key": (
+        "icap:\n  ? [secret]\n  : 1\n", ":8: icap: a key must be a word."
+    ),
+    "a mapping as a key": ("? {secret: 1}\n", ":7: the file: a key must be a word."),
+    "a sign beyond Unicode": (
+        'icap:\n  language: "\\U00110000"\n', ":8: not YAML: a number there is too large."
+    ),
+    "a sign beyond all numbers": (
+        'icap:\n  language: "\\UFFFFFFFF"\n', ":8: not YAML: a number there is too large."
+    ),
+    "a sign that must not be": ("icap:\n  a: \1\n", ":8: not YAML: the sign U+0001 must not"),
+    "a number of sixties": (
+        f"icap: {{preview: {'1:' * 400}1.5}}\n", ":7: icap.preview: not a plain value."
+    ),
+    "5000 hexadecimal digits": (f"icap: {{preview: 0x{'f' * 5000}}}\n", ":7: icap.preview: "),
+    "aliases without end": (
+        "a: &a [1, 1]\n"
+        + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in pairwise("abcdefghijklmnop")),
+        "its aliases stand for too much.",
+    ),
     "unknown decision": ("policy: {detect: maybe}\n", ":7: policy.detect: "),
     "skip in ICAP": (
         "icap: {policy: {oversize: skip}}\n", ":7: icap.policy: oversize: skip is for folders"
@@ -337,6 +370,17 @@ LEAKS = [
     "notify: {url: 'ftp://u:%s@h'}",
     "status: {token: *%s }",
     "status: {token: !<%s }",
+    "? token%s",
+    "%s: 1",
+    "{%s: 1, %s: 2}",
+    "notify:\n  url: https://hooks.example\n  %s: 1",
+    "notify:\n  url: https://hooks.example\n  a/%s: 1",
+    "status:\n  token%s: 1",
+    "policy: {%s: block}",
+    "? [%s]\n: 1",
+    "a: {%s: 2024-99-99}",
+    "icap: {pages: {%s: {a: 2024-99-99}}}",
+    'a: "\\UFFFFFFFF %s"',
 ]
 
 
