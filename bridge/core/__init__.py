@@ -80,6 +80,7 @@ from bridge.core.model import (
 from bridge.core.notify.target import parse_webhook_url
 from bridge.core.opening import InstanceTakenError, StartError, cannot_listen, open_verdicts
 from bridge.core.orphans import orphans, remove_instance
+from bridge.core.plainfiles import read_plain
 from bridge.core.policy import door_policy, lenient
 from bridge.core.printable import printable
 from bridge.core.records import DETECTS, HISTORY
@@ -144,6 +145,7 @@ from bridge.core.verdicts.admin import checked_hash
 from bridge.core.verdicts.admin import forget as forget_hash
 from bridge.core.verdicts.admin import show as show_hash
 from bridge.core.verdicts.schema import VERSION as SCHEMA_VERSION
+from bridge.core.yamlnodes import NotYamlError, compose_yaml
 
 __all__ = [
     "CAPTURE_BYTES",
@@ -204,6 +206,7 @@ __all__ = [
     "Merged",
     "Metrics",
     "Mode",
+    "NotYamlError",
     "Origin",
     "Outage",
     "OutageKind",
@@ -237,6 +240,7 @@ __all__ = [
     "case_time",
     "certificate_expiry",
     "checked_hash",
+    "compose_yaml",
     "configuration_of",
     "door_policy",
     "expiry_warning",
@@ -272,6 +276,7 @@ __all__ = [
     "printable",
     "read_bypass",
     "read_capture",
+    "read_plain",
     "read_settings",
     "remove_instance",
     "remove_leftovers",

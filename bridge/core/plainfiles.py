@@ -7,20 +7,26 @@ import os
 import stat
 from pathlib import Path
 
+_MOST = 16 << 20
 
-def read_plain(path: Path) -> bytes:
+
+def read_plain(path: Path, most: int = _MOST) -> bytes:
     """The bytes of a regular file; OSError for what cannot be read, and for all else.
 
-    A pipe or a device is neither waited for nor, if it stands there already, opened. Blocks: disk.
+    A pipe or a device is neither waited for nor, if it stands there already, opened. EFBIG: there
+    are more than `most` bytes. Blocks: disk.
     """
     _refuse_others(path.stat())  # opening alone has some devices do something
-    with open(path, "rb", opener=_not_waiting) as file:
+    with os.fdopen(_open(path), "rb") as file:
         _refuse_others(os.fstat(file.fileno()))
-        return file.read()
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return data
 
 
-def _not_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def _refuse_others(status: os.stat_result) -> None:

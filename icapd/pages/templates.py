@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,10 @@ from typing import Any
 
 import jinja2
 
-from bridge.core import StartError
+from bridge.core import StartError, printable
+from icapd.pages.ownfiles import own_text
+
+_LINES = re.compile(r"^debug_info = '([0-9=&]+)'", re.M)  # as `3=14&4=20`: ours, the program's
 
 
 def environment(*folders: Path) -> jinja2.Environment:
@@ -19,7 +23,7 @@ def environment(*folders: Path) -> jinja2.Environment:
     """
     sources: dict[str, tuple[Path, str]] = {}
     for folder in folders:
-        sources |= {path.name: (path, _text(path)) for path in sorted(folder.glob("*.html"))}
+        sources |= {path.name: (path, own_text(path)) for path in sorted(folder.glob("*.html"))}
 
     def load(name: str) -> tuple[str, str, None] | None:
         if name not in sources:
@@ -36,8 +40,8 @@ def environment(*folders: Path) -> jinja2.Environment:
         auto_reload=False,
         cache_size=-1,
     )
-    for name in sources:
-        _compile(made, name)
+    for name, (path, text) in sources.items():
+        _compile(made, name, path, text)
     return made
 
 
@@ -49,27 +53,37 @@ def try_out(made: jinja2.Environment, name: str, context: Mapping[str, Any]) -> 
         raise StartError(_sentence(made, name, error)) from None
 
 
-def _compile(made: jinja2.Environment, name: str) -> None:
+def _compile(made: jinja2.Environment, name: str, path: Path, text: str) -> None:
     try:
         made.get_template(name)
     except jinja2.TemplateSyntaxError as error:
-        raise StartError(f"{error.filename}, line {error.lineno}: {error.message}") from None
+        raise StartError(f"{path}, line {error.lineno}: {_words(error)}") from None
+    except SyntaxError as error:  # of the program that a template becomes
+        line = _template_line(made.compile(text, raw=True), error.lineno or 1)
+        raise StartError(f"{path}, line {line}: {error.msg}") from None
+    except Exception as error:  # what is too deep or too large for a program
+        raise StartError(f"{path} cannot be used: {_words(error)}") from None
+
+
+def _template_line(program: str, number: int) -> int:
+    """The template's line of one of the program's, as jinja notes where its lines begin."""
+    noted = _LINES.search(program)
+    pairs = (pair.split("=") for pair in (noted[1].split("&") if noted else []))
+    lines = [int(ours) for ours, theirs in pairs if int(theirs) <= number]
+    return lines[-1] if lines else 1
 
 
 def _sentence(made: jinja2.Environment, name: str, error: Exception) -> str:
     """Where in a template it happened: jinja puts templates' own lines into tracebacks."""
     steps = [step for step in traceback.extract_tb(error.__traceback__) if _is_template(step)]
     if steps:
-        return f"{steps[-1].filename}, line {steps[-1].lineno}: {error}"
-    return f"{made.get_template(name).filename}: {error}"
+        return f"{steps[-1].filename}, line {steps[-1].lineno}: {_words(error)}"
+    return f"{made.get_template(name).filename}: {_words(error)}"
+
+
+def _words(error: Exception) -> str:
+    return printable(" ".join(str(error).split())) or type(error).__name__
 
 
 def _is_template(step: traceback.FrameSummary) -> bool:
     return step.filename.endswith(".html")
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StartError(f"{path} cannot be read: {error}") from None

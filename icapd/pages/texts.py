@@ -9,7 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from bridge.core import StartError
+from bridge.core import NotYamlError, StartError, compose_yaml, printable
+from icapd.pages.ownfiles import own_text
 
 Texts = dict[str, dict[str, str]]
 """The texts of one language: section, key, text."""
@@ -82,16 +83,14 @@ def _members(path: Path, node: yaml.Node) -> Iterator[tuple[str, yaml.Node, int]
         line = node.start_mark.line + 1
         raise StartError(f"{path}, line {line}: here must be names with texts, as `title: Wait`")
     for key, value in node.value:
-        yield str(key.value), value, key.start_mark.line + 1
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise StartError(f"{path}, line {line}: a name must be a word")
+        yield printable(key.value), value, line
 
 
 def _parsed(path: Path) -> yaml.Node | None:
     try:
-        return yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise StartError(f"{path} cannot be read: {error}") from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise StartError(f"{path}, line {line}: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise StartError(f"{path}: {error}") from None
+        return compose_yaml(own_text(path))
+    except NotYamlError as error:
+        raise StartError(f"{path}, line {error.line}: {printable(error.problem)}") from None

@@ -338,7 +338,7 @@ def test_a_pipe_is_not_waited_for(folder: Path) -> None:
     with pytest.raises(ConfigError, match="it is no regular file"):
         load_config(pipe)
     path = write(folder, GOOD + "exclude_lists: [pipe]\n")
-    with pytest.raises(ConfigError, match="the list is no regular file"):
+    with pytest.raises(ConfigError, match="the list cannot be read: it is no regular file"):
         load_config(path)
 
 

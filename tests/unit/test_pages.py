@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import hypothesis
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.core import OutcomeKind, PageSettings, StartError
 from icapd.pages import Ending, Facts, Page, Pages, Reader, Stage, Wants
@@ -422,6 +427,42 @@ BAD: dict[str, tuple[str, str, str]] = {
     ),
     "no size": ("block.html", "{{ bytes + 1 }}", "block.html, line 1: "),
     "no such parent": ("block.html", "{% extends 'frame.html' %}", "block.html, line 1: .*frame"),
+    "a parameter twice": (
+        "block.html",
+        "a\n\n{% macro row(a, a) %}{% endmacro %}\n<p>",
+        "block.html, line 3: duplicate argument",
+    ),
+    "an argument twice": (
+        "block.html",
+        "a\n{% macro m(a) %}\n{{ a }}\n{% endmacro %}\n{{ m(a=1,a=2) }}\n{{ case }}",
+        "block.html, line 5: keyword argument repeated",
+    ),
+    "too many blocks": (
+        "base.html",
+        "\n" + "{% for a in t %}" * 30 + "{% endfor %}" * 30,
+        "line 2: ",
+    ),
+    "too deep": (
+        "block.html",
+        "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}",
+        "block.html cannot be",
+    ),
+    "too long a number": ("block.html", "{{ " + "9" * 5000 + " }}", "block.html cannot be used: "),
+    "no words": ("block.html", "{{ t.wait.pop('a\nb') }}", r"block.html, line 1: 'a\\nb'$"),
+    "without end": ("block.html", "{% include 'block.html' %}", "block.html, line 1: maximum recu"),
+    "a sign beyond all": (
+        "texts/de.yaml",
+        'wait:\n  title: "\\UFFFFFFFF"\n',
+        "de.yaml, line 2: a numb",
+    ),
+    "a sign that must not be": ("texts/de.yaml", "wait:\n  title: \1\n", "line 2: the sign U.0001"),
+    "texts without end": ("texts/de.yaml", "[" * 3000, "de.yaml, line 1: it is nested too deeply"),
+    "a list as a name": (
+        "texts/de.yaml",
+        "wait:\n  ? [a]\n  : x\n",
+        "line 2: a name must be a word",
+    ),
+    "itself": ("texts/de.yaml", "&a wait: &b\n  title: *b\n", "line 2: wait.title is no text"),
     "no yaml": ("texts/ru.yaml", "wait:\n  title: 'x\n", r"ru.yaml, line \d: "),
     "unknown": (
         "texts/en.yaml",
@@ -446,6 +487,94 @@ def test_a_bad_own_file_is_named_with_its_line_before_anybody_needs_it(
     with pytest.raises(StartError, match=said) as raised:
         own(tmp_path, {name: text})
     assert str(tmp_path) in str(raised.value)
+
+
+OWN_FILES = pytest.mark.parametrize("name", ["block.html", "extra.html", "texts/ru.yaml"])
+
+
+@OWN_FILES
+@pytest.mark.parametrize("other", ["pipe", "folder", "device", "nothing"])
+def test_what_is_no_file_is_refused_and_not_waited_for(
+    tmp_path: Path, name: str, other: str
+) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    match other:
+        case "pipe":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case _:
+            path.symlink_to("/dev/zero" if other == "device" else "gone")
+    with pytest.raises(StartError, match=f"{path} cannot be read: (it is no regular|No such) file"):
+        own(tmp_path, {})
+
+
+MENDED = [
+    *(
+        "{{",
+        "}}",
+        "{%",
+        "%}",
+        "{#",
+        "#}",
+        "{{ ",
+        " }}",
+        "(",
+        ")",
+        "[",
+        "|",
+        ".",
+        "*",
+        "'",
+        '"',
+        "\0",
+    ),
+    *("{% for x in t %}", "{% endfor %}", "{% block a %}", "{% endblock %}", "{% macro m(a, a) %}"),
+    *(
+        "{% macro m(a) %}",
+        "{% endmacro %}",
+        "{{ m(a=1, a=2) }}",
+        "{{ m(*t, **t, *t) }}",
+        "{{ 1/0 }}",
+    ),
+    *("{% include 'block.html' %}", "{% extends 'wait.html' %}", "{% call m() %}", "{% endcall %}"),
+    *("{{ super() }}", "{{ self.a() }}", "{{ caller() }}", "{% set true = 1 %}", "{% break %}"),
+    *(
+        '"\\UFFFFFFFF"',
+        "&a ",
+        "*a",
+        "? ",
+        ": ",
+        "- ",
+        "!!set ",
+        "%YAML 1.1\n",
+        "---\n",
+        "\n",
+        "\x85",
+    ),
+]
+
+
+@hypothesis.settings(max_examples=40, deadline=None)
+@given(
+    name=st.sampled_from(["block.html", "wait.html", "base.html", "texts/en.yaml"]),
+    changes=st.lists(
+        st.tuples(st.integers(0, 9999), st.sampled_from(MENDED)), min_size=1, max_size=3
+    ),
+)
+def test_only_a_sentence_comes_of_a_spoilt_file(name: str, changes: list[tuple[int, str]]) -> None:
+    text = (OURS / name).read_text()
+    for number, piece in changes:
+        at = number % len(text)
+        text = text[:at] + piece + text[at:]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            own(Path(folder), {name: text})
+        except StartError as error:
+            said = str(error)
+            assert said.startswith(f"{folder}/")
+            assert len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", ["block.html", "texts/ru.yaml"])

@@ -7,10 +7,12 @@ of it, and an over-wide mask would let everything pass.
 from __future__ import annotations
 
 import codecs
+import errno
 import re
 from pathlib import Path
 
 from bridge.core.exclusions.rules import Rule
+from bridge.core.plainfiles import read_plain
 from bridge.core.printable import printable
 
 _MAX_BYTES = 1 << 20
@@ -30,12 +32,10 @@ class KdsListError(ValueError):
 def read_kds_list(path: Path) -> list[Rule]:
     """The rules of the list at `path`; KdsListError says what is wrong with it."""
     try:
-        if path.exists() and not path.is_file():
-            raise KdsListError(f"{path}: the list is no regular file.")
-        if path.stat().st_size > _MAX_BYTES:
-            raise KdsListError(f"{path}: the list is larger than a mebibyte.")
-        data = path.read_bytes()
+        data = read_plain(path, _MAX_BYTES)
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise KdsListError(f"{path}: the list is larger than a mebibyte.") from None
         raise KdsListError(f"{path}: the list cannot be read: {error.strerror}.") from None
     return parse_kds_list(data, path)
 
