@@ -125,6 +125,20 @@ def test_a_query_names_only_what_there_is(text: str, existing: dict[str, set[str
     assert list(wrong_with(read_query(text), existing)) == []
 
 
+def test_the_page_of_keys_lists_every_metric_with_its_labels(existing: dict[str, set[str]]) -> None:
+    page = (EXAMPLES.parents[1] / "docs" / "configuration.md").read_text()
+    listed = {
+        name: {*labels.split(",")} - {""}
+        for name, labels in re.findall(r"`(katabridge_[a-z_]+)(?:\{([a-z,]+)\})?`", page)
+    }
+    real: dict[str, set[str]] = {}
+    for name, labels in existing.items():
+        if name.startswith("katabridge_") and not name.endswith("_created"):
+            family = re.sub(r"_(?:bucket|count|sum)$", "", name)
+            real.setdefault(family, set()).update(labels - ADDED - {"le"})
+    assert listed == real
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
