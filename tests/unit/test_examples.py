@@ -179,3 +179,16 @@ def test_who_had_no_device_says_so_first(device: str) -> None:
     before_settings = page.text.partition("\n## ")[0]
     assert re.search(r"\*\*No real .+ was at hand", before_settings)
     assert page.headings[-1] == (2, "Unconfirmed")
+
+
+@pytest.mark.parametrize("device", sorted(DEVICES))
+def test_nothing_that_only_this_machine_reaches_is_to_be_tried_with_a_device(device: str) -> None:
+    for page in (EXAMPLES / device / "README.md", EXAMPLES / device / "README.ru.md"):
+        assert "`make run`" not in page.read_text()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_what_the_account_of_the_service_writes_goes_where_it_may(path: Path) -> None:
+    for line in Page.of(path).code:
+        output = re.search(r"sudo -u katabridge .*--output (\S+)", line)
+        assert output is None or output[1].startswith("/tmp/"), f"{name(path)}: {line}"
