@@ -20,6 +20,7 @@ from bridge.core import (
     EditError,
     parse_central_node,
     parse_fingerprint,
+    read_plain,
     set_value,
     write_atomically,
 )
@@ -64,10 +65,10 @@ def read_section(path: Path) -> KataSection:
 
 def _load(path: Path) -> dict[Any, Any]:
     try:
-        data = yaml.safe_load(path.read_bytes().decode("utf-8"))
+        data = yaml.safe_load(read_plain(path).decode("utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: the configuration cannot be read: {reason(error)}.") from None
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise ConfigError(f"{path}{line}: not YAML.") from None

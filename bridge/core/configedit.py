@@ -39,7 +39,7 @@ def set_value(text: str, path: Sequence[str], value: str) -> str:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         before = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         raise EditError(mark.line + 1 if mark else 1, f"this is no plain YAML; {by_hand}") from None
     changed, line = _Edit(text, by_hand).set(root, path, value)
@@ -143,7 +143,7 @@ def _says(text: str, before: Any, path: Sequence[str], value: str) -> bool:
     try:
         after = yaml.safe_load(text)
         return bool(after == _with(before, path, value))
-    except (yaml.YAMLError, RecursionError):
+    except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError):
         return False
 
 

@@ -371,6 +371,7 @@ WRONG = {
     "without urls": ("kata:\n", [], "kata.urls: write the Central Nodes there first."),
     "other urls": ("kata:\n  urls: [URL]\n", ["--url", "https://cn"], "kata.urls names https:"),
     "no YAML": ("kata: [\n", [], "katabridge.yaml:2: not YAML."),
+    "a sign beyond all numbers": ('x: "\\UFFFFFFFF"\n', [], "katabridge.yaml: not YAML."),
     "no id": ("kata:\n  urls: [URL]\n  sensor_id: x\n", [], "kata.sensor_id: badly formed"),
     "a fault elsewhere": ("kata:\n  urls: [URL]\nicap:\n  workers: x\n", ["--yes"],
                           "katabridge.yaml:8: icap.workers: "),

@@ -11,6 +11,7 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -548,3 +549,20 @@ def test_what_names_nobody_stays_and_depth_ends_nothing() -> None:
     assert Pseudonyms().line(deep) == "[a damaged line was left out]"
     deep = '{"a":' * 900 + "1" + "}" * 900
     assert Pseudonyms().line(deep)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        'x: "\\UFFFFFFFF"\n',
+        f"%YAML {'9' * 5000}.1\n---\n",
+        "x: " + "[" * 3000 + "\n",
+        "a: &a [1, 1]\n"
+        + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in pairwise("abcdefghijklmnop")),
+    ],
+    ids=["a sign beyond all numbers", "a version", "nested", "aliases"],
+)
+def test_the_secrets_of_a_file_that_cannot_be_read_are_found(fault: str) -> None:
+    masked = mask(f"{fault}status: {{token: Hunter2GeheimToken}}\n")
+    assert masked.text is None
+    assert "Hunter2GeheimToken" in masked.secrets

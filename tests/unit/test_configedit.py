@@ -103,6 +103,9 @@ BAD = {
     "an anchor that others use": ("kata:\n  server_fingerprint: &f a\nx: *f\n", 2),
     "an end mark behind which nothing may stand": ("a: 1\n...\n", 3),
     "no YAML": ("a: 1\nkata: [\n", 3),
+    "a sign beyond all numbers": ('x: "\\UFFFFFFFF"\n', 1),
+    "no date": ("x: 2026-13-45\n", 1),
+    "nested without end": ("x: " + "[" * 3000, 1),
     "two documents": ("a: 1\n---\nb: 1\n", 2),
 }
 

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import yaml
 
@@ -35,6 +36,7 @@ _NO_SPACE = re.compile(r"[^ \n]+")
 _PLAIN_TAG = "tag:yaml.org,2002:"
 _LEAST_ANCHOR = 8  # a shorter one that nobody refers to is no secret
 _DEEPEST = 20
+_LEAST_SCALARS = 10_000  # that a file may hold; else one for each of its signs
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,13 @@ def mask(text: str) -> Masked:
     """What may be shown of a configuration file, be it valid or not."""
     try:
         roots = yaml.compose_all(text, Loader=yaml.SafeLoader)
-        scalars = [each for root in roots for each in _scalars(root, ())]
+        scalars = _bounded(
+            (each for root in roots for each in _scalars(root, ())), max(_LEAST_SCALARS, len(text))
+        )
         changed = ((node.end_mark.index, _shown(path, node)) for path, node in scalars)
         masked = _sheet(text, {end: new for end, new in changed if new is not None})
         secrets = {*_unused_anchors(text)}
-    except (yaml.YAMLError, RecursionError, ValueError):
+    except (yaml.YAMLError, RecursionError, ValueError, ArithmeticError):
         return _masked(None, _by_slip(text), {})
     for path, node in scalars:
         secrets.update(_secrets(path, node.value))
@@ -69,6 +73,16 @@ def _masked(text: str | None, secrets: Iterable[str], data: dict[Path, str]) -> 
     every = {secret for secret in secrets if secret}
     long = frozenset(secret for secret in every if len(secret) >= SHORTEST_SECRET)
     return Masked(text, long, len(every - long), data)
+
+
+def _bounded(
+    scalars: Iterator[tuple[Path, yaml.ScalarNode]], most: int
+) -> list[tuple[Path, yaml.ScalarNode]]:
+    """All of them; ValueError where aliases of aliases make too many."""
+    found = list(islice(scalars, most + 1))
+    if len(found) > most:
+        raise ValueError("its aliases stand for too much")
+    return found
 
 
 def _scalars(node: yaml.Node | None, at: Path) -> Iterator[tuple[Path, yaml.ScalarNode]]:
