@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import pytest
 
-from bridge.testing.processes import HarnessError, tied
+from bridge.testing.processes import HarnessError
 
 if TYPE_CHECKING:
     from bridge.testing.doors import DoorProgram, FolderBridge, IcapdServer
@@ -90,7 +90,7 @@ def katabridge_site(
 
     with _plainly():
         folder = tmp_path_factory.mktemp("katabridge")
-        site = Site(folder, kata_emulator.url, kata_emulator.certificate, launch=tied)
+        site = Site(folder, kata_emulator.url, kata_emulator.certificate)
         for changes in (katabridge_settings, *_marked(request.node)):
             site.changes = changed(site, changes)
         return site

@@ -1,4 +1,4 @@
-"""Programs started for a test: on free ports of 127.0.0.1, ended by process id."""
+"""Programs started for a test: on free ports of 127.0.0.1, ended with the run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from bridge.testing.guarding import end_with_us
 
 _START_SECONDS = 20.0
 _STOP_SECONDS = 15.0
@@ -64,7 +66,10 @@ def accepts(port: int) -> bool:
 
 
 class Program:
-    """A started program. Its output goes to `log`, which failures quote."""
+    """A started program. Its output goes to `log`, which failures quote.
+
+    It ends with this process, however that ends.
+    """
 
     def __init__(self, command: Sequence[object], log: Path, cwd: Path | None = None) -> None:
         """Start it; the output is appended to `log`."""
@@ -79,6 +84,7 @@ class Program:
                 start_new_session=True,
                 cwd=cwd,
             )
+        end_with_us(self.process.pid)
 
     def wait_for(self, condition: Callable[[], object], what: str) -> None:
         """Wait until it is ready; fail with its output where it ends or takes too long.
@@ -145,8 +151,3 @@ class Program:
 def module(name: str) -> list[str]:
     """The command line that runs a module of ours with this Python."""
     return [sys.executable, "-m", name]
-
-
-def tied(name: str) -> list[str]:
-    """The same for a program that ends when this process does, however that ends."""
-    return [*module("bridge.testing.tied"), str(os.getpid()), name]

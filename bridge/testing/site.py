@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,7 @@ def fits(record: Record, wanted: Mapping[str, object]) -> bool:
 class Site:
     """Folders, certificates and a configuration file around one Central Node.
 
-    `changes`: settings that differ from those of a site, as they stand in the file. `launch`: the
-    command line that runs a module.
+    `changes`: settings that differ from those of a site, as they stand in the file.
     """
 
     directory: Path
@@ -51,7 +50,6 @@ class Site:
     server_certificate: Path
     icap_port: int = field(default_factory=free_port)
     changes: dict[str, Any] = field(default_factory=dict)
-    launch: Callable[[str], list[str]] = module
 
     def __post_init__(self) -> None:
         self.sensor_id = str(uuid.uuid4())
@@ -123,7 +121,7 @@ class Site:
 
     def start_icapd(self) -> Program:
         """The ICAP door as a program of its own, once it listens."""
-        command = [*self.launch("icapd.cli"), "--config", self.config]
+        command = [*module("icapd.cli"), "--config", self.config]
         program = Program(command, self.directory / "icapd.out", _CODE)
         # its own word: on a port that was taken meanwhile another program would answer
         program.wait_for(
@@ -133,7 +131,7 @@ class Site:
 
     def start_watch(self) -> Program:
         """The folder door as a program of its own, once it watches."""
-        command = [*self.launch("bridge.cli"), "watch", "--config", self.config]
+        command = [*module("bridge.cli"), "watch", "--config", self.config]
         program = Program(command, self.directory / "watch.out", _CODE)
         program.wait_for(lambda: "watches" in program.said(), "kata-bridge watch")
         return program

@@ -26,7 +26,6 @@ from bridge.testing import (
 from bridge.testing.certificates import put_certificate
 from bridge.testing.changes import changed
 from bridge.testing.doors import reload_answers
-from bridge.testing.processes import tied
 from bridge.testing.site import fits
 from tests.support.workers import is_alive
 
@@ -129,22 +128,48 @@ def test_a_failing_kata_judges_as_before_once_it_recovers(tmp_path: Path) -> Non
         kata.down()
 
 
-def test_a_program_ends_with_who_started_it_however_that_ends(tmp_path: Path) -> None:
-    pid_file = tmp_path / "pid"
-    starter = f"""
-import os
+STARTER = """
+import os, signal, sys, threading, time
 from pathlib import Path
-from bridge.testing.processes import Program, tied
-os.environ["PYTHONUNBUFFERED"] = "1"
-log = Path({str(tmp_path / "log")!r})
-program = Program([*tied("http.server"), "--bind", "127.0.0.1", "0"], log)
-program.wait_for(lambda: "Serving" in program.said(), "the server")
-Path({str(pid_file)!r}).write_text(str(program.process.pid))
-os._exit(9)
+from bridge.testing import Program
+
+def start(name, script):
+    log = Path(sys.argv[1], name)
+    program = Program([sys.executable, "-ISc", script], log)
+    program.wait_for(lambda: "ready" in program.said(), name)
+    started.append(program.process)
+
+READY = "import time; print('ready', flush=True); "
+started = []
+start("polite", READY + "time.sleep(100)")
+thread = threading.Thread(target=start, args=("of-a-thread", READY + "time.sleep(100)"))
+thread.start()
+thread.join()
+if os.geteuid() == 0:  # as Squid does, which forgets the kernel's ties
+    start("of-another-user", "import os, time; os.setuid(65534); " + READY + "time.sleep(100)")
+Program(["true"], Path(sys.argv[1], "gone")).process.wait()
+print(*(each.pid for each in started), all(each.poll() is None for each in started), flush=True)
+if sys.argv[2] == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
 """
-    subprocess.run([sys.executable, "-c", starter], check=False, cwd=ROOT, timeout=60)
-    pid = int(pid_file.read_text())
-    wait_until(lambda: not is_alive(pid), "the program of the starter that is gone has ended")
+
+
+@pytest.mark.parametrize("end", ["killed", "of itself"])
+def test_programs_end_with_who_started_them_however_that_ends(tmp_path: Path, end: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STARTER, tmp_path, end],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        timeout=60,
+    )
+    assert done.stdout, done.stderr
+    *pids, ran = done.stdout.split()
+    assert ran == "True", "none ends with the thread that started it"
+    assert len(pids) >= 2, done.stderr
+    left = list(map(int, pids))
+    wait_until(lambda: not any(map(is_alive, left)), "what it started has ended")
 
 
 def test_a_program_that_does_not_start_is_named_with_its_words(tmp_path: Path) -> None:
@@ -154,7 +179,6 @@ def test_a_program_that_does_not_start_is_named_with_its_words(tmp_path: Path) -
     with pytest.raises(HarnessError) as caught:
         program.wait_for(lambda: False, "it")
     assert str(caught.value) == "it did not start:\nport is odd\n"
-    assert tied("icapd.cli")[1:3] == ["-m", "bridge.testing.tied"]
 
 
 class _Crowded(Site):
