@@ -9,7 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from bridge.testing.processes import HarnessError, Program, accepts, free_port, wait_until
+from bridge.testing.ports import free_port
+from bridge.testing.processes import HarnessError, Program, accepts, wait_until
 
 if TYPE_CHECKING:
     from bridge.emulator import EICAR

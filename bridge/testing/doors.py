@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from bridge.core import VERDICT_LOG, WATCH_LOG
 from bridge.testing.changes import changed
-from bridge.testing.processes import HarnessError, Program, free_port, wait_until
+from bridge.testing.ports import free_port
+from bridge.testing.processes import HarnessError, Program, wait_until
 from bridge.testing.site import Record, Records, Site
 
 _RELOAD = re.compile(r"the configuration .* is (?:not reloaded: .*|reloaded\b.*)")

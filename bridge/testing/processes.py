@@ -1,10 +1,9 @@
-"""Programs started for a test: on free ports of 127.0.0.1, ended with the run."""
+"""Programs started for a test: ended by process id, and with the test run."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -18,35 +17,10 @@ from bridge.testing.guarding import end_with_us
 _START_SECONDS = 20.0
 _STOP_SECONDS = 15.0
 _LISTEN = "0A"  # a state in /proc/net/tcp
-_PORTS = range(20000, 32000)
-_SHARES = 8
-_SHARE = len(_PORTS) // _SHARES
 
 
 class HarnessError(AssertionError):
     """What a test stands on does not work; the text begins with a sentence that says what."""
-
-
-def _candidates() -> Iterator[int]:
-    """Ports of this worker's own, one after another, outside the range that connections get."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _SHARES
-    first = _PORTS.start + worker * _SHARE
-    at = random.randrange(_SHARE)  # noqa: S311 - no secret
-    while True:
-        yield first + at
-        at = (at + 1) % _SHARE
-
-
-_ports = _candidates()
-
-
-def free_port() -> int:
-    """A port that nobody listens on now; the same one comes again only after 1,499 others."""
-    for port in _ports:
-        with socket.socket() as sock, contextlib.suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("unreachable")
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 10.0) -> None:

@@ -14,7 +14,8 @@ import yaml
 import bridge
 from bridge.core import Settings, fingerprint, load_config, tail_lines
 from bridge.testing.certificates import put_certificate
-from bridge.testing.processes import Program, accepts, free_port, module, wait_until
+from bridge.testing.ports import free_port
+from bridge.testing.processes import Program, accepts, module, wait_until
 
 Record = dict[str, Any]
 Records = list[Record]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.testing.processes import Program, accepts, free_port, module, wait_until
+from bridge.testing.ports import free_port
+from bridge.testing.processes import Program, accepts, module, wait_until
 
 __all__ = ["Program", "accepts", "free_port", "module", "wait_until"]

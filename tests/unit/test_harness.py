@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from bridge.testing import (
     KataEmulator,
     Program,
     Site,
+    free_port,
     plugin,
     wait_until,
 )
@@ -179,6 +181,37 @@ def test_a_program_that_does_not_start_is_named_with_its_words(tmp_path: Path) -
     with pytest.raises(HarnessError) as caught:
         program.wait_for(lambda: False, "it")
     assert str(caught.value) == "it did not start:\nport is odd\n"
+
+
+PORTS = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from bridge.testing import free_port
+with ThreadPoolExecutor(8) as threads:
+    print(*threads.map(lambda _: free_port(), range(int(sys.argv[1]))), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_no_two_processes_or_threads_get_the_same_port() -> None:
+    many = 250
+    command = [sys.executable, "-c", PORTS, str(many)]
+    here = {free_port() for _ in range(many)}
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTEST_XDIST_WORKER": "of-my-own"},
+    ) as other:
+        assert other.stdout is not None
+        there = {int(word) for word in other.stdout.readline().split()}
+        here |= {free_port() for _ in range(many)}
+        other.communicate()
+    assert (len(here), len(there)) == (2 * many, many)
+    assert not here & there
+    assert all(20000 <= port < 32000 for port in here | there), "connections are given others"
 
 
 class _Crowded(Site):
