@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -23,13 +24,21 @@ class Script:
     """What happens to one content.
 
     `delay` in seconds (None: the emulator's own); `fault` instead of an answer, for the first
-    `times` submissions of this content (None: always).
+    `times` submissions of this content (None: always). ValueError where KATA has no such state or
+    the emulator no such fault: it would never answer.
     """
 
     state: State = "not detected"
     delay: float | None = None
     fault: Fault | None = None
     times: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what the emulator would not understand when it is asked."""
+        if self.state not in _STATES:
+            raise ValueError(f"{self.state!r} is no state of a scan; these are: {_named(_STATES)}.")
+        if self.fault is not None and self.fault not in _FAULTS:
+            raise ValueError(f"{self.fault!r} is no fault; these are: {_named(_FAULTS)}.")
 
 
 def read_script(content: bytes) -> Script:
@@ -50,6 +59,10 @@ def read_script(content: bytes) -> Script:
         cast(Fault, fault) if fault in _FAULTS else None,
         int(words["times"]) if words.get("times", "").isdigit() else None,
     )
+
+
+def _named(words: Sequence[str]) -> str:
+    return ", ".join(map(repr, words))
 
 
 def _number(text: str | None) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Literal, cast
 
 from bridge.emulator import EmulatedScan, Emulator, Fault, Memory, Script, State
 from bridge.testing.certificates import put_certificate
@@ -46,23 +47,32 @@ class KataEmulator:
         self.memory.delay = seconds
 
     def judge(
-        self, content: bytes | str, state: State = "detect", *, delay: float | None = None
+        self,
+        content: bytes | str,
+        state: State | Literal["not_detected"] = "detect",
+        *,
+        delay: float | None = None,
     ) -> None:
         """Have a content judged so from now on, given itself or as its sha256 in hex.
 
-        `delay`: seconds to the verdict. What a door knows already it does not ask again.
+        `state`: as KATA writes it, or with `_` for a space, as records have it; ValueError for
+        others. `delay`: seconds to the verdict. What a door knows already it does not ask again.
         """
+        script = Script(cast("State", state.replace("_", " ")), delay)
         with self.memory.lock:
-            self.memory.scripts[_sha256(content)] = Script(state, delay)
+            self.memory.scripts[_sha256(content)] = script
 
-    def fail(self, fault: Fault = "500", *, times: int | None = None) -> None:
+    def fail(
+        self, fault: Fault | Literal[413, 429, 500] = "500", *, times: int | None = None
+    ) -> None:
         """Answer submissions with this HTTP status from now on, or with none (`drop`).
 
-        `times`: only the first so many submissions of each content.
+        ValueError for other faults. `times`: only the first so many submissions of each content.
         """
+        script = Script(fault=cast("Fault", str(fault)), times=times)
         with self.memory.lock:
             self.memory.attempts.clear()
-            self.memory.failing = Script(fault=fault, times=times)
+            self.memory.failing = script
 
     def recover(self) -> None:
         """Take submissions again."""

@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,14 @@ RECORD = {"decision": "block", "name": "a", "context": {"url": "http://a/", "use
 def plain_site(tmp_path: Path) -> Site:
     """A site without a Central Node."""
     return Site(tmp_path / "site", "https://127.0.0.1:1", tmp_path / "server.pem")
+
+
+@pytest.fixture
+def kata(tmp_path: Path) -> Iterator[KataEmulator]:
+    """An emulated KATA."""
+    running = KataEmulator(tmp_path / "kata")
+    yield running
+    running.down()
 
 
 def test_changes_are_merged_and_lists_replaced(plain_site: Site) -> None:
@@ -111,6 +120,27 @@ def test_a_verdict_is_scripted_for_bytes_or_their_sha256(tmp_path: Path) -> None
             kata.judge("bad")
     finally:
         kata.down()
+
+
+def test_a_verdict_may_be_spelled_as_kata_does_or_as_records_do(kata: KataEmulator) -> None:
+    for state in ("not detected", "not_detected"):
+        kata.judge(EICAR, "detect")
+        kata.judge(EICAR, state)
+        assert kata.memory.script(_sha(EICAR), EICAR).state == "not detected"
+    with pytest.raises(ValueError, match=r"^'dtect' is no state of a scan; .*'not detected'"):
+        kata.judge(EICAR, "dtect")  # type: ignore[arg-type]
+    assert kata.memory.script(_sha(EICAR), EICAR).state == "not detected", "as it was"
+
+
+def test_a_fault_is_one_that_the_emulator_has(kata: KataEmulator) -> None:
+    kata.fail(429)
+    assert kata.memory.script(_sha(b""), b"").fault == "429"
+    for fault in ("503", 503, "dorp", None):
+        with pytest.raises(
+            ValueError, match=rf"^'{fault}' is no fault; these are: '429', .*'drop'"
+        ):
+            kata.fail(fault)  # type: ignore[arg-type]
+    assert kata.memory.script(_sha(b""), b"").fault == "429", "as it was"
 
 
 def test_a_failing_kata_judges_as_before_once_it_recovers(tmp_path: Path) -> None:
