@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 from typing import Literal, cast
 
+from bridge.core import Address
 from bridge.emulator import EmulatedScan, Emulator, Fault, Memory, Script, State
 from bridge.testing.certificates import put_certificate
-from bridge.testing.processes import wait_until
+from bridge.testing.ports import free_port
+from bridge.testing.processes import HarnessError, wait_until
+
+_PORTS_TRIED = 5
 
 
 class KataEmulator:
@@ -22,7 +27,7 @@ class KataEmulator:
         """Serve; certificate and state lie in `directory`."""
         put_certificate(directory / "server.pem", directory / "server.key", "kata")
         self.memory = Memory(directory)
-        self._server = Emulator(self.memory)
+        self._server = _on_free_port(self.memory)
         self._address = self._server.address
         self._server.start()
         self._is_up = True
@@ -85,9 +90,14 @@ class KataEmulator:
             self._is_up = False
 
     def up(self) -> None:
-        """Serve again, on the same port."""
+        """Serve again, on the same port; HarnessError where another program took it meanwhile."""
         if not self._is_up:
-            self._server = Emulator(self.memory, self._address)
+            try:
+                self._server = Emulator(self.memory, self._address)
+            except OSError as error:
+                raise HarnessError(
+                    f"KATA cannot be up again on {self._address}: {error}."
+                ) from None
             self._server.start()
             self._is_up = True
 
@@ -108,6 +118,14 @@ class KataEmulator:
             lambda: len(self.submitted(content)) >= count, f"{count} submissions to KATA", seconds
         )
         return self.submitted(content)
+
+
+def _on_free_port(memory: Memory) -> Emulator:
+    """Not on a port that connections get: `down` gives it up for a while."""
+    for _ in range(_PORTS_TRIED - 1):
+        with contextlib.suppress(OSError):  # another program was quicker
+            return Emulator(memory, Address("127.0.0.1", free_port()))
+    return Emulator(memory, Address("127.0.0.1", free_port()))
 
 
 def _sha256(content: bytes | str) -> str:

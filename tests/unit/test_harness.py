@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from bridge.testing import (
     KataEmulator,
     Program,
     Site,
+    accepts,
     free_port,
     plugin,
     wait_until,
@@ -141,6 +143,18 @@ def test_a_fault_is_one_that_the_emulator_has(kata: KataEmulator) -> None:
         ):
             kata.fail(fault)  # type: ignore[arg-type]
     assert kata.memory.script(_sha(b""), b"").fault == "429", "as it was"
+
+
+def test_kata_is_up_again_on_a_port_that_no_connection_gets(kata: KataEmulator) -> None:
+    port = int(kata.url.rpartition(":")[2])
+    first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    assert not first <= port <= last
+    kata.down()
+    sentence = rf"^KATA cannot be up again on 127\.0\.0\.1:{port}: "
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(HarnessError, match=sentence):
+        kata.up()
+    kata.up()
+    assert accepts(port)
 
 
 def test_a_failing_kata_judges_as_before_once_it_recovers(tmp_path: Path) -> None:
