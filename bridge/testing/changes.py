@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bridge.testing.plain import plain_mapping
 from bridge.testing.processes import HarnessError
 from bridge.testing.site import Site, deep_merge
 
@@ -17,13 +18,14 @@ _OWN = {
 
 
 def changed(site: Site, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`site.changes` with these as well; HarnessError where the harness needs a key itself.
+    """`site.changes` with these as well, both checked.
 
     Mappings are merged, all else is replaced. What the first of `folders` does not say is as in
-    the site's own.
+    the site's own. HarnessError where the harness needs a key itself, or a file cannot hold a
+    value.
     """
-    _check(changes)
-    merged = deep_merge(site.changes, changes)
+    merged: dict[str, Any] = deep_merge(plain_mapping(site.changes), plain_mapping(changes))
+    _check(merged)
     folders = merged.get("folders")
     if isinstance(folders, list) and folders and isinstance(folders[0], dict):
         merged["folders"] = [deep_merge(site.folder, folders[0]), *folders[1:]]
@@ -32,14 +34,12 @@ def changed(site: Site, changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check(changes: Mapping[str, Any]) -> None:
     for (name, key), why in _OWN.items():
-        if key in _section(changes, name):
+        section = changes.get(name, {})
+        if not isinstance(section, Mapping):
+            raise HarnessError(f"{name} cannot be set as a whole in a test: {why} ({name}.{key}).")
+        if key in section:
             raise HarnessError(f"{name}.{key} cannot be set in a test: {why}.")
-    if _section(changes, "logs").get("level") == "error":
+    if changes.get("logs", {}).get("level") == "error":
         raise HarnessError(
             "logs.level cannot be set to `error` in a test: the log says when a door has started."
         )
-
-
-def _section(changes: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    section = changes.get(name)
-    return section if isinstance(section, Mapping) else {}

@@ -35,8 +35,12 @@ class DoorProgram(ABC):
     _log_name: str
 
     def __init__(self, site: Site) -> None:
-        """Start it."""
+        """Start it; HarnessError for settings of the site that a test cannot have."""
         self.site = site
+        self._begin()
+
+    def _begin(self) -> None:
+        self.site.changes = changed(self.site, {})  # a test may have set them itself
         self._program = self._started()
         self._is_running = True
 
@@ -117,8 +121,7 @@ class DoorProgram(ABC):
         """Start it anew with the same configuration, on the same port."""
         if self._is_running:
             raise HarnessError(f"{self.name} runs already; stop it first.")
-        self._program = self._started()
-        self._is_running = True
+        self._begin()
 
     def _judge_end(self, code: int) -> None:
         if code != 0:

@@ -14,6 +14,7 @@ import yaml
 import bridge
 from bridge.core import Settings, fingerprint, load_config, tail_lines
 from bridge.testing.certificates import put_certificate
+from bridge.testing.plain import plain_mapping
 from bridge.testing.ports import free_port
 from bridge.testing.processes import Program, accepts, module, wait_until
 
@@ -72,10 +73,13 @@ class Site:
         return self.write()
 
     def write(self) -> Path:
-        """Write the configuration file, and say where it is."""
+        """Write the configuration file, and say where it is.
+
+        HarnessError for changes that a file cannot hold; it is then as before.
+        """
         path = self.directory / "katabridge.yaml"
         draft = path.with_suffix(".new")  # a program that starts just now reads it whole
-        draft.write_text(yaml.safe_dump(deep_merge(self._base(), self.changes)))
+        draft.write_text(yaml.safe_dump(plain_mapping(deep_merge(self._base(), self.changes))))
         draft.replace(path)
         return path
 

@@ -8,7 +8,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -37,6 +40,14 @@ from tests.support.workers import is_alive
 ROOT = Path(__file__).parents[2]
 DOCUMENTED = (ROOT / "docs" / "harness.md").read_text()
 RECORD = {"decision": "block", "name": "a", "context": {"url": "http://a/", "user": None}}
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+class Word(str):
+    __slots__ = ()
 
 
 @pytest.fixture
@@ -84,8 +95,37 @@ def test_what_the_harness_needs_itself_is_refused(
     plain_site: Site, changes: dict[str, dict[str, object]]
 ) -> None:
     ((section, keys),) = changes.items()
-    with pytest.raises(HarnessError, match=rf"^{section}\.{next(iter(keys))} cannot be set"):
+    sentence = rf"^{section}\.{next(iter(keys))} cannot be set"
+    with pytest.raises(HarnessError, match=sentence):
         changed(plain_site, changes)
+    with pytest.raises(HarnessError, match=rf"^{section} cannot be set as a whole"):
+        changed(plain_site, {section: None})
+    plain_site.changes = changes
+    for door in (IcapdServer, FolderBridge):
+        with pytest.raises(HarnessError, match=sentence):
+            door(plain_site)
+
+
+def test_a_value_that_a_file_cannot_hold_is_made_of_what_it_can_or_named(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site", "https://127.0.0.1:1", _certificate(tmp_path))
+    places = MappingProxyType({"input": Path("in2"), "ignore": ("*.a", "*.b")})
+    site.changes = {"icap": {"pages": {"dir": tmp_path}}, "folders": [places]}
+    got = changed(site, {"icap": {"mode": Colour.RED}})
+    assert got["icap"] == {"pages": {"dir": str(tmp_path)}, "mode": "red"}
+    assert got["folders"] == [{**site.folder, "input": "in2", "ignore": ["*.a", "*.b"]}]
+    text = site.write().read_text()
+    for odd in (timedelta(seconds=1), b"x", {"a"}, Word("x")):
+        site.changes = {"folders": [{}, {"settle": odd}]}
+        kind = type(odd).__name__
+        sentence = rf"^folders\[1\]\.settle cannot be set to a {kind} in a test: "
+        with pytest.raises(HarnessError, match=sentence):
+            changed(site, {})
+        with pytest.raises(HarnessError, match=sentence):
+            site.settings()
+    with pytest.raises(HarnessError, match=r"^icap\.1 is no name of a setting"):
+        site.changes = {}
+        changed(site, {"icap": {1: 2}})
+    assert (site.directory / "katabridge.yaml").read_text() == text
 
 
 def test_a_record_is_chosen_by_its_own_values_and_its_contexts() -> None:
