@@ -85,19 +85,44 @@ class DoorProgram(ABC):
     def reload(self, changes: Mapping[str, Any]) -> None:
         """Change settings while it runs, and wait until they count.
 
-        HarnessError with the door's sentence where not all of them do; the file is then as before.
+        HarnessError with the door's sentence where not all of them do: the door, the file and
+        `site.changes` are then as before.
         """
-        before, told = self.site.changes, len(self._told())
+        self._need_running()
+        before = self.site.changes
         self.site.changes = changed(self.site, changes)
+        sentence = ""
+        try:
+            sentence = self._reloaded()
+        finally:
+            if not sentence.endswith(_WHOLE):
+                self.site.changes = before
+                self.site.write()
+        if not sentence.endswith(_WHOLE):
+            if _WHOLE in sentence:  # the others of these settings count already
+                self._reloaded()
+            raise HarnessError(sentence)
+
+    def _reloaded(self) -> str:
+        """Have it read the file, and what it says of that."""
+        told = len(self._told())
         self.site.write()
         self._program.process.send_signal(signal.SIGHUP)
         what = f"{self.name} says whether it reloaded"
-        wait_until(lambda: len(self._told()) > told, what, _RELOAD_SECONDS)
-        sentence = self._told()[-1]
-        if not sentence.endswith(_WHOLE):
-            self.site.changes = before
-            self.site.write()
-            raise HarnessError(sentence)
+        wait_until(lambda: len(self._told()) > told or self._has_ended(), what, _RELOAD_SECONDS)
+        self._need_running()
+        return self._told()[-1]
+
+    def _need_running(self) -> None:
+        if not self._is_running:
+            raise HarnessError(f"{self.name} is stopped; start it first.")
+        if self._has_ended():
+            code = self._program.process.returncode
+            sentence = f"{self.name} ended by itself, with exit code {code}:"
+            raise HarnessError(f"{sentence}\n{self._program.said()}")
+
+    def _has_ended(self) -> bool:
+        return self._program.process.poll() is not None
 
     def _told(self) -> list[str]:
         return reload_answers(self.log())

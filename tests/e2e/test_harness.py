@@ -64,12 +64,21 @@ def pytest_sessionfinish():
             Path(__file__).with_name(f"left-{pid}").touch()
 """,
     "test_icap.py": """
+from bridge.testing import HarnessError
+
 
 def test_a_reload_counts(icapd_server, icap_client, note):
     note(icapd_server.pid)
     icapd_server.reload({"icap": {"preview": 78}})
     fields = icap_client.options("av/respmod").fields
     assert (fields["options-ttl"], fields["preview"]) == ("7", "78")
+
+
+def test_a_reload_in_part_is_taken_back(icapd_server, icap_client):
+    before = icap_client.options("av/respmod").fields["preview"]
+    with pytest.raises(HarnessError, match="what takes a restart stays as it was: kata.node"):
+        icapd_server.reload({"kata": {"node": "other"}, "icap": {"preview": 79}})
+    assert icap_client.options("av/respmod").fields["preview"] == before
 
 
 def test_kata_away_and_back(kata_emulator, icapd_server, icap_client):
@@ -153,6 +162,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Ru
 def test_the_fixtures_work_in_two_processes_at_a_time(project: tuple[Path, Run]) -> None:
     _, run = project
     good = {"test_verdicts", "test_a_reload_counts", "test_kata_away_and_back"}
+    good |= {"test_a_reload_in_part_is_taken_back"}
     good |= {"test_a_share", "test_a_name_that_comes_again"}
     assert {name: run.ends.get(name) for name in good} == {name: [] for name in good}, run.output
 

@@ -16,7 +16,7 @@ from types import MappingProxyType
 import pytest
 
 from bridge import testing
-from bridge.core import VERDICT_LOG
+from bridge.core import VERDICT_LOG, WATCH_LOG
 from bridge.testing import (
     EICAR,
     Delivery,
@@ -330,6 +330,8 @@ trap 'if grep -q nonsense katabridge.yaml
     then echo "error the configuration k.yaml is not reloaded: nonsense; the old one stays" >>{log}
     elif grep -q workers katabridge.yaml
     then echo "info the configuration k.yaml is reloaded; after a restart: icap.workers" >>{log}
+    elif grep -q deadly katabridge.yaml
+    then exit 3
     else echo "info the configuration k.yaml is reloaded" >>{log}
     fi' HUP
 echo ready
@@ -341,8 +343,14 @@ class _Reloading(Site):
     """A site whose door reads its file when it is told to, and refuses one word."""
 
     def start_icapd(self) -> Program:
-        (self.directory / "log").mkdir()
-        log = self.directory / "log" / VERDICT_LOG
+        return self._start(VERDICT_LOG)
+
+    def start_watch(self) -> Program:
+        return self._start(WATCH_LOG)
+
+    def _start(self, log_name: str) -> Program:
+        log = self.directory / "log" / log_name
+        log.parent.mkdir()
         log.touch()
         self.write()
         script = RELOADING.format(log=log)
@@ -351,14 +359,23 @@ class _Reloading(Site):
         return program
 
 
-def test_a_reload_counts_or_file_and_settings_are_as_before(tmp_path: Path) -> None:
-    site = _Reloading(tmp_path / "site", "https://127.0.0.1:1", _certificate(tmp_path))
-    server = IcapdServer(site)
+@pytest.fixture
+def reloading(tmp_path: Path) -> _Reloading:
+    """Such a site, without a Central Node."""
+    return _Reloading(tmp_path / "site", "https://127.0.0.1:1", _certificate(tmp_path))
+
+
+def test_a_reload_counts_or_all_is_as_before(reloading: _Reloading) -> None:
+    site, server = reloading, IcapdServer(reloading)
     server.reload({"icap": {"preview": 77}})
     with pytest.raises(HarnessError, match=r"^the configuration k\.yaml is not reloaded: nonsense"):
         server.reload({"icap": {"nonsense": 1}})
     with pytest.raises(HarnessError, match=r"k\.yaml is reloaded; after a restart: icap.workers$"):
         server.reload({"icap": {"workers": 2}})
+    assert site.changes == {"icap": {"preview": 77}}
+    assert reload_answers(server.log())[-1].endswith("is reloaded"), "what counted is taken back"
+    with pytest.raises(HarnessError, match=r"^icap\.preview cannot be set to a bytes"):
+        server.reload({"icap": {"preview": b"1"}})
     assert site.changes == {"icap": {"preview": 77}}
     text = (site.directory / "katabridge.yaml").read_text()
     assert "nonsense" not in text
@@ -366,6 +383,22 @@ def test_a_reload_counts_or_file_and_settings_are_as_before(tmp_path: Path) -> N
     server.reload({"submit": {"types": ["image"]}})
     assert site.settings().icap.preview == 77
     server.stop()
+
+
+def test_a_door_that_is_not_there_is_not_reloaded(reloading: _Reloading) -> None:
+    server = IcapdServer(reloading)
+    server.stop()
+    with pytest.raises(HarnessError, match=r"^icapd is stopped; start it first\.$"):
+        server.reload({"icap": {"preview": 77}})
+    assert reloading.changes == {}
+
+
+def test_a_reload_that_ends_the_door_says_so(reloading: _Reloading) -> None:
+    server = IcapdServer(reloading)
+    with pytest.raises(HarnessError, match=r"^icapd ended by itself, with exit code 3:\nready\n$"):
+        server.reload({"icap": {"deadly": 1}})
+    assert reloading.changes == {}
+    assert "deadly" not in (reloading.directory / "katabridge.yaml").read_text()
 
 
 @pytest.mark.parametrize("kind", [KataEmulator, IcapdServer, FolderBridge, Delivery])
