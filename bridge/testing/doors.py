@@ -116,7 +116,11 @@ class DoorProgram(ABC):
     def _need_running(self) -> None:
         if not self._is_running:
             raise HarnessError(f"{self.name} is stopped; start it first.")
+        self._need_life()
+
+    def _need_life(self) -> None:
         if self._has_ended():
+            self._is_running = False
             code = self._program.process.returncode
             sentence = f"{self.name} ended by itself, with exit code {code}:"
             raise HarnessError(f"{sentence}\n{self._program.said()}")
@@ -133,6 +137,7 @@ class DoorProgram(ABC):
         HarnessError where it had ended by itself, does not end, or not well.
         """
         if self._is_running:
+            self._need_life()
             self._is_running = False
             self._judge_end(self._program.stop())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -309,7 +310,10 @@ class _Crowded(Site):
             raise HarnessError(
                 "icapd did not start:\nicapd: cannot listen on …: it is taken by another program."
             )
-        return _ended(Program(["true"], self.directory / "icapd.out"))
+        script = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.02; done"
+        program = Program(["sh", "-c", script], self.directory / "icapd.out")
+        program.wait_for(lambda: "ready" in program.said(), "sh")
+        return program
 
 
 def test_a_door_takes_another_port_only_at_its_first_start(tmp_path: Path) -> None:
@@ -350,7 +354,7 @@ class _Reloading(Site):
 
     def _start(self, log_name: str) -> Program:
         log = self.directory / "log" / log_name
-        log.parent.mkdir()
+        log.parent.mkdir(exist_ok=True)
         log.touch()
         self.write()
         script = RELOADING.format(log=log)
@@ -393,6 +397,22 @@ def test_a_door_that_is_not_there_is_not_reloaded(reloading: _Reloading) -> None
     assert reloading.changes == {}
 
 
+@pytest.mark.parametrize("kind", [IcapdServer, FolderBridge])
+def test_a_door_that_ended_without_stop_is_an_error(
+    reloading: _Reloading, kind: type[IcapdServer | FolderBridge]
+) -> None:
+    door = kind(reloading)
+    os.kill(door.pid, signal.SIGTERM)
+    wait_until(lambda: not is_alive(door.pid), "it has ended")
+    sentence = rf"^{door.name} ended by itself, with exit code 0:\nready\n$"
+    with pytest.raises(HarnessError, match=sentence):
+        door.stop()
+    door.stop()
+    assert not door.log()
+    door.start()
+    door.stop()
+
+
 def test_a_reload_that_ends_the_door_says_so(reloading: _Reloading) -> None:
     server = IcapdServer(reloading)
     with pytest.raises(HarnessError, match=r"^icapd ended by itself, with exit code 3:\nready\n$"):
@@ -429,11 +449,6 @@ def test_a_package_that_is_missing_is_named_with_what_to_do(
 def _certificate(folder: Path) -> Path:
     put_certificate(folder / "server.pem", folder / "server.key")
     return folder / "server.pem"
-
-
-def _ended(program: Program) -> Program:
-    program.process.wait()
-    return program
 
 
 def _sha(content: bytes) -> str:
