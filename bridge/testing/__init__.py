@@ -14,7 +14,8 @@ from bridge.testing.processes import HarnessError, Program, accepts, wait_until
 
 if TYPE_CHECKING:
     from bridge.emulator import EICAR
-    from bridge.testing.doors import Delivery, FolderBridge, IcapdServer
+    from bridge.testing.doors import IcapdServer
+    from bridge.testing.folder import Delivery, FolderBridge
     from bridge.testing.kata import KataEmulator
     from bridge.testing.site import Site
     from icapd.client import Answer, IcapClient
@@ -38,8 +39,8 @@ __all__ = [
 _HOMES = {
     "EICAR": "bridge.emulator",
     "Answer": "icapd.client",
-    "Delivery": "bridge.testing.doors",
-    "FolderBridge": "bridge.testing.doors",
+    "Delivery": "bridge.testing.folder",
+    "FolderBridge": "bridge.testing.folder",
     "IcapClient": "icapd.client",
     "IcapdServer": "bridge.testing.doors",
     "KataEmulator": "bridge.testing.kata",

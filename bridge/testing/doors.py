@@ -1,4 +1,7 @@
-"""The two doors as programs under test: started, reloaded, stopped, and asked what they did."""
+"""A door as a program under test: started, reloaded, stopped, and asked what it did.
+
+The folder door is in `folder`.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,14 @@ import re
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from bridge.core import VERDICT_LOG, WATCH_LOG
+from bridge.core import VERDICT_LOG
 from bridge.testing.changes import changed
 from bridge.testing.ports import free_port
 from bridge.testing.processes import HarnessError, Program, wait_until
-from bridge.testing.site import Record, Records, Site
+from bridge.testing.site import Records, Site
 
 _RELOAD = re.compile(r"the configuration .* is (?:not reloaded: .*|reloaded\b.*)")
 _WHOLE = " is reloaded"
@@ -201,64 +203,3 @@ class IcapdServer(DoorProgram):
     def respmod_url(self) -> str:
         """The address of `av/respmod`."""
         return self.url("av/respmod")
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What became of a dropped file: its record, the place, and where it lies now."""
-
-    record: Record
-    place: Literal["output", "quarantine", "input"]
-    path: Path
-
-
-class FolderBridge(DoorProgram):
-    """The folder door, watching one folder."""
-
-    name = "kata-bridge watch"
-    _log_name = WATCH_LOG
-
-    def __init__(self, site: Site) -> None:
-        """Start it. `input`, `output` and `quarantine` are those of its first folder."""
-        super().__init__(site)
-        folder = site.settings().folders[0]
-        self.input, self.output = folder.input, folder.output
-        self.quarantine = folder.quarantine
-        self._before: dict[str, int] = {}
-
-    def _started(self) -> Program:
-        return self.site.start_watch()
-
-    def drop(self, name: str, data: bytes) -> Path:
-        """Put a file into the input, whole at once; `name` may have sub-folders (`recursive`)."""
-        path = self.input / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._before[name] = len(self._records_of(name))
-        draft = self.input / ".katabridge-drop"  # such names are never taken
-        draft.write_bytes(data)
-        draft.rename(path)
-        return path
-
-    def wait_for_delivery(self, name: str, seconds: float = 20.0) -> Delivery:
-        """What became of the file dropped last under this name, once its record is there.
-
-        A file that is held (KATA is away) has none until it is judged.
-        """
-        before = self._before.get(name, 0)
-
-        def new() -> Records:
-            return self._records_of(name)[before:]
-
-        wait_until(new, f"a record of {name}, which was dropped into {self.input}", seconds)
-        return self._delivery(new()[-1])
-
-    def _records_of(self, name: str) -> Records:
-        return self.records(door="FOLDER", path=str(self.input / name))
-
-    def _delivery(self, record: Record) -> Delivery:
-        path = Path(record["context"]["moved_to"] or record["context"]["path"])
-        if path.is_relative_to(self.output):
-            return Delivery(record, "output", path)
-        if path.is_relative_to(self.quarantine):
-            return Delivery(record, "quarantine", path)
-        return Delivery(record, "input", path)

@@ -16,7 +16,8 @@ import pytest
 from bridge.testing.processes import HarnessError
 
 if TYPE_CHECKING:
-    from bridge.testing.doors import DoorProgram, FolderBridge, IcapdServer
+    from bridge.testing.doors import DoorProgram, IcapdServer
+    from bridge.testing.folder import FolderBridge
     from bridge.testing.kata import KataEmulator
     from bridge.testing.site import Site
     from icapd.client import IcapClient
@@ -116,7 +117,7 @@ def icap_client(icapd_server: IcapdServer) -> Iterator[IcapClient]:
 @pytest.fixture(scope=_scope)
 def folder_bridge(request: pytest.FixtureRequest, katabridge_site: Site) -> Iterator[FolderBridge]:
     """The folder door, running."""
-    from bridge.testing.doors import FolderBridge  # noqa: PLC0415 - heavy
+    from bridge.testing.folder import FolderBridge  # noqa: PLC0415 - heavy
 
     yield from _running(request.config, FolderBridge, katabridge_site)
 

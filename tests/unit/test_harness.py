@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import socket
@@ -410,6 +411,30 @@ def test_a_door_that_ended_without_stop_is_an_error(
     door.stop()
     assert not door.log()
     door.start()
+    door.stop()
+
+
+def test_a_reload_of_folders_is_followed(reloading: _Reloading) -> None:
+    door = FolderBridge(reloading)
+    old, output = door.drop("a", b"1"), door.output
+    moved = {key: reloading.directory / f"new-{key}" for key in ("input", "output", "quarantine")}
+    for path in moved.values():
+        path.mkdir()
+    door.reload({"folders": [moved]})
+    assert [door.input, door.output, door.quarantine] == [*moved.values()]
+    new = door.drop("b", b"2")
+    assert new.parent == door.input != old.parent
+
+    log = reloading.directory / "log" / "log-history.log"
+    ends = [(old, output), (new, door.quarantine)]
+    contexts = [{"path": str(path), "moved_to": str(to / path.name)} for path, to in ends]
+    lines = [json.dumps({"door": "FOLDER", "context": context}) for context in contexts]
+    log.write_text("".join(f"{line}\n" for line in lines))
+    assert [door.wait_for_delivery(name, 0).place for name in "ab"] == ["output", "quarantine"]
+    door.stop()
+    reloading.changes = {}
+    door.start()
+    assert door.input == old.parent, "a start reads the file, too"
     door.stop()
 
 
