@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,11 +52,14 @@ class FolderBridge(DoorProgram):
         self._places |= {self.output: "output", self.quarantine: "quarantine"}
 
     def drop(self, name: str, data: bytes) -> Path:
-        """Put a file into the input, whole at once; `name` may have sub-folders (`recursive`)."""
+        """Put a file into the input, whole at once; `name` may have sub-folders (`recursive`).
+
+        Several threads may drop at a time.
+        """
         path = self.input / name
         path.parent.mkdir(parents=True, exist_ok=True)
         self._dropped[name] = path, len(self._records_of(path))
-        draft = self.input / ".katabridge-drop"  # such names are never taken
+        draft = self.input / f".katabridge-drop-{uuid.uuid4()}"  # such names are never taken
         draft.write_bytes(data)
         draft.rename(path)
         return path

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -411,6 +412,16 @@ def test_a_door_that_ended_without_stop_is_an_error(
     door.stop()
     assert not door.log()
     door.start()
+    door.stop()
+
+
+def test_several_threads_drop_at_a_time(reloading: _Reloading) -> None:
+    door = FolderBridge(reloading)  # which leaves the files where they are
+    files = {f"{number}.bin": bytes([number]) * 3_000_000 for number in range(8)}
+    with ThreadPoolExecutor(len(files)) as threads:
+        dropped = list(threads.map(door.drop, files, files.values()))
+    assert [path.read_bytes() == files[path.name] for path in dropped] == [True] * len(files)
+    assert {path.name for path in door.input.iterdir()} == files.keys()
     door.stop()
 
 
