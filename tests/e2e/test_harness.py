@@ -121,17 +121,21 @@ def test_a_key_that_is_not_the_tests(icapd_server):
 }
 
 
+def _environment() -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
+
 class Run:
     """What came of the tests of a project: its output, and how each test ended."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         report = folder / "report.xml"
         command = [sys.executable, "-m", "pytest", f"--junitxml={report}", *PLUGINS, *options]
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
         done = subprocess.run(
             [*command, str(folder)],
             cwd=folder,
-            env={**kept, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            env=_environment(),
             capture_output=True,
             text=True,
             check=False,
@@ -182,6 +186,23 @@ def test_what_is_wrong_is_one_sentence(project: tuple[Path, Run]) -> None:
     said = run.faults("test_a_marker_too_near")
     assert "katabridge_scope is module: the marker katabridge of test_a_marker_too_near" in said
     assert "another exception" not in run.output
+
+
+def test_the_example_needs_no_plugin_but_ours() -> None:
+    text = (ROOT / "examples" / "harness" / "README.md").read_text()
+    (arguments,) = re.findall(r"^    \.venv/bin/pytest (.*)$", text, re.M)
+    command = [sys.executable, "-m", "pytest", *PLUGINS[2:], "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, "--collect-only", "-q", *arguments.split()],
+        cwd=ROOT,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_SECONDS,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "test_nothing_passes_while_icapd_is_down" in done.stdout
 
 
 def test_nothing_is_left(project: tuple[Path, Run]) -> None:
