@@ -411,6 +411,8 @@ def test_a_door_that_ended_without_stop_is_an_error(
         door.stop()
     door.stop()
     assert not door.log()
+    door.log_file.unlink()
+    assert not door.log()
     door.start()
     door.stop()
 
