@@ -50,7 +50,7 @@ $(VENV)/.fuzz: pyproject.toml | $(VENV)/.test
 	@touch $@
 
 run: $(VENV)/.run
-	@exec $(BIN)/python -m bridge.testing.tied $$PPID examples.demo
+	@exec $(BIN)/python -m examples.demo.tied $$PPID examples.demo
 
 INSTALLER = PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" PYTHON="$(PYTHON)" sh conf/install.sh
 

@@ -15,10 +15,10 @@ import sys
 import time
 from pathlib import Path
 
-from bridge.testing.processes import tied
 from examples.demo.cases import Result, through_folder, through_icap
 from examples.demo.programs import DemoError, listens, started
 from examples.demo.site import Site
+from examples.demo.tied import tied
 
 _HOME = Path("var/demo")
 _ICAP_PORT = 1344

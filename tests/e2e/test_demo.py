@@ -113,7 +113,7 @@ def run_make(tmp_path: Path, *words: str, exists: bool) -> subprocess.CompletedP
 
 def test_it_ends_with_make(tmp_path: Path) -> None:
     parent, *words = run_make(tmp_path, exists=True).stdout.split()
-    assert words == ["-m", "bridge.testing.tied", parent, "examples.demo"]
+    assert words == ["-m", "examples.demo.tied", parent, "examples.demo"]
 
 
 def test_a_python_that_is_missing_is_not_called_old(tmp_path: Path) -> None:
