@@ -16,6 +16,7 @@ from typing import Any
 import uvloop
 
 from bridge.core.config import ConfigError, find_config, load_config
+from bridge.core.ending import Ending
 from bridge.core.linelog import LineLog
 from bridge.core.logfiles import open_log
 from bridge.core.opening import StartError
@@ -166,7 +167,7 @@ def run_until_stopped(serve: Serve) -> int:
     """Run `serve` until SIGTERM or SIGINT sets the first event it is given; SIGHUP sets the second.
 
     Returns the exit code: 1 where it gives a number that is not 0. StartError where it cannot
-    start.
+    start. Ends the process with that code where a thread hangs: nobody waits for that.
     """
 
     leave_alone_what_is_there()
@@ -194,5 +195,12 @@ def run_until_stopped(serve: Serve) -> int:
                 loop.remove_signal_handler(number)
                 signal.signal(number, signal.SIG_IGN)
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return EXIT_START if runner.run(main()) else 0
+    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    ending = Ending(runner)
+    try:
+        code = EXIT_START if runner.run(main()) else 0
+    except BaseException:
+        ending.end_soon(EXIT_START)
+        raise
+    ending.end(code)
+    return code

@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from bridge.core import (
     Adopt,
@@ -45,6 +46,7 @@ class Folders:
         self._notes = _notes(core)  # of an earlier process, for the first watcher of their folder
         self._undone: dict[str, dict[str, Note]] = {}  # by input: of watchers that have ended
         self._lefts: dict[str, LeftFiles] = {}  # by folder: one for all who ever watch it
+        self._watchers: WeakSet[FolderWatcher] = WeakSet()
         self._crew = Crew(self)
         self.prepare(core.settings)()
         for kind in _OUTAGES:
@@ -68,6 +70,11 @@ class Folders:
     async def _once(self, wanted: Wanted) -> int:
         say_watches(wanted)
         return await self.make(wanted).run_once()
+
+    def give_up(self) -> list[FolderSettings]:
+        """Have those who watch do nothing more; the folders where something was under way."""
+        late = [each.folder for each in list(self._watchers) if each.give_up()]
+        return sorted(late, key=lambda folder: folder.name)
 
     def facts(self) -> list[dict[str, object]]:
         """What the status page says of each folder."""
@@ -117,7 +124,9 @@ class Folders:
         for case_id in notes:
             self._notes.pop(case_id, None)
         left, count = self._lefts[name], self._count(name)
-        return FolderWatcher(self._common, wanted.folder, left, notes, count)
+        watcher = FolderWatcher(self._common, wanted.folder, left, notes, count)
+        self._watchers.add(watcher)
+        return watcher
 
     def _count(self, name: str) -> Callable[[Decision], None]:
         def count(decision: Decision) -> None:

@@ -24,6 +24,8 @@ from bridge.folder.folders import NO_FOLDER, Folders
 
 _log = logging.getLogger(__name__)
 
+PATIENCE_SECONDS = 30.0  # that a stop waits for shares; well below TimeoutStopSec
+
 
 class Reloads(NamedTuple):
     """When the configuration is to be read anew, and from where."""
@@ -56,19 +58,22 @@ async def serve(
         await folders.confirm_strangers()
         if once or reloads is None:
             works = folders.run_once() if once else [folders.run()]
-            stay = await _until_stopped(core, works, stop)
+            stay = await _until_stopped(core, folders, works, stop)
         else:
             reloader = core.reloader(follow(service_log), status)
             reloader.join(folders.prepare)
             async with reloader.at_each(*reloads):
-                stay = await _until_stopped(core, [folders.run()], stop)
+                stay = await _until_stopped(core, folders, [folders.run()], stop)
     _log.warning("kata-bridge watch has stopped")
     service_log.close()
     return stay
 
 
 async def _until_stopped(
-    core: Core, runs: Sequence[Coroutine[Any, Any, int | None]], stop: asyncio.Event
+    core: Core,
+    folders: Folders,
+    runs: Sequence[Coroutine[Any, Any, int | None]],
+    stop: asyncio.Event,
 ) -> int:
     greeting = asyncio.create_task(core.greet())
     stopping = asyncio.create_task(stop.wait())
@@ -86,9 +91,22 @@ async def _until_stopped(
         # before the core ends: a verdict that is cut off must not move a file
         for task in (greeting, stopping, *watching):
             task.cancel()
-        await asyncio.gather(greeting, stopping, *watching, return_exceptions=True)
+        _, late = await asyncio.wait({greeting, stopping, *watching}, timeout=PATIENCE_SECONDS)
+        if late:
+            _give_up(folders)
     # a watcher that failed: better no service than one that does not look
     return sum(_result(task) for task in watching)
+
+
+def _give_up(folders: Folders) -> None:
+    for folder in folders.give_up():
+        _log.error(
+            "folder %s: what was under way for %s has not ended within %.0f s; does a share not "
+            "answer? The next start takes it up",
+            folder.name,
+            folder.input,
+            PATIENCE_SECONDS,
+        )
 
 
 def _failed(task: asyncio.Task[Any]) -> bool:
@@ -96,6 +114,8 @@ def _failed(task: asyncio.Task[Any]) -> bool:
 
 
 def _result(task: asyncio.Task[int | None]) -> int:
+    if not task.done():
+        return 0
     with contextlib.suppress(asyncio.CancelledError):
         return task.result() or 0
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -87,6 +88,7 @@ class Transfer:
         self._claims = parts.claims
         self._completing: set[asyncio.Task[Any]] = set()
         self._working: set[Future[Any]] = set()
+        self._given_up = False
 
     @property
     def folder_name(self) -> str:
@@ -200,6 +202,8 @@ class Transfer:
             return None
 
         def still() -> None:
+            if self._given_up:
+                raise SourceError(OSError(errno.ECANCELED, "the service ends"))
             try:
                 self._claims.require(judged.case.id, judged.look)
             except FileNotFoundError:
@@ -255,9 +259,13 @@ class Transfer:
         await self._to_the_end(self._finish(case, None, outcome, Decision.HOLD, None))
 
     async def finish_deliveries(self) -> None:
-        """Wait for files whose delivery has begun: each ends delivered, recorded and removed."""
+        """Wait for files whose delivery has begun: each ends delivered, recorded and removed.
+
+        CancelledError where they are given up.
+        """
         while self._completing:
             await asyncio.gather(*self._completing, return_exceptions=True)
+        self._go_on()
 
     def _note(self, look: Look, why: Why, sha256: str = "") -> Note:
         return Note(self._folder.name, look, why, sha256)
@@ -297,11 +305,28 @@ class Transfer:
             task.exception()  # whoever waited has it, or has gone
 
     async def in_thread(self, function: Callable[..., T], *arguments: object) -> T:
-        """Run file work in a thread of this folder's own."""
+        """Run file work in a thread of this folder's own; CancelledError where it is given up."""
+        self._go_on()
         work = self._parts.threads.submit(function, *arguments)
         self._working.add(work)
         work.add_done_callback(self._working.discard)
-        return await asyncio.wrap_future(work)
+        try:
+            return await asyncio.wrap_future(work)
+        finally:
+            self._go_on()
+
+    def give_up(self) -> None:
+        """Have nothing that is under way go on, as if the process had been killed just now.
+
+        A thread that hangs may wake up: what it does then has no consequence. The next start
+        finds what is claimed, and what the journal says of it.
+        """
+        self._given_up = True
+        self._parts.threads.shutdown(wait=False, cancel_futures=True)
+
+    def _go_on(self) -> None:
+        if self._given_up:
+            raise asyncio.CancelledError
 
     async def quiet(self) -> None:
         """Return when no thread works any more, for whoever was cancelled meanwhile either."""

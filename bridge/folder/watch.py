@@ -63,7 +63,7 @@ class FolderWatcher:
         """`notes`: by case id, files whose record another one wrote before. `count` is told of
         each recorded file."""
         self._core = core = common.core
-        self._folder = folder
+        self.folder = folder
         self._began = common.began
         self._place = SamePlace(folder.input)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"folder-{folder.name}")
@@ -88,6 +88,7 @@ class FolderWatcher:
         self._hint = asyncio.Event()
         self._main: asyncio.Task[Any] | None = None
         self._fault: BaseException | None = None
+        self._is_at_work = False
         self._troubles = Troubles(folder.name)
 
     def _telling(self, count: Callable[[Decision], None]) -> Callable[[Decision], None]:
@@ -100,8 +101,8 @@ class FolderWatcher:
     def facts(self) -> dict[str, object]:
         """What the status page says of it: files that wait, are held, are under way; troubles."""
         return {
-            "name": self._folder.name,
-            "input": str(self._folder.input),
+            "name": self.folder.name,
+            "input": str(self.folder.input),
             "waiting": self._feeder.waiting,
             "held": self._handler.held,
             "under_way": len(self._handler.under_way),
@@ -116,7 +117,7 @@ class FolderWatcher:
 
     async def run(self) -> None:
         """Watch until cancelled. Deliveries under way are completed, other files stay in input."""
-        async with self._at_work(watch_hints(self._folder.input, self._hint.set)):
+        async with self._at_work(watch_hints(self.folder.input, self._hint.set)):
             while True:
                 least, most = await self._look()
                 await asyncio.sleep(least)
@@ -134,7 +135,7 @@ class FolderWatcher:
             if _INPUT in self._troubles.names:
                 return 1  # it has been said; what is there is not known
             self._sight.only_these()
-            await asyncio.sleep(self._folder.settle + _LEAST_PAUSE)  # it may end a little early
+            await asyncio.sleep(self.folder.settle + _LEAST_PAUSE)  # it may end a little early
             least, _ = await self._look()
             while self._feeder.is_busy:
                 await asyncio.sleep(least)
@@ -142,12 +143,13 @@ class FolderWatcher:
             stay = self._handler.held + len(self._handler.not_removed) + self._feeder.waiting
         if stay:
             files = "1 file stays" if stay == 1 else f"{stay} files stay"
-            _log.warning("folder %s: %s in input", self._folder.name, files)
+            _log.warning("folder %s: %s in input", self.folder.name, files)
         return stay + self._troubles.any
 
     @contextlib.asynccontextmanager
     async def _at_work(self, *others: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         """Files go their way as long as this lasts; in the end all lie where they belong."""
+        self._is_at_work = True
         helpers = [asyncio.create_task(each) for each in self._helpers(*others)]
         for helper in helpers:
             helper.add_done_callback(self._helper_ended)
@@ -169,6 +171,7 @@ class FolderWatcher:
                 await self._core.confirm(case_id)
             await self._transfer.in_thread(self._tidy_up)
             self._threads.shutdown(wait=False)  # a share that hangs must not keep the rest open
+            self._is_at_work = False
 
     def _tidy_up(self) -> None:
         with contextlib.suppress(OSError):
@@ -178,6 +181,12 @@ class FolderWatcher:
         """After `run`: return when nothing of this watcher touches its folders any more."""
         await self._transfer.quiet()
         self.let_go()
+
+    def give_up(self) -> bool:
+        """The process ends, and does not wait: do nothing more. Whether there was more to do."""
+        if self._is_at_work:
+            self._transfer.give_up()
+        return self._is_at_work
 
     def let_go(self) -> None:
         """Give up its places: it has ended, or hangs at its end."""
@@ -226,11 +235,11 @@ class FolderWatcher:
             await self._sweeper.sweep()
             seen = await self._transfer.in_thread(self._sight.look, begin, self._feeder.wants)
         except OSError as error:
-            trouble = f"{self._folder.input} cannot be read: {error.strerror}"
+            trouble = f"{self.folder.input} cannot be read: {error.strerror}"
             self._troubles.begins(_INPUT, trouble)
             self._outages.input_is(trouble)
             self._sweeper.hurry()  # what lies there when it is back is looked through
-            return self._folder.rescan, self._folder.rescan
+            return self.folder.rescan, self.folder.rescan
         self._troubles.ends(_INPUT)
         self._outages.input_is("")
         self._say_left_out(seen)
@@ -241,7 +250,7 @@ class FolderWatcher:
         self._feeder.offer(seen.due)
         self._tell_outages(seen)
         least = max(_LEAST_PAUSE, _SHARE * (time.monotonic() - begin))
-        wanted = self._folder.rescan
+        wanted = self.folder.rescan
         if seen.next_settled is not None:
             wanted = min(wanted, seen.next_settled)
         return least, max(least, wanted)

@@ -45,6 +45,37 @@ os.fsync = full
 sys.exit(main())
 """
 
+# While the file {switch} is there, {call} does not return for what lies below {folder}, as on a
+# hard mount whose server is away; the file {switch}.met says that one does not. A stop waits
+# {patience} s for that, not half a minute.
+_HANGING = """
+import os, sys, time
+import bridge.core.ending, bridge.folder.service
+from bridge.cli import main
+
+def is_below(thing, options):
+    if isinstance(thing, int):
+        path = os.readlink("/proc/self/fd/%d" % thing)
+    else:
+        path = os.fspath(thing)
+        if options.get("dir_fd") is not None:
+            path = os.readlink("/proc/self/fd/%d" % options["dir_fd"]) + "/" + path
+    return (path + "/").startswith({folder!r})
+
+def hanging(real):
+    def call(thing, *arguments, **options):
+        while is_below(thing, options) and os.path.exists({switch!r}):
+            open({switch!r} + ".met", "w").close()
+            time.sleep(0.02)
+        return real(thing, *arguments, **options)
+    return call
+
+for name in {calls!r}:
+    setattr(os, name, hanging(getattr(os, name)))
+bridge.folder.service.PATIENCE_SECONDS = bridge.core.ending.PATIENCE_SECONDS = {patience}
+sys.exit(main())
+"""
+
 # What lets root write where its mode says no.
 _CAPABILITIES = "-dac_override,-dac_read_search,-fowner"
 
@@ -55,6 +86,19 @@ def full_when(folder: Path, switch: Path, *, larger_than: int = -1) -> str:
     `larger_than`: so many bytes of a file fit all the same.
     """
     return _FULL.format(folder=f"{folder}/", switch=str(switch), room=larger_than)
+
+
+def hanging_when(folder: Path, switch: Path, *calls: str, patience: float = 0.3) -> str:
+    """Code of a door for which `calls` of os hang below `folder` while the file `switch` is there.
+
+    Once one does, `met(switch)` is there. `patience`: seconds that a stop waits.
+    """
+    return _HANGING.format(folder=f"{folder}/", switch=str(switch), calls=calls, patience=patience)
+
+
+def met(switch: Path) -> Path:
+    """What `hanging_when` makes when a call hangs."""
+    return switch.with_name(f"{switch.name}.met")
 
 
 def start_watch(site: Site, code: str) -> Program:

@@ -1,0 +1,118 @@
+"""A stop of the folder door while a share hangs: it ends, and nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bridge.core import Core, Door
+from bridge.emulator import EICAR
+from bridge.folder.deliver import Delivery, Judged
+from bridge.folder.folders import Folders
+from tests.support.faults import hanging_when, met, start_watch
+from tests.support.folders import OWN, Places, check_ends
+from tests.support.katabridge import Site
+from tests.support.processes import Program, wait_until
+
+Keep = Callable[[Program], Program]
+
+
+def drop(site: Site, name: str, data: bytes) -> None:
+    draft = site.directory / f"{name}.dropped"
+    draft.write_bytes(data)
+    draft.rename(site.directory / "in" / name)
+
+
+def claimed(site: Site) -> list[str]:
+    found = (site.directory / "in" / OWN).glob("*/*/*")
+    return sorted(path.name for path in found if path.is_file())
+
+
+def stop(site: Site, program: Program) -> str:
+    """End it while the share hangs; what it says of that."""
+    assert program.stop() == 0
+    assert "Traceback" not in program.output()
+    (lasting,) = [line for line in program.said().splitlines() if " error " in line]
+    assert f"folder share: what was under way for {site.directory}/in has not ended" in lasting
+    assert "kata-bridge watch has stopped" in program.said()
+    return program.said()
+
+
+@pytest.mark.parametrize(
+    ("place", "call", "hang"),
+    [
+        pytest.param("in", "open", [], id="a look"),
+        pytest.param("out", "fsync", ["clean"], id="a delivery"),
+        pytest.param("in", "unlink", ["bad", "clean"], id="the end of a delivery"),
+    ],
+)
+def test_a_stop_while_a_share_hangs(
+    site: Site, started: Keep, place: str, call: str, hang: list[str]
+) -> None:
+    switch = site.directory / "away"
+    watch = started(start_watch(site, hanging_when(site.directory / place, switch, call)))
+    wait_until(lambda: "KATA takes files" in watch.said(), "it has begun")
+    switch.touch()
+    contents = {"clean": b"clean", "bad": EICAR} if hang else {}
+    for name, data in contents.items():
+        drop(site, name, data)
+    wait_until(met(switch).exists, "it hangs")
+    wait_until(lambda: claimed(site) == hang, f"what hangs: {hang}")
+    stop(site, watch)
+    switch.unlink()
+    started(site.start_watch())
+    contents["after"] = b"after"
+    drop(site, "after", b"after")
+    site.wait_records(len(contents))
+    Places.of(site).wait_empty()
+    check_ends(Places.of(site), site.records(), list(contents.values()))
+
+
+def test_a_thread_that_wakes_up_after_that_has_no_consequence(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the file that hangs, nor one that waits for its thread, is delivered or recorded."""
+    real = Delivery.deliver
+    hanging, back = threading.Semaphore(0), threading.Event()
+
+    def hang(delivery: Delivery, file: Judged, still: Callable[[], None]) -> Path:
+        hanging.release()
+        back.wait(30)
+        return real(delivery, file, still)
+
+    async def cut_off() -> None:
+        async with Core(site.settings(), Door.FOLDER) as core:
+            folders = Folders(core)
+            running = asyncio.create_task(folders.run())
+            for number in range(6):
+                drop(site, f"f{number}", b"%d" % number)
+            for _ in range(4):
+                assert await asyncio.to_thread(hanging.acquire, timeout=30)
+            running.cancel()
+            assert not (await asyncio.wait({running}, timeout=0.1))[0]
+            assert [folder.name for folder in folders.give_up()] == ["share"]
+            back.set()
+            await asyncio.wait({running}, timeout=30)
+            assert running.cancelled()
+            assert folders.give_up()  # nothing was tidied up
+        assert not site.records()
+        assert not Places.of(site).delivered()
+
+    async def go_on() -> None:
+        async with Core(site.settings(), Door.FOLDER) as core:
+            running = asyncio.create_task(Folders(core).run())
+            async with asyncio.timeout(30):
+                while Places.of(site).waiting():
+                    await asyncio.sleep(0.02)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    monkeypatch.setattr(Delivery, "deliver", hang)
+    asyncio.run(cut_off())
+    monkeypatch.setattr(Delivery, "deliver", real)
+    asyncio.run(go_on())
+    check_ends(Places.of(site), site.records(), [b"%d" % number for number in range(6)])
