@@ -3,6 +3,7 @@
 Doors import this package by its name only.
 """
 
+from bridge.core.answering import Question
 from bridge.core.body import Body, BodyWriter, SpoolError
 from bridge.core.bypass import BypassError, local_time, read_bypass, set_bypass
 from bridge.core.capture.parts import (
@@ -83,6 +84,7 @@ from bridge.core.orphans import orphans, remove_instance
 from bridge.core.plainfiles import read_plain
 from bridge.core.policy import door_policy, lenient
 from bridge.core.printable import printable
+from bridge.core.realpaths import real_path
 from bridge.core.records import DETECTS, HISTORY
 from bridge.core.reloading import (
     RESTART_KEYS,
@@ -214,6 +216,7 @@ __all__ = [
     "OutcomeKind",
     "PageSettings",
     "Prepare",
+    "Question",
     "Reloader",
     "ServerCertificate",
     "ServiceSettings",
@@ -278,6 +281,7 @@ __all__ = [
     "read_capture",
     "read_plain",
     "read_settings",
+    "real_path",
     "remove_instance",
     "remove_leftovers",
     "renew_certificate",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 from weakref import WeakSet
@@ -17,6 +16,7 @@ from bridge.core import (
     Settings,
     StartError,
     new_case_id,
+    real_path,
 )
 from bridge.folder.crew import Crew, Wanted, say_watches
 from bridge.folder.handling import GONE_SECONDS
@@ -24,10 +24,9 @@ from bridge.folder.left import LeftFiles
 from bridge.folder.notes import Note, parse_note
 from bridge.folder.owner import owner_of, rules_of
 from bridge.folder.slots import FairSlots
-from bridge.folder.usable import check_usable
+from bridge.folder.usable import NO_FOLDER, check_usable
 from bridge.folder.watch import Common, FolderWatcher
 
-NO_FOLDER = "no folder is configured (folders)."
 _OUTAGES = (OutageKind.SHARE_GONE, OutageKind.TARGET_FAILING)
 
 
@@ -86,7 +85,8 @@ class Folders:
         """See `bridge.core.reloading`: folders are added, changed, removed; rules change."""
         if not settings.folders:
             raise StartError(NO_FOLDER)
-        wanted = [self._wanted(folder) for folder in settings.folders]
+        check_usable([each for each in settings.folders if self._watched(each) is None])
+        wanted = [self._watched(each) or _wanted(each) for each in settings.folders]
         rules = rules_of(settings)
         marks = {each.folder.name: f"{rules} {each.input}" for each in wanted}
         new = [name for name in marks if name not in self._lefts]
@@ -102,12 +102,9 @@ class Folders:
 
         return adopt
 
-    def _wanted(self, folder: FolderSettings) -> Wanted:
-        for known in self._crew.wanted:
-            if known.folder == folder:
-                return known  # whatever its share does just now: it goes on
-        check_usable(folder)
-        return Wanted(folder, os.path.realpath(folder.input))
+    def _watched(self, folder: FolderSettings) -> Wanted | None:
+        """One that is the same as before goes on, whatever its share does just now."""
+        return next((each for each in self._crew.wanted if each.folder == folder), None)
 
     def _read_left(self, name: str, mark: str) -> LeftFiles:
         core = self._core
@@ -144,6 +141,10 @@ class Folders:
         self._files.forget(name)
         for kind in _OUTAGES:
             self._core.events.keep_only(kind, names)
+
+
+def _wanted(folder: FolderSettings) -> Wanted:
+    return Wanted(folder, str(real_path(folder.input)))
 
 
 def _notes(core: Core) -> dict[str, Note]:

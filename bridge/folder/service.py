@@ -20,7 +20,8 @@ from bridge.core import (
     start_log,
     status_of,
 )
-from bridge.folder.folders import NO_FOLDER, Folders
+from bridge.folder.folders import Folders
+from bridge.folder.usable import NO_FOLDER
 
 _log = logging.getLogger(__name__)
 

@@ -1,20 +1,42 @@
-"""Whether a configured folder can be used at all. Blocks: disk."""
+"""Whether configured folders can be used at all. Blocks: disk."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from bridge.core import FolderSettings, StartError
+from bridge.core import FolderSettings, Question, Settings, StartError
 from bridge.folder.mounts import SamePlace
 
+PATIENCE_SECONDS = 5.0  # less than a reload has
+NO_FOLDER = "no folder is configured (folders)."
 
-def check_usable(folder: FolderSettings) -> None:
-    """StartError where one of the three folders cannot be used.
+
+def try_out(settings: Settings) -> None:
+    """Refuse, by a StartError, settings that the folder door could not begin with. Blocks: disk."""
+    if not settings.folders:
+        raise StartError(NO_FOLDER)
+    check_usable(settings.folders)
+
+
+def check_usable(folders: Sequence[FolderSettings]) -> None:
+    """StartError where one of their places cannot be used.
 
     A share that is not mounted yet, or does not answer, is waited for.
     """
+    until = time.monotonic() + PATIENCE_SECONDS
+    questions = [Question(partial(_check_places, folder)) for folder in folders]
+    for question in questions:
+        with contextlib.suppress(TimeoutError):
+            question.answer(until - time.monotonic())
+
+
+def _check_places(folder: FolderSettings) -> None:
     for key in ("input", "output", "quarantine"):
         _check_folder(getattr(folder, key), f"(folders, {folder.name}: {key})")
 

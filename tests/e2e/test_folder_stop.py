@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,10 @@ def drop(site: Site, name: str, data: bytes) -> None:
     draft.rename(site.directory / "in" / name)
 
 
+def reloaded(program: Program, times: int) -> bool:
+    return program.said().count("is reloaded") == times
+
+
 def claimed(site: Site) -> list[str]:
     found = (site.directory / "in" / OWN).glob("*/*/*")
     return sorted(path.name for path in found if path.is_file())
@@ -45,7 +51,6 @@ def stop(site: Site, program: Program) -> str:
 @pytest.mark.parametrize(
     ("place", "call", "hang"),
     [
-        pytest.param("in", "open", [], id="a look"),
         pytest.param("out", "fsync", ["clean"], id="a delivery"),
         pytest.param("in", "unlink", ["bad", "clean"], id="the end of a delivery"),
     ],
@@ -57,7 +62,7 @@ def test_a_stop_while_a_share_hangs(
     watch = started(start_watch(site, hanging_when(site.directory / place, switch, call)))
     wait_until(lambda: "KATA takes files" in watch.said(), "it has begun")
     switch.touch()
-    contents = {"clean": b"clean", "bad": EICAR} if hang else {}
+    contents = {"clean": b"clean", "bad": EICAR}
     for name, data in contents.items():
         drop(site, name, data)
     wait_until(met(switch).exists, "it hangs")
@@ -70,6 +75,27 @@ def test_a_stop_while_a_share_hangs(
     site.wait_records(len(contents))
     Places.of(site).wait_empty()
     check_ends(Places.of(site), site.records(), list(contents.values()))
+
+
+def test_a_reload_and_a_stop_while_an_input_hangs(site: Site, started: Keep) -> None:
+    """What has not changed is reloaded as ever, new folders on that share are waited for."""
+    (site.directory / "in" / "inner").mkdir()
+    switch = site.directory / "away"
+    code = hanging_when(site.directory / "in", switch, "open", "lstat")
+    watch = started(start_watch(site, code))
+    wait_until(lambda: "KATA takes files" in watch.said(), "it has begun")
+    switch.touch()
+    wait_until(met(switch).exists, "it hangs")
+    new = {**site.folder, "name": "new", "input": "in/inner"}
+    for number, folders in enumerate([[site.folder], [site.folder, new]], start=1):
+        site.changes = {"folders": folders, "kata": {"max_in_flight": number}}
+        assert site.config
+        watch.process.send_signal(signal.SIGHUP)
+        wait_until(partial(reloaded, watch, number), "it is reloaded", 30)
+    assert "as folder new" in watch.said()
+    assert watch.stop() == 0
+    for name in ("share", "new"):
+        assert f"folder {name}: what was under way for" in watch.said()
 
 
 def test_a_thread_that_wakes_up_after_that_has_no_consequence(

@@ -50,7 +50,7 @@ sys.exit(main())
 # {patience} s for that, not half a minute.
 _HANGING = """
 import os, sys, time
-import bridge.core.ending, bridge.folder.service
+import bridge.core.ending, bridge.folder.service, bridge.folder.usable
 from bridge.cli import main
 
 def is_below(thing, options):
@@ -72,7 +72,8 @@ def hanging(real):
 
 for name in {calls!r}:
     setattr(os, name, hanging(getattr(os, name)))
-bridge.folder.service.PATIENCE_SECONDS = bridge.core.ending.PATIENCE_SECONDS = {patience}
+for module in (bridge.core.ending, bridge.folder.service, bridge.folder.usable):
+    module.PATIENCE_SECONDS = {patience}
 sys.exit(main())
 """
 

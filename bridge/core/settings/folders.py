@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.core.fields import Duration, PathSetting, at_least
+from bridge.core.realpaths import real_path
 from bridge.core.settings.section import Section
 
 # names under which common programs write a file before it is complete, and their lock files
@@ -17,11 +17,6 @@ TEMPORARY = ["~$*", "*.part", "*.crdownload", ".~lock*", "*.filepart"]
 
 
 _OWN = ".katabridge"
-
-
-def _real(path: Path) -> Path:
-    """The folder behind all links; a loop of links, which is said at the start, stays as it is."""
-    return Path(os.path.realpath(path))
 
 
 def _mask(value: str) -> str:
@@ -65,9 +60,14 @@ class FolderSettings(Section):
     quarantine_conflict: Literal["replace", "rename"] = "rename"
     """The same for quarantine: `rename` or `replace`."""
 
+    @property
+    def places(self) -> tuple[Path, Path, Path]:
+        """Input, output and quarantine."""
+        return self.input, self.output, self.quarantine
+
     @model_validator(mode="after")
     def _three_places(self) -> Self:
-        places = [_real(self.input), _real(self.output), _real(self.quarantine)]
+        places = [real_path(place) for place in self.places]
         if len(set(places)) != len(places):
             raise ValueError("input, output and quarantine must be three different folders")
         if any(part.lower() == _OWN for place in places for part in place.parts):
@@ -80,16 +80,17 @@ def check_together(folders: list[FolderSettings]) -> list[FolderSettings]:
     names = [folder.name for folder in folders]
     if len(set(names)) != len(names):
         raise ValueError("two folders have the same name")
-    inputs = [_real(folder.input) for folder in folders]
+    real = _really(place for folder in folders for place in folder.places)
+    inputs = [real[folder.input] for folder in folders]
     if len(set(inputs)) != len(inputs):
         raise ValueError("two folders have the same input")
-    quarantines = {_real(folder.quarantine) for folder in folders}
-    delivered = {*inputs, *(_real(folder.output) for folder in folders)}
+    quarantines = {real[folder.quarantine] for folder in folders}
+    delivered = {*inputs, *(real[folder.output] for folder in folders)}
     if quarantines & delivered:
         raise ValueError("one folder's quarantine is an input or output of another")
-    for around, inner in _taken_twice(folders):
+    for around, inner in _taken_twice(folders, real):
         raise ValueError(f"{inner} lies inside the input {around}, which is recursive")
-    follow = {_real(folder.input): _real(folder.output) for folder in folders}
+    follow = {real[folder.input]: real[folder.output] for folder in folders}
     for start in follow:
         place: Path | None = start
         for _ in follow:
@@ -99,12 +100,19 @@ def check_together(folders: list[FolderSettings]) -> list[FolderSettings]:
     return folders
 
 
-def _taken_twice(folders: list[FolderSettings]) -> Iterator[tuple[Path, Path]]:
+def _really(paths: Iterable[Path]) -> dict[Path, Path]:
+    """By path where it leads, each looked at once: it is to be the same for all that is checked."""
+    return {path: real_path(path) for path in set(paths)}
+
+
+def _taken_twice(
+    folders: list[FolderSettings], real: Mapping[Path, Path]
+) -> Iterator[tuple[Path, Path]]:
     """Folders whose files a recursive input would take for its own."""
-    for around in (_real(folder.input) for folder in folders if folder.recursive):
+    for around in (real[folder.input] for folder in folders if folder.recursive):
         for folder in folders:
-            for inner in (folder.input, folder.output, folder.quarantine):
-                if around in _real(inner).parents:
+            for inner in folder.places:
+                if around in real[inner].parents:
                     yield around, inner
 
 
@@ -113,9 +121,10 @@ def check_own_places(folders: list[FolderSettings], own: dict[str, Path]) -> Non
 
     `own`: by key the folder that it names.
     """
+    real = _really([*own.values(), *(place for folder in folders for place in folder.places)])
     for folder in folders:
         for key in ("input", "output", "quarantine"):
-            place = _real(getattr(folder, key))
+            place = real[getattr(folder, key)]
             for name, path in own.items():
-                if place == _real(path) or place in _real(path).parents:
+                if place == real[path] or place in real[path].parents:
                     raise ValueError(f"{name} lies in the {key} of folder {folder.name}: {path}")

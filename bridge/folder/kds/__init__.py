@@ -14,7 +14,7 @@ from bridge.folder.kds.installation import (
 from bridge.folder.kds.migration import katabridge_yaml
 from bridge.folder.kds.pair import make_pair, renew_pair
 from bridge.folder.kds.pin import Pin, read_pin, write_pin
-from bridge.folder.kds.service import serve_kds
+from bridge.folder.kds.service import check_folders, serve_kds
 
 __all__ = [
     "DEFAULT_LOG",
@@ -24,6 +24,7 @@ __all__ = [
     "Installation",
     "KdsConf",
     "Pin",
+    "check_folders",
     "fill_system_id",
     "katabridge_yaml",
     "make_pair",

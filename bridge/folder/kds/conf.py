@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bridge.core import ConfigError, printable, write_atomically
+from bridge.core import ConfigError, printable, real_path, write_atomically
 from bridge.folder.kds.address import parse_kata_cn_addr
 from bridge.folder.kds.jsontext import JsonError, Member, read_members
 
@@ -200,7 +200,7 @@ def _same_folders(
     for key in FOLDERS:
         if key not in values:
             continue
-        other = seen.setdefault(Path(os.path.realpath(values[key])), key)
+        other = seen.setdefault(real_path(values[key]), key)
         if other != key:
             same = f"{values[key]} is the folder of {other}, too"
             yield found[key].line, f"{key}: {same}; write three different folders"

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import stat
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from bridge.core import Configuration, Settings, StartError, service_manager, start_log
+from bridge.core import (
+    Configuration,
+    Question,
+    Settings,
+    StartError,
+    service_manager,
+    start_log,
+)
 from bridge.folder.kds.conf import FOLDERS
 from bridge.folder.kds.installation import Installation
 from bridge.folder.kds.pin import Pin
 from bridge.folder.kds.trust import compare, first_use
 from bridge.folder.mounts import AwayError, SamePlace
 from bridge.folder.service import Reloads, serve
+from bridge.folder.usable import PATIENCE_SECONDS
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +77,7 @@ def _source(
     def settings() -> Settings:
         again = read()
         wanted = again.settings(pin.digits)
-        _check_folders(again)
+        check_folders(again)
         return wanted
 
     return Configuration(str(installation.conf.path), settings)
@@ -90,15 +101,21 @@ def _check_places(installation: Installation, log: Path) -> None:
         os.close(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640))
     except OSError as error:
         raise StartError(f"{log}: {error.strerror}; name another log with --log.") from None
-    _check_folders(installation)
+    check_folders(installation)
 
 
-def _check_folders(installation: Installation) -> None:
-    conf = installation.conf
-    for key in FOLDERS:
-        reason = _unusable(conf.paths[key])
-        if reason is not None:
-            raise StartError(f"{conf.at(key)}: {conf.paths[key]} {reason}.")
+def check_folders(installation: Installation) -> None:
+    """StartError where a folder cannot be used; one that does not answer is waited for.
+
+    Blocks: disk.
+    """
+    conf, until = installation.conf, time.monotonic() + PATIENCE_SECONDS
+    questions = {key: Question(partial(_unusable, conf.paths[key])) for key in FOLDERS}
+    for key, question in questions.items():
+        with contextlib.suppress(TimeoutError):
+            reason = question.answer(until - time.monotonic())
+            if reason is not None:
+                raise StartError(f"{conf.at(key)}: {conf.paths[key]} {reason}.")
 
 
 def _unusable(folder: Path) -> str | None:
