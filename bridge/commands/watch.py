@@ -16,9 +16,17 @@ from bridge.commands.kds_options import (
     refuse_without_kds_config,
 )
 from bridge.commands.terminal import complain
-from bridge.core import ConfigError, configuration_of, printable, read_settings, run_daemon
-from bridge.folder.kds import DEFAULT_LOG, serve_kds
+from bridge.core import (
+    ConfigError,
+    StartError,
+    configuration_of,
+    printable,
+    read_settings,
+    run_daemon,
+)
+from bridge.folder.kds import DEFAULT_LOG, check_folders, serve_kds
 from bridge.folder.service import Reloads, serve
+from bridge.folder.usable import try_out
 
 if TYPE_CHECKING:
     from bridge.commands import Commands
@@ -56,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     if options.kds_config is not None:
         return _run_kds(options)
     source = configuration_of(options.config)
-    settings = read_settings(options.config, check_only=options.check_config)
+    settings = read_settings(options.config, check_only=options.check_config, try_out=try_out)
     if isinstance(settings, int):
         return settings
     return run_daemon(
@@ -69,8 +77,10 @@ def _run_kds(options: argparse.Namespace) -> int:
     try:
         installation = read_installation(options)
         installation.settings()
+        if options.check_config:
+            check_folders(installation)
         pin = named_pin(options, installation)
-    except ConfigError as error:
+    except (ConfigError, StartError) as error:
         for line in str(error).splitlines():
             sys.stderr.write(f"{printable(line)}\n")
         return 2

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bridge.cli import main
 from bridge.core import ConfigError, Decision, OutcomeKind, load_config
 from tests.support.certificates import put_certificate
 from tests.support.processes import module
@@ -302,12 +303,29 @@ def test_the_programs_end_with_code_2(folder: Path, command: list[str], more: li
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("command", [["icapd.cli"], ["bridge.cli", "watch"]])
-def test_check_config_says_that_a_good_file_is_good(folder: Path, command: list[str]) -> None:
+def test_check_config_says_that_a_good_file_is_good(folder: Path) -> None:
     path = write(folder, GOOD)
-    done = run([*module(command[0]), *command[1:], "--config", path, "--check-config"])
+    done = run([*module("icapd.cli"), "--config", path, "--check-config"])
     assert done.returncode == 0
     assert done.stdout == f"{path}: the configuration is good\n"
+
+
+def test_check_config_of_watch_is_what_the_start_is(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    share = "folders: [{name: a, input: in, output: out, quarantine: q}]\n"
+    command = ["watch", "--check-config", "--config"]
+    path = write(folder, GOOD)
+    assert main([*command, str(path)]) == 2
+    assert capsys.readouterr() == ("", "no folder is configured (folders).\n")
+    write(folder, GOOD + share)
+    for name in ("in", "out"):
+        (folder / name).mkdir()
+    assert main([*command, str(path)]) == 2
+    assert capsys.readouterr() == ("", f"{folder}/q is no folder (folders, a: quarantine).\n")
+    (folder / "q").mkdir()
+    assert main([*command, str(path)]) == 0
+    assert capsys.readouterr() == (f"{path}: the configuration is good\n", "")
 
 
 def test_check_config_tries_own_templates(folder: Path) -> None:

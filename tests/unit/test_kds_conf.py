@@ -13,6 +13,7 @@ from bridge.cli import main
 from bridge.core import ConfigError, Decision, OutcomeKind
 from bridge.folder.kds import Installation, read_conf
 from bridge.folder.kds.address import parse_kata_cn_addr
+from bridge.folder.kds.conf import FOLDERS
 from bridge.folder.kds.jsontext import JsonError, read_members
 from tests.support.certificates import put_certificate
 from tests.support.kds import PRINTED
@@ -300,8 +301,25 @@ def test_an_exclude_list_that_cannot_be_used_names_itself(
     assert line.startswith(f"{home}/exclude_list.txt: the list cannot be read: No such file")
 
 
+def make_folders(path: Path) -> None:
+    for key in FOLDERS:
+        read_conf(path).paths[key].mkdir()
+
+
+def test_a_folder_that_is_not_there_is_refused_as_by_the_start(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = conf(home)
+    make_folders(path)
+    folder = read_conf(path).paths["out_dir"]
+    folder.rmdir()
+    (line,) = check(path, capsys)
+    assert f": out_dir: {folder} cannot be used (No such file or directory)" in line
+
+
 def test_a_good_file_is_said_to_be_good(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = conf(home)
+    make_folders(path)
     assert main(["watch", "--check-config", "--kds-config", str(path)]) == 0
     assert capsys.readouterr() == (f"{path}: the configuration is good\n", "")
 
