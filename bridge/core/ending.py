@@ -54,7 +54,9 @@ class Ending:
             if thread.is_alive():
                 hanging.append(thread.name)
         if hanging:
-            _log.warning("ends although these threads do not: %s", ", ".join(sorted(hanging)))
+            _log.warning(
+                "ends without waiting for threads that hang: %s", ", ".join(sorted(hanging))
+            )
         return not hanging
 
 

@@ -37,5 +37,5 @@ def test_a_thread_that_hangs_keeps_no_daemon_from_ending(fails: bool, code: int)
     assert done.returncode == code
     assert done.stdout == "it has served\n"  # no terminal: it lay in a buffer
     said = done.stderr.splitlines()
-    assert said[0] == "ends although these threads do not: asyncio_0"
+    assert said[0] == "ends without waiting for threads that hang: asyncio_0"
     assert said[1:] == ["daemon: a key is wrong (key)."] * fails
