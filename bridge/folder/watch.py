@@ -33,8 +33,14 @@ _INPUT = "reading the input"
 _THREADS = 4  # a folder's own: a share that hangs must not hold up the others
 _LEAST_PAUSE = 0.05
 _SHARE = 4  # a look may take a fifth of the time
+_MOST_PAUSE = 60.0  # after one that hung for an hour nobody waits for four
 _LIFE_SECONDS = 30.0
 _MOST_SAID = 20  # troubles on the status page
+
+
+def pause_after(look: float) -> float:
+    """How long not to look again after a look that took so long. Seconds."""
+    return min(max(_LEAST_PAUSE, _SHARE * look), _MOST_PAUSE)
 
 
 class Common(NamedTuple):
@@ -249,7 +255,7 @@ class FolderWatcher:
         await self._handler.remove_delivered()
         self._feeder.offer(seen.due)
         self._tell_outages(seen)
-        least = max(_LEAST_PAUSE, _SHARE * (time.monotonic() - begin))
+        least = pause_after(time.monotonic() - begin)
         wanted = self.folder.rescan
         if seen.next_settled is not None:
             wanted = min(wanted, seen.next_settled)

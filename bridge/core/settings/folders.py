@@ -48,7 +48,8 @@ class FolderSettings(Section):
     systems: choose it longer than their writers pause."""
     rescan: Annotated[Duration, AfterValidator(at_least(0.05, "50ms"))] = 1
     """How often input is listed. A listing may take a fifth of the time, so a slow one is done less
-    often. On local file systems inotify makes it sooner."""
+    often, but a minute after the last at the latest. On local file systems inotify makes it
+    sooner."""
     ignore: list[Annotated[str, AfterValidator(_mask)]] = TEMPORARY
     """File names that are not taken: those under which common programs write before they rename,
     and their lock files. `*` and `?`; capitals do not count."""
