@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.thread import _worker
 
 _log = logging.getLogger(__name__)
 
@@ -48,16 +49,22 @@ class Ending:
         ours = [each for each in threading.enumerate() if each not in self._before]
         hanging = []
         for thread in ours:
-            if thread.daemon:
-                continue  # Python waits for none of these
+            if thread.daemon or _is_idle(thread):
+                continue  # Python waits for none of these, or ends them itself
             thread.join(max(0.0, until - time.monotonic()))
-            if thread.is_alive():
+            if thread.is_alive() and not _is_idle(thread):
                 hanging.append(thread.name)
         if hanging:
             _log.warning(
                 "ends without waiting for threads that hang: %s", ", ".join(sorted(hanging))
             )
         return not hanging
+
+
+def _is_idle(thread: threading.Thread) -> bool:
+    """Whether it waits for work, of a pool that nobody has shut down."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    return frame is not None and frame.f_code is _worker.__code__
 
 
 def _leave(code: int) -> None:
