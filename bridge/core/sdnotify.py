@@ -21,14 +21,16 @@ _MICRO = 1_000_000
 class ServiceManager:
     """Says how this process is; without a service manager that asks for it, nothing is said.
 
-    Nothing here waits, and nothing fails: a manager that does not listen must stop nobody.
+    Nothing here waits, and nothing fails: a manager that does not listen must stop nobody. A reload
+    is told of only between the first `ready` and `stopping`, wherever it begins and ends.
     """
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
         self.watchdog: float | None = None  # seconds without a sign of life that are too many
         self._beat_at = 0.0
-        self._status = ""
+        self._status = ""  # empty: it has not served yet
+        self._stops = False
 
     def join(self, environ: MutableMapping[str, str] = os.environ) -> None:
         """Speak to the manager that the environment names from now on.
@@ -60,15 +62,19 @@ class ServiceManager:
         """It serves, for the first time or after `reloading`; `status`: one sentence for people,
         the last one if it is empty."""
         self._status = status or self._status
-        self._say("READY=1", f"STATUS={printable(self._status)}")
+        if self._status and not self._stops:
+            self._say("READY=1", f"STATUS={printable(self._status)}")
 
     def reloading(self) -> None:
         """It reads its configuration anew; `ready` says when that is over, however it ended."""
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        self._say("RELOADING=1", f"MONOTONIC_USEC={now}", "STATUS=reads its configuration anew")
+        words = "RELOADING=1", f"MONOTONIC_USEC={now}", "STATUS=reads its configuration anew"
+        if self._status and not self._stops:
+            self._say(*words)
 
     def stopping(self) -> None:
-        """It ends what is under way."""
+        """It ends what is under way, and says nothing else of how it is any more."""
+        self._stops = True
         self._say("STOPPING=1", "STATUS=ends what is under way")
 
     @property

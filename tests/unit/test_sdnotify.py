@@ -140,3 +140,17 @@ def test_a_manager_that_reads_nothing_stops_nobody(manager: FakeManager) -> None
     manager.close()
     service.ready("serves")
     service.leave()
+
+
+def test_a_reload_before_it_serves_or_once_it_stops_is_not_told(manager: FakeManager) -> None:
+    service = joined(manager.environ)
+    service.reloading()
+    service.ready()
+    assert manager.hear() == [], "it does not listen yet"
+    service.ready("serves")
+    service.stopping()
+    service.ready()
+    service.reloading()
+    service.ready("serves")
+    assert [lines[0] for lines in manager.hear()] == ["READY=1", "STOPPING=1"]
+    service.leave()
