@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from bridge.core import (
     Settings,
     configuration_of,
     follow,
+    keep_hangups,
     open_streams,
     orphans,
     read_settings,
@@ -35,6 +37,7 @@ _log = logging.getLogger(__name__)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the ICAP door; the exit code is 0, 1 (cannot start) or 2 (configuration)."""
+    keep_hangups()
     open_streams()
     parser = argparse.ArgumentParser(
         prog="icapd", description="ICAP server that has bodies judged by Kaspersky KATA."
@@ -68,14 +71,15 @@ async def _serve(
         where = places(server.addresses, server.tls_addresses)
         _log.warning("icapd listens %s; services: %s", where, ", ".join(settings.icap.services))
         service_manager.ready(f"listens {where}")
+        await serving.enter_async_context(reloader.at_each(hangup, configuration))
 
     async with (
         Core(settings, Door.ICAP) as core,
         status_of(core, "icapd", settings.status.icapd, VERDICT_LOG) as status,
+        contextlib.AsyncExitStack() as serving,
     ):
         reloader = core.reloader(follow(log), status)
-        async with reloader.at_each(hangup, configuration):
-            await serve_until(stop, core, log, listens, reloader)
+        await serve_until(stop, core, log, listens, reloader)
     _log.warning("icapd has stopped")
     log.close()
 

@@ -20,6 +20,7 @@ from bridge.core import (
     ConfigError,
     StartError,
     configuration_of,
+    keep_hangups,
     printable,
     read_settings,
     run_daemon,
@@ -56,6 +57,7 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Watch until a signal; exit code 1 where it cannot start, or (`--once`) where files stay that
     were to go, 2 for the configuration."""
+    keep_hangups()
     try:
         refuse_without_kds_config(options)
     except ConfigError as error:

@@ -43,6 +43,7 @@ from bridge.core.engine import Core
 from bridge.core.events import EVENTS, Events, Outage, OutageKind, outages
 from bridge.core.flight import oversize, unavailable
 from bridge.core.formats import format_group
+from bridge.core.hangups import keep_hangups, take_hangup
 from bridge.core.history import Found, HistoryFilter, search_log
 from bridge.core.journal import JournalError
 from bridge.core.kata.client import KataClient
@@ -255,6 +256,7 @@ __all__ = [
     "from_plain",
     "is_secret_name",
     "keep_fixed",
+    "keep_hangups",
     "key_lines",
     "leave_alone_what_is_there",
     "lenient",
@@ -305,6 +307,7 @@ __all__ = [
     "status_of",
     "store_secrets",
     "tail_lines",
+    "take_hangup",
     "to_plain",
     "unavailable",
     "url_secrets",

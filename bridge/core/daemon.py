@@ -17,6 +17,7 @@ import uvloop
 
 from bridge.core.config import ConfigError, find_config, load_config
 from bridge.core.ending import Ending
+from bridge.core.hangups import take_hangup
 from bridge.core.linelog import LineLog
 from bridge.core.logfiles import open_log
 from bridge.core.opening import StartError
@@ -166,8 +167,9 @@ def leave_alone_what_is_there() -> None:
 def run_until_stopped(serve: Serve) -> int:
     """Run `serve` until SIGTERM or SIGINT sets the first event it is given; SIGHUP sets the second.
 
-    Returns the exit code: 1 where it gives a number that is not 0. StartError where it cannot
-    start. Ends the process with that code where a thread hangs: nobody waits for that.
+    One that came before counts, one that comes after the stop does not. Returns the exit code: 1
+    where it gives a number that is not 0. StartError where it cannot start. Ends the process with
+    that code where a thread hangs: nobody waits for that.
     """
 
     leave_alone_what_is_there()
@@ -181,10 +183,17 @@ def run_until_stopped(serve: Serve) -> int:
         def end() -> None:
             service_manager.stopping()
             stop.set()
+            hangup.clear()
+
+        def hang_up() -> None:
+            if not stop.is_set():
+                hangup.set()
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end)
-        loop.add_signal_handler(signal.SIGHUP, hangup.set)
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
+        if take_hangup():
+            hang_up()
         alive = asyncio.create_task(service_manager.keep_alive(), name="watchdog")
         try:
             return await serve(stop, hangup)

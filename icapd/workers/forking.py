@@ -27,9 +27,10 @@ class Signals:
         self.readable, self._written = socket.socketpair()
         for sock in (self.readable, self._written):
             sock.setblocking(False)
-        self._before = {number: signal.signal(number, _nothing) for number in _NUMBERS}
-        # who does not read in time needs no more than one of each
+        # before the handlers, or what comes between is lost; who does not read in time needs no
+        # more than one of each
         signal.set_wakeup_fd(self._written.fileno(), warn_on_full_buffer=False)
+        self._before = {number: signal.signal(number, _nothing) for number in _NUMBERS}
 
     def read(self) -> set[int]:
         """Which have come since the last look."""

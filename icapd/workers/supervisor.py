@@ -24,6 +24,7 @@ from bridge.core import (
     leave_alone_what_is_there,
     service_manager,
     start_log,
+    take_hangup,
     to_plain,
 )
 from icapd.door import places
@@ -112,6 +113,8 @@ class _Service:
         if address is not None:
             self._status = self._status_process(address)
         self._selector.register(self._signals.readable, selectors.EVENT_READ, self._signalled)
+        if take_hangup():
+            self._reload.want()
         leave_alone_what_is_there()  # or each worker's first full collection copies all of it
         self._start_due()
         while self._children or self._kill_at is None:
@@ -121,7 +124,7 @@ class _Service:
             self._end_those_who_died()
             self._start_due()
             self._catch_up()
-            if self._kill_at is None:
+            if self._kill_at is None and self._supervision.up:
                 self._reload.go_on(self._children.all(), time.monotonic())
             self._kill_the_silent()
             self._kill_the_late()

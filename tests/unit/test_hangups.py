@@ -1,0 +1,106 @@
+"""SIGHUP that comes while a door starts: it ends nothing, and counts once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge import cli
+from bridge.core import keep_hangups, run_until_stopped, take_hangup
+from icapd import cli as icapd_cli
+from icapd.workers.forking import Signals
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    """The handlers as before: `run_until_stopped` is made for a process that ends after it."""
+    numbers = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGIO)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    take_hangup()
+
+
+def hang_up() -> None:
+    os.kill(os.getpid(), signal.SIGHUP)
+
+
+def test_one_that_comes_before_the_door_serves_is_there_when_it_does() -> None:
+    seen: list[bool] = []
+
+    async def serve(stop: asyncio.Event, hangup: asyncio.Event) -> None:
+        del stop
+        seen.append(hangup.is_set())
+
+    keep_hangups()
+    run_until_stopped(serve)
+    keep_hangups()
+    hang_up()
+    run_until_stopped(serve)
+    keep_hangups()
+    run_until_stopped(serve)  # it counts once
+    assert seen == [False, True, False]
+
+
+def test_one_that_comes_with_the_stop_or_after_it_does_not_count() -> None:
+    seen: list[bool] = []
+
+    async def serve(stop: asyncio.Event, hangup: asyncio.Event) -> None:
+        hang_up()
+        await asyncio.wait_for(hangup.wait(), 10)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(stop.wait(), 10)
+        seen.append(hangup.is_set())
+        later = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, later.set)
+        hang_up()
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await asyncio.wait_for(later.wait(), 10)
+        seen.append(hangup.is_set())
+
+    keep_hangups()
+    assert run_until_stopped(serve) == 0
+    assert seen == [False, False]
+
+
+def test_none_is_lost_while_a_supervisor_gets_its_handlers() -> None:
+    keep_hangups()
+    hang_up()
+    signals = Signals()
+    try:
+        assert take_hangup()
+        hang_up()
+        assert signals.read() == {signal.SIGHUP}
+        assert not take_hangup()
+    finally:
+        signals.close()
+
+
+@pytest.mark.parametrize(
+    ("main", "words", "module"),
+    [(icapd_cli.main, [], "icapd.cli"), (cli.main, ["watch"], "bridge.commands.watch")],
+    ids=["icapd", "watch"],
+)
+def test_it_ends_no_door_that_reads_its_configuration(
+    main: Callable[[list[str]], int],
+    words: list[str],
+    module: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    def read(*_: object, **__: object) -> int:
+        hang_up()
+        return 17
+
+    ended: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, _: ended.append(number))
+    monkeypatch.setattr(f"{module}.read_settings", read)
+    assert main([*words, "--config", str(tmp_path / "k.yaml")]) == 17
+    assert not ended
+    assert take_hangup()
