@@ -22,6 +22,7 @@ from bridge.core.settings.section import Section
 _log = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 15.0
+_STOPS = "the program stops"
 
 _Found = TypeVar("_Found")
 _Section = TypeVar("_Section", bound=Section)
@@ -94,6 +95,11 @@ class Reloader:
         self._parts = list(parts)
         self._count = count
         self._hangs: asyncio.Future[Any] | None = None
+        self._stop: asyncio.Event | None = None
+
+    def end_at(self, stop: asyncio.Event) -> None:
+        """Put nothing in force any more once that is set."""
+        self._stop = stop
 
     def join(self, part: Prepare) -> None:
         """Bring them to this part, too."""
@@ -102,10 +108,12 @@ class Reloader:
     async def apply(self, wanted: Settings) -> list[str]:
         """Put these in force, but for keys that take a restart; which of those have changed.
 
-        StartError where a part refuses: then nothing has changed.
+        StartError where a part refuses, or where the program stops: then nothing has changed.
         """
         settings, waiting = keep_fixed(self.settings, wanted)
         adopts = await self._in_thread(lambda: [part(settings) for part in self._parts])
+        if self._stop is not None and self._stop.is_set():
+            raise StartError(_STOPS)
         for adopt in adopts:
             adopt()
         self.settings = settings
@@ -117,9 +125,12 @@ class Reloader:
             raise StartError("the reload before still waits for a disk that does not answer")
         doing = asyncio.get_running_loop().run_in_executor(None, work)
         self._hangs = doing
-        done, _ = await asyncio.wait({doing}, timeout=_PATIENCE_SECONDS)
-        if not done:
-            doing.add_done_callback(_look_away)
+        try:
+            await asyncio.wait({doing}, timeout=_PATIENCE_SECONDS)
+        finally:
+            if not doing.done():
+                doing.add_done_callback(_look_away)
+        if not doing.done():
             raise StartError(f"a disk did not answer within {_PATIENCE_SECONDS:.0f} s")
         return doing.result()
 
@@ -148,6 +159,9 @@ class Reloader:
             waiting = await self.apply(await self._in_thread(source.read))
         except (ConfigError, StartError) as error:
             say_refused(source.name, str(error))
+        except asyncio.CancelledError:
+            say_refused(source.name, _STOPS)
+            raise
         except Exception:
             _log.exception("a fault of katabridge itself")
             say_refused(source.name, "it failed at it")

@@ -212,3 +212,41 @@ def test_a_disk_that_does_not_answer_is_not_waited_for(
     said = [record.getMessage() for record in caplog.records]
     assert "a disk did not answer within 0 s" in said[0]
     assert "the reload before still waits for a disk that does not answer" in said[1]
+
+
+def test_nothing_is_put_in_force_once_the_program_stops(
+    plain: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    running, part = settings(plain), Part()
+    at_disk, answers = threading.Event(), threading.Event()
+
+    def slow(_: Settings) -> Adopt:
+        at_disk.set()
+        answers.wait(60)
+        return lambda: None
+
+    async def work(*, cancel: bool) -> None:
+        hangup, stop, counted = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        reloader = Reloader(running, slow, part.prepare, count=lambda _: counted.set())
+        reloader.end_at(stop)
+        source = Configuration("k.yaml", lambda: running)
+        async with reloader.at_each(hangup, source):
+            hangup.set()
+            await asyncio.to_thread(at_disk.wait, 60)
+            stop.set()
+            if not cancel:
+                answers.set()
+                await counted.wait()
+        answers.set()
+
+    with caplog.at_level(logging.WARNING):
+        for cancel in (False, True):
+            at_disk.clear()
+            answers.clear()
+            asyncio.run(work(cancel=cancel))
+            assert [record.getMessage() for record in caplog.records] == [
+                "the configuration k.yaml is not reloaded: the program stops; "
+                "the old one stays in force"
+            ]
+            caplog.clear()
+    assert not part.has
