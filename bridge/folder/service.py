@@ -63,6 +63,7 @@ async def serve(
         else:
             reloader = core.reloader(follow(service_log), status)
             reloader.join(folders.prepare)
+            reloader.end_at(stop)
             async with reloader.at_each(*reloads):
                 stay = await _until_stopped(core, folders, [folders.run()], stop)
     _log.warning("kata-bridge watch has stopped")
