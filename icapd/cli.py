@@ -79,6 +79,7 @@ async def _serve(
         contextlib.AsyncExitStack() as serving,
     ):
         reloader = core.reloader(follow(log), status)
+        reloader.end_at(stop)
         await serve_until(stop, core, log, listens, reloader)
     _log.warning("icapd has stopped")
     log.close()

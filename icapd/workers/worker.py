@@ -71,7 +71,7 @@ async def _work(
     descriptors.allow(settings)
     async with Core(settings, Door.ICAP, member.number) as core:
         core.reporter.add_gauges()
-        reloader = _reloader(core, log, member, link)
+        reloader = _reloader(core, log, member, link, stop)
 
         async def listens(_: IcapServer) -> None:
             await link.listens()
@@ -81,9 +81,12 @@ async def _work(
     await link.last_figures(core)
 
 
-def _reloader(core: Core, log: LineLog, member: Member, link: Link) -> Reloader:
+def _reloader(
+    core: Core, log: LineLog, member: Member, link: Link, stop: asyncio.Event
+) -> Reloader:
     """Takes what the supervisor hands, which counts it."""
     reloader = Reloader(core.settings, follow(log), core.prepare)
+    reloader.end_at(stop)
     link.reload_by(lambda settings: reloader.apply(share(settings, member.number)))
     return reloader
 
@@ -99,7 +102,7 @@ async def _drain(
     """End what a worker left that there is no longer: scans, cases to judge, lines to deliver."""
     async with Core(settings, Door.ICAP, member.number) as core:
         core.reporter.add_gauges()
-        _reloader(core, log, member, link)
+        _reloader(core, log, member, link, stop)
         await link.listens()
         _tell_figures(settings, link, core)
         _log.warning("goes on with what worker %d left, which there is no longer", member.number)
