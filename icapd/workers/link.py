@@ -2,8 +2,8 @@
 
 One JSON object a line: `{"listens": true}`, `{"fails": sentence}`, and each second
 `{"lives": true}` or `{"report": {"figures": [families], "facts": {…}}}`: who says neither hangs.
-The supervisor says `{"reload": true}` when new settings are handed, and hears `{"reloaded": ""}`,
-or why not.
+The supervisor says `{"reload": true}` when new settings are handed, and hears
+`{"reloaded": {"number": of those settings, "why_not": ""}}`, or why not, however late.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Self
 
 from bridge.core import Core, Settings, StartError
-from icapd.workers.handed import Handed
+from icapd.workers.handed import Given, Handed
 
 _log = logging.getLogger(__name__)
 
@@ -71,15 +71,13 @@ class Link:
         while True:
             await self._reload_is_due.wait()
             self._reload_is_due.clear()
-            why_not = ""
-            try:
-                await apply(self._handed.get())
-            except StartError as error:
-                why_not = str(error)
-            except Exception:
-                _log.exception("a fault of katabridge itself")
-                why_not = "it failed at it"
-            await self._say({"reloaded": why_not})
+            given = self._handed.get()
+            if given is None:  # the next ones are being written: it is said when they are
+                continue
+            why_not = await _why_not(apply, given)
+            if self._stop.is_set():  # our end is the answer
+                return
+            await self._say({"reloaded": {"number": given.number, "why_not": why_not}})
 
     async def listens(self) -> None:
         """It serves."""
@@ -112,6 +110,18 @@ class Link:
     def _write(self, message: Message) -> None:
         if not self._writer.transport.is_closing():
             self._writer.write(json.dumps(message).encode() + b"\n")
+
+
+async def _why_not(apply: Callable[[Settings], Awaitable[object]], given: Given) -> str:
+    """Apply them; why that cannot be, empty where it is done."""
+    try:
+        await apply(given.settings())
+    except StartError as error:
+        return str(error)
+    except Exception:
+        _log.exception("a fault of katabridge itself")
+        return "it failed at it"
+    return ""
 
 
 def _figures(core: Core) -> Message:

@@ -53,7 +53,9 @@ class ServiceReload:
         self._wanted = False
         self._reader: SettingsReader | None = None
         self._closed: list[SettingsReader] = []  # those that are not quite gone
+        self._number = 0  # of what was handed last
         self._asked: dict[int, Child] = {}  # by process id: those that have not answered
+        self._late: set[int] = set()  # those that are not waited for any longer
         self._until = 0.0
         self._waiting: list[str] = []
         self._all_went_well = True
@@ -69,7 +71,7 @@ class ServiceReload:
         if self._reader is not None:
             self._look(self._reader, children, now, late=late)
         for child in list(self._asked.values()) if late else ():
-            self.answered(child, f"it did not answer within {_PATIENCE_SECONDS:.0f} s")
+            self._give_up(child, f"it did not answer within {_PATIENCE_SECONDS:.0f} s")
         if self._wanted and self._reader is None and not self._asked:
             self._wanted = False
             self._begin(now)
@@ -96,15 +98,18 @@ class ServiceReload:
         found = reader.result()
         if found is None and not late:
             return
-        self._selector.unregister(reader.socket)
-        reader.close()
-        self._closed.append(reader)
-        self._reader = None
+        self._let_go(reader)
         if isinstance(found, Settings):
             self._hand(found, children, now)
         else:
             words = f"a disk did not answer within {_PATIENCE_SECONDS:.0f} s"
             self._refused(words if found is None else found)
+
+    def _let_go(self, reader: SettingsReader) -> None:
+        self._selector.unregister(reader.socket)
+        reader.close()
+        self._closed.append(reader)
+        self._reader = None
 
     def _hand(self, wanted: Settings, children: Iterable[Child], now: float) -> None:
         try:
@@ -116,7 +121,8 @@ class ServiceReload:
         for adopt in adopts:
             adopt()
         self.settings = settings
-        self.handed.put(settings)
+        self._number = self.handed.put(settings)
+        self._late.clear()
         self._all_went_well = True
         self._until = now + _PATIENCE_SECONDS
         asked = list(children)
@@ -125,26 +131,49 @@ class ServiceReload:
             self._end()
         for child in asked:
             if not child.link.tell_reload():
-                self.answered(child, "it does not listen to its supervisor")
+                self._give_up(child, "it does not listen to its supervisor")
 
     def _refused(self, why: str) -> None:
         say_refused(self._configuration.name, why)
         self._over("refused")
 
-    def answered(self, child: Child, why_not: str) -> None:
-        """A process has the new settings, or says why it keeps the old ones."""
-        if self._asked.pop(child.pid, None) is None:
+    def answered(self, child: Child, number: int, why_not: str) -> None:
+        """A process has the settings of that number, or says why it keeps those before.
+
+        Who is late is heard, and changes no count; an answer to an earlier reload is no answer: who
+        gives it has been asked for the present one, too.
+        """
+        if number != self._number:
             return
+        is_late = child.pid in self._late
+        if not is_late and child.pid not in self._asked:
+            return
+        self._late.discard(child.pid)
+        name, who = self._configuration.name, child.member.name
         if why_not:
-            self._all_went_well = False
-            name = self._configuration.name
-            _log.error("%s keeps the old %s: %s", child.member.name, name, why_not)
-        if not self._asked:
-            self._end()
+            _log.error("%s keeps the old %s: %s", who, name, why_not.rstrip("."))
+        elif is_late:
+            _log.warning("%s has the new %s now", who, name)
+        self._done(child, went_well=not why_not)
+
+    def _give_up(self, child: Child, why: str) -> None:
+        """Wait for it no longer: it may take them all the same, later."""
+        words = "%s does not have the new %s yet: %s"
+        _log.error(words, child.member.name, self._configuration.name, why)
+        self._late.add(child.pid)
+        self._done(child, went_well=False)
 
     def ended(self, child: Child) -> None:
         """A process is no more; its successor begins with the new settings."""
-        self.answered(child, "")
+        self._late.discard(child.pid)
+        self._done(child, went_well=True)
+
+    def _done(self, child: Child, *, went_well: bool) -> None:
+        if self._asked.pop(child.pid, None) is None:
+            return
+        self._all_went_well &= went_well
+        if not self._asked:
+            self._end()
 
     def _end(self) -> None:
         if self._all_went_well:

@@ -179,7 +179,7 @@ class _Service:
         elif kind == "fails":
             child.sentence = what
         elif kind == "reloaded":
-            self._reload.answered(child, what)
+            self._reload.answered(child, what["number"], what["why_not"])
         elif kind == "listens":
             self._listens(child.member)
 

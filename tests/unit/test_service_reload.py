@@ -96,9 +96,11 @@ def test_it_is_done_when_all_have_answered(
     service = Service(settings, lambda: other(settings))
     service.hand_out()
     assert service.told() == [1, 1]
-    assert service.reload.handed.get() == other(settings) == service.reload.settings
+    given = service.reload.handed.get()
+    assert given is not None and given.number == 1
+    assert given.settings() == other(settings) == service.reload.settings
     first, second = service.children
-    service.reload.answered(first, "")
+    service.reload.answered(first, 1, "")
     assert not said()
     service.reload.want()  # once more, in the middle
     service.turn()
@@ -106,11 +108,11 @@ def test_it_is_done_when_all_have_answered(
     service.reload.ended(second)  # one that dies is started anew, with the new ones
     assert said() == ["the configuration k.yaml is reloaded"]
     wait_until(lambda: service.turn() or service.told() == [2, 2], "the second begins")
-    service.reload.answered(first, "")
-    service.reload.answered(second, "it failed at it")
+    service.reload.answered(first, 2, "")
+    service.reload.answered(second, 2, "it failed at it")
     assert said()[1:] == ["worker 1 keeps the old k.yaml: it failed at it"]
     assert service.counted == ["ok", "refused"]
-    service.reload.answered(second, "")  # nobody asked
+    service.reload.answered(second, 2, "")  # nobody asked
     assert service.counted == ["ok", "refused"]
 
 
@@ -120,11 +122,13 @@ def test_one_that_does_not_answer_is_not_waited_for(
     service = Service(settings, lambda: settings)
     service.children[1].link = Worker(hears=False)
     service.hand_out()
-    assert said() == ["worker 1 keeps the old k.yaml: it does not listen to its supervisor"]
+    assert said() == [
+        "worker 1 does not have the new k.yaml yet: it does not listen to its supervisor"
+    ]
     service.turn(14.9)
     assert len(said()) == 1
     service.turn(15.1)
-    assert said()[1] == "worker 0 keeps the old k.yaml: it did not answer within 15 s"
+    assert said()[1] == "worker 0 does not have the new k.yaml yet: it did not answer within 15 s"
     assert service.counted == ["refused"]
     service.children.clear()
     service.reload.want()
@@ -173,3 +177,31 @@ def test_a_reader_that_dies_is_said(settings: Settings, said: Callable[[], list[
     service.reload.want()
     wait_until(lambda: service.turn() or service.counted, "it is refused")
     assert "the process that was to read it ended" in said()[0]
+
+
+def test_a_late_answer_is_said_and_counts_for_no_other_reload(
+    settings: Settings, said: Callable[[], list[str]]
+) -> None:
+    service = Service(settings, lambda: settings)
+    first, second = service.children
+    service.hand_out()
+    service.reload.answered(first, 1, "")
+    service.turn(15.1)
+    assert said() == ["worker 1 does not have the new k.yaml yet: it did not answer within 15 s"]
+    service.reload.answered(second, 1, "")
+    service.reload.answered(second, 1, "")
+    assert said()[1:] == ["worker 1 has the new k.yaml now"]
+    assert service.counted == ["refused"]
+
+    service.hand_out()
+    service.turn(30.2)  # both are late
+    assert service.counted == ["refused"] * 2
+    service.hand_out()
+    before = said()
+    service.reload.answered(first, 2, "")  # to the one before
+    service.reload.answered(second, 2, "it failed at it")
+    assert (said(), service.counted) == (before, ["refused"] * 2)
+    service.reload.answered(first, 3, "")
+    service.reload.answered(second, 3, "")
+    assert said()[len(before) :] == ["the configuration k.yaml is reloaded"]
+    assert service.counted == ["refused", "refused", "ok"]
