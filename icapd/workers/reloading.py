@@ -175,6 +175,18 @@ class ServiceReload:
         if not self._asked:
             self._end()
 
+    def stop(self) -> None:
+        """The service stops: what is under way is given up, and nothing is begun any more."""
+        self._wanted = False
+        if self._reader is not None:
+            self._let_go(self._reader)
+            say_refused(self._configuration.name, "the program stops")
+        for child in self._asked.values():
+            words = "%s may not have the new %s: the program stops"
+            _log.warning(words, child.member.name, self._configuration.name)
+        self._asked.clear()
+        self._late.clear()
+
     def _end(self) -> None:
         if self._all_went_well:
             say_reloaded(self._configuration.name, self._waiting)

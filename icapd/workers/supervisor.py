@@ -217,7 +217,7 @@ class _Service:
 
     def _signalled(self) -> None:
         numbers = self._signals.read()
-        if signal.SIGHUP in numbers:
+        if self._kill_at is None and signal.SIGHUP in numbers:
             self._reload.want()
         if self._kill_at is None and numbers & {signal.SIGTERM, signal.SIGINT}:
             _log.warning("icapd stops")
@@ -226,6 +226,7 @@ class _Service:
     def _stop(self) -> None:
         self._kill_at = time.monotonic() + _STOP_SECONDS
         service_manager.stopping()
+        self._reload.stop()
         self._children.signal(signal.SIGTERM)
 
     def _kill_the_silent(self) -> None:

@@ -46,9 +46,13 @@ def assert_silent_while_frozen(manager: FakeManager, pid: int) -> None:
 
 
 def is_ready_again(manager: FakeManager) -> bool:
+    return states(manager) == ["READY=1", "RELOADING=1", "READY=1"]
+
+
+def states(manager: FakeManager) -> list[str]:
+    """All that it said of itself by now, but for signs of life."""
     manager.hear()
-    heads = [told.lines[0] for told in manager.told]
-    return [head for head in heads if head in STATES] == ["READY=1", "RELOADING=1", "READY=1"]
+    return [told.lines[0] for told in manager.told if told.lines != ALIVE]
 
 
 def state(pid: int) -> str:
@@ -110,7 +114,21 @@ def test_the_supervisor_speaks_for_its_workers_and_hides_none_that_hangs(
         assert "worker 1 was ended by SIGKILL. It is replaced now" in icapd.output()
         assert len(children(icapd)) == 2
         assert figures(port)["katabridge_worker_hangs_total"] == 1
-        icapd.stop()
-        assert manager.has_heard("STOPPING=1")
+        assert_reloads_nothing_while_it_stops(icapd, manager)
         assert manager.has_heard(*ALIVE)
         assert {told.pid for told in manager.told} == {icapd.process.pid}
+
+
+def assert_reloads_nothing_while_it_stops(icapd: Program, manager: FakeManager) -> None:
+    stuck = children(icapd)[0]
+    os.kill(stuck, signal.SIGSTOP)
+    icapd.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: states(manager)[-1] == "RELOADING=1", "the second reload begins")
+    icapd.process.terminate()
+    wait_until(lambda: states(manager)[-1] == "STOPPING=1", "it stops")
+    icapd.process.send_signal(signal.SIGHUP)
+    os.kill(stuck, signal.SIGCONT)
+    assert icapd.stop() == 0
+    assert states(manager) == [*STATES, "READY=1", "RELOADING=1", "STOPPING=1"]
+    assert icapd.output().count("is reloaded") == 1, "the first"
+    assert "the program stops" in icapd.output()

@@ -205,3 +205,31 @@ def test_a_late_answer_is_said_and_counts_for_no_other_reload(
     service.reload.answered(second, 3, "")
     assert said()[len(before) :] == ["the configuration k.yaml is reloaded"]
     assert service.counted == ["refused", "refused", "ok"]
+
+
+@pytest.mark.parametrize("is_handed", [False, True], ids=["is read", "is handed"])
+def test_a_stop_ends_a_reload_and_nothing_is_said_to_be_done(
+    settings: Settings, said: Callable[[], list[str]], is_handed: bool
+) -> None:
+    def read() -> Settings:
+        if not is_handed:
+            time.sleep(60)
+        return settings
+
+    service = Service(settings, read)
+    first, second = service.children
+    if is_handed:
+        service.hand_out()
+        service.reload.answered(first, 1, "")
+        words = "worker 1 may not have the new k.yaml: the program stops"
+    else:
+        service.reload.want()
+        service.turn()
+        words = "the configuration k.yaml is not reloaded: the program stops; "
+        words += "the old one stays in force"
+    service.reload.stop()
+    service.reload.ended(second)  # killed by the stop
+    service.reload.ended(first)
+    assert (said(), service.counted) == ([words], [])
+    wait_until(lambda: service.turn() or not service.reload._closed, "nobody reads any longer")
+    assert not service.selector.get_map()
