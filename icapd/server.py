@@ -128,8 +128,7 @@ class IcapServer:
             if self._tls is not None and context is not None:
                 self._tls.use(context)
             for channel in self._open:
-                channel.times = self.times
-                channel.icap.use(self.limits)
+                self._hold_to_limits(channel)
 
         return adopt
 
@@ -170,12 +169,17 @@ class IcapServer:
 
     def _serve(self, channel: Channel, entry: Entry) -> None:
         self._open[channel] = None
+        self._hold_to_limits(channel)  # a handshake lasts, and a reload may come meanwhile
         self._taps.begins(channel)
         if entry.refusal is None:
             channel.proxy = self._proxies.enter(entry.peer)
             channel.rest(lambda: self._work(channel, entry))
         else:
             self._work(channel, entry)
+
+    def _hold_to_limits(self, channel: Channel) -> None:
+        channel.times = self.times
+        channel.icap.use(self.limits)
 
     def _work(self, channel: Channel, entry: Entry) -> None:
         work = session.serve(channel, lambda: self._services, self._complaints, entry.refusal)

@@ -178,6 +178,37 @@ def test_both_event_loops(site: Site, secure: Secure, loop: str) -> None:
     assert dechunk(said[said.index(OK) + len(OK) :]) == content(2_000_000, 1)
 
 
+def test_a_reload_during_the_handshake_counts_for_the_connection(
+    site: Site, secure: Secure
+) -> None:
+    head = OPTIONS[:-2] + b"X-Pad: " + b"a" * 3000 + b"\r\n\r\n"
+
+    async def main() -> bytes:
+        settings = site.settings()
+        async with Core(settings, Door.ICAP) as core:
+            door = IcapServer(core, LineLog(site.directory / "log" / "log-verdict.log"))
+            await door.start()
+            assert door._tls is not None
+            reader, writer = await asyncio.open_connection("127.0.0.1", secure.port)
+            while not door._tls._greeted:
+                await asyncio.sleep(0.01)
+            site.changes = deep_merge(
+                site.changes, {"icap": {"limits": {"head": "1KiB"}, "times": {"idle": "7s"}}}
+            )
+            door.prepare(site.settings())()
+            await writer.start_tls(secure.context(), server_hostname="127.0.0.1")
+            while not door._open:
+                await asyncio.sleep(0.01)
+            assert [channel.times.idle for channel in door._open] == [7.0]
+            writer.write(head)
+            said = await reader.read()
+            writer.close()
+            await door.stop()
+        return said
+
+    assert asyncio.run(asyncio.wait_for(main(), 30)).startswith(b"ICAP/1.0 400 ")
+
+
 # -- who is turned away ---------------------------------------------------------------------------
 
 
