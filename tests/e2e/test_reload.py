@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import logging
 import os
 import re
 import signal
@@ -17,7 +19,9 @@ from typing import Any
 
 import pytest
 
+from bridge.core import Configuration, LineLog, Settings
 from bridge.emulator import EICAR, Emulator
+from icapd import cli
 from icapd.client import IcapClient
 from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site, deep_merge
@@ -318,3 +322,42 @@ def test_a_worker_that_dies_while_it_is_reloaded_is_replaced_with_the_new(
     for _ in range(8):
         with IcapClient("127.0.0.1", site.icap_port, timeout=30) as client:
             assert respmod(client, EICAR) == 204
+
+
+def test_a_reload_that_a_stop_overtakes_changes_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = site.settings()
+    log = LineLog(settings.logs.dir / "verdicts.log")
+    monkeypatch.setattr("icapd.cli.start_log", lambda *_: log)
+    reads, answers = threading.Event(), threading.Event()
+
+    def read() -> Settings:
+        reads.set()
+        answers.wait(60)
+        return settings
+
+    async def work() -> None:
+        stop, hangup = asyncio.Event(), asyncio.Event()
+        hangup.set()
+        serving = asyncio.create_task(
+            cli._serve(Configuration("k.yaml", read), settings, stop, hangup)
+        )
+        await asyncio.to_thread(reads.wait, 60)
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.icap_port)
+        preview = message("RESPMOD", [("res-hdr", OK)], "res-body", ["Preview: 0"])
+        writer.write(preview + b"0\r\n\r\n")
+        assert b" 100 " in await reader.readline()  # the stop waits for the rest
+        stop.set()
+        await asyncio.sleep(0)
+        answers.set()
+        while "reloaded" not in caplog.text:
+            await asyncio.sleep(0.01)
+        assert not serving.done()
+        writer.close()
+        await serving
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(asyncio.wait_for(work(), 60))
+    assert "is not reloaded: the program stops" in caplog.text
+    assert "is reloaded" not in caplog.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -107,6 +108,7 @@ def test_a_stop_under_load_loses_nothing_and_the_next_start_goes_on(
         watch.process.terminate()
         wait_until(lambda: not accepts(site.icap_port), "no new connection is taken")
         assert icapd.process.poll() is None, "it did not wait for who is held"
+        icapd.process.send_signal(signal.SIGHUP)
         users.over.set()
         assert held.result() == "403", "he is told"
         for each in working:
@@ -116,6 +118,7 @@ def test_a_stop_under_load_loses_nothing_and_the_next_start_goes_on(
     assert not any(map(is_alive, below))
     assert "requests that the stop cut off, without a verdict: 1" in icapd.output()
     assert icapd.output().count("icapd has stopped") == 1
+    assert "reloaded" not in icapd.output()
 
     kata.memory.delay = 0.1
     started(site.start_icapd())
