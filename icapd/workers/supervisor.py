@@ -240,7 +240,10 @@ class _Service:
         if self._kill_at is None or time.monotonic() < self._kill_at:
             return
         for member in self._children.signal(signal.SIGKILL):
-            _log.error("%s does not stop within %.0f s: it is killed", member.name, _STOP_SECONDS)
+            words = (
+                "%s does not stop within %.0f s: it is killed, and what it has under way is cut off"
+            )
+            _log.error(words, member.name, _STOP_SECONDS)
             self._code = _EXIT_KILLED
         self._kill_at += _STOP_SECONDS
 
