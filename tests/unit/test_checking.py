@@ -460,11 +460,11 @@ def test_a_self_test_that_cannot_be_started_is_a_line(
 def test_who_may_not_read_the_configuration_is_told_so_and_not_to_correct_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: Any, **__: Any) -> str:
+    def fail(*_: Any, **__: Any) -> bytes:
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / "k.yaml").write_text("")
-    monkeypatch.setattr(Path, "read_text", fail)
+    monkeypatch.setattr("bridge.core.config.read_plain", fail)
     _, (line,) = examination.read_configuration(tmp_path / "k.yaml")
     assert "cannot be read: Permission denied" in line.sentence
     assert line.advice.startswith("run this check as the service's user")
