@@ -61,10 +61,6 @@ Prepare = Callable[[Settings], Adopt]
 block, and changes nothing that is in use."""
 
 
-def _nobody(result: str) -> None:
-    """Nobody counts."""
-
-
 class Configuration(NamedTuple):
     """Where settings come from. `read`: ConfigError or StartError. Blocks: disk."""
 
