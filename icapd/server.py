@@ -127,7 +127,9 @@ class IcapServer:
             self._taps.use(self.limits)
             if self._tls is not None and context is not None:
                 self._tls.use(context)
-            for channel in self._open:
+            for channel in list(self._open):
+                if channel.held is not None:  # what it has sent was taken by the limits before
+                    channel.hand_over()
                 self._hold_to_limits(channel)
 
         return adopt

@@ -6,7 +6,6 @@ One datagram a message, in ten lines of the standard library: no package is wort
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 import time
@@ -29,6 +28,7 @@ class ServiceManager:
         self._socket: socket.socket | None = None
         self.watchdog: float | None = None  # seconds without a sign of life that are too many
         self._beat_at = 0.0
+        self._owed: tuple[str, ...] = ()
         self._status = ""  # empty: it has not served yet
         self._stops = False
 
@@ -63,30 +63,32 @@ class ServiceManager:
         the last one if it is empty."""
         self._status = status or self._status
         if self._status and not self._stops:
-            self._say("READY=1", f"STATUS={printable(self._status)}")
+            self._owe("READY=1", f"STATUS={printable(self._status)}")
 
     def reloading(self) -> None:
         """It reads its configuration anew; `ready` says when that is over, however it ended."""
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         words = "RELOADING=1", f"MONOTONIC_USEC={now}", "STATUS=reads its configuration anew"
         if self._status and not self._stops:
-            self._say(*words)
+            self._owe(*words)
 
     def stopping(self) -> None:
         """It ends what is under way, and says nothing else of how it is any more."""
         self._stops = True
-        self._say("STOPPING=1", "STATUS=ends what is under way")
+        self._owe("STOPPING=1", "STATUS=ends what is under way")
 
     @property
     def pause(self) -> float | None:
-        """Seconds between two signs of life, half of what the manager waits; None: it waits not."""
-        return self.watchdog / 2 if self.watchdog is not None else None
+        """Seconds between two signs of life, a third of what the manager waits: one may be lost.
+        None: it waits not."""
+        return self.watchdog / 3 if self.watchdog is not None else None
 
     def beat(self) -> None:
         """Give a sign of life, if one is due: only a loop that turns may call this."""
-        if self.pause is not None and time.monotonic() >= self._beat_at:
+        if self._owed and self._say(*self._owed):
+            self._owed = ()
+        if self.pause is not None and time.monotonic() >= self._beat_at and self._say("WATCHDOG=1"):
             self._beat_at = time.monotonic() + self.pause
-            self._say("WATCHDOG=1")
 
     async def keep_alive(self) -> None:
         """Give signs of life as long as the event loop turns."""
@@ -94,10 +96,20 @@ class ServiceManager:
             self.beat()
             await asyncio.sleep(self.pause)
 
-    def _say(self, *lines: str) -> None:
+    def _owe(self, *lines: str) -> None:
+        """Say how it is; what a manager that is busy does not take is said with the next beat."""
+        self._owed = () if self._say(*lines) else lines
+
+    def _say(self, *lines: str) -> bool:
+        """Whether it was taken; also where nobody listens any more."""
         if self._socket is not None:
-            with contextlib.suppress(OSError):
+            try:
                 self._socket.send("\n".join(lines).encode("utf-8", "replace"))
+            except BlockingIOError:
+                return False
+            except OSError:
+                return True
+        return True
 
 
 service_manager = ServiceManager()

@@ -59,7 +59,7 @@ class Spool:
 
     def close(self) -> None:
         """End the threads; bodies that are still held stay readable."""
-        self._threads.shutdown(wait=True)
+        self._threads.shutdown(wait=False)  # one may wait for a disk that does not answer
 
     def writer(self) -> BodyWriter:
         """A new, empty body."""

@@ -92,31 +92,46 @@ class StatusProcess:
     def start(self) -> None:
         """Start the process; one that cannot be started is tried again."""
         self._started = time.monotonic()
-        ours, theirs = socket.socketpair()
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
-        ours.setblocking(False)
-        plan = self._write_plan()
-        given = (self._listener.fileno(), theirs.fileno(), plan)
-        command = [sys.executable, "-m", "bridge.status", *map(str, given)]
         try:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=given)
-        except OSError as error:
-            ours.close()
+            ours = self._start()
+        except OSError as error:  # no descriptor, no memory or no process is left
             self._later(f"cannot be started: {error.strerror}")
             return
-        finally:
-            theirs.close()
-            os.close(plan)
         self._socket, self._rest = ours, b""
         self._questions = self._answered = 0
         self._watch(ours, self._asked)
 
+    def _start(self) -> socket.socket:
+        """Our end of the pair; OSError leaves nothing open."""
+        ours, theirs = socket.socketpair()
+        try:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+            ours.setblocking(False)
+            plan = self._write_plan()
+            try:
+                given = (self._listener.fileno(), theirs.fileno(), plan)
+                command = [sys.executable, "-m", "bridge.status", *map(str, given)]
+                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=given)
+            finally:
+                os.close(plan)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return ours
+
     def _write_plan(self) -> int:
         """The descriptor of what the process has to know."""
+        data = pickle.dumps((self._settings, self._program, self._service_log))
         plan = os.memfd_create("katabridge-status")
-        with os.fdopen(os.dup(plan), "wb") as file:
-            pickle.dump((self._settings, self._program, self._service_log), file)
-        os.lseek(plan, 0, os.SEEK_SET)
+        try:
+            with os.fdopen(os.dup(plan), "wb") as file:
+                file.write(data)
+            os.lseek(plan, 0, os.SEEK_SET)
+        except OSError:
+            os.close(plan)
+            raise
         return plan
 
     def use(self, settings: Settings) -> None:

@@ -115,13 +115,16 @@ class ServiceReload:
         try:
             settings, self._waiting = keep_fixed(self.settings, wanted)
             adopts = [part(settings) for part in self._parts]
+            number = self.handed.put(settings)
         except StartError as error:
             self._refused(str(error))
             return
+        except OSError as error:
+            self._refused(f"it cannot be handed to the workers: {error.strerror}")
+            return
         for adopt in adopts:
             adopt()
-        self.settings = settings
-        self._number = self.handed.put(settings)
+        self.settings, self._number = settings, number
         self._late.clear()
         self._all_went_well = True
         self._until = now + _PATIENCE_SECONDS

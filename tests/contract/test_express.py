@@ -489,6 +489,26 @@ def test_a_fault_while_a_request_is_held_leaves_one_record(
     assert [each["outcome"] for each in served(talk)] == ["not_detected"] * 2
 
 
+def test_a_reload_leaves_what_is_held_to_the_limits_that_took_it(
+    served: Callable[[Talk], Records],
+) -> None:
+    async def talk(door: Door_, core: Core) -> None:
+        reader, writer = await _begin(door, HELD)
+        assert door.server._express._held
+        icap = core.settings.icap
+        limits = icap.limits.model_copy(update={"head": 20, "encapsulated_heads": 20})
+        small = icap.model_copy(update={"limits": limits})
+        door.server.prepare(core.settings.model_copy(update={"icap": small}))()
+        assert not door.server._express._held
+        writer.write(HELD[1])
+        assert (await _head(reader)).startswith(b"ICAP/1.0 204")
+        writer.write(HELD[0])
+        assert (await _head(reader)).startswith(b"ICAP/1.0 400")
+        writer.close()
+
+    assert [each["outcome"] for each in served(talk)] == ["not_detected"]
+
+
 def test_a_client_that_leaves_after_100_leaves_a_record(served: Callable[[Talk], Records]) -> None:
     async def talk(door: Door_, _: Core) -> None:
         for last in ("eof", "close", "rest and eof"):

@@ -55,7 +55,7 @@ def test_no_child_is_told_where_the_manager_is(manager: FakeManager) -> None:
     environ = {"PATH": "/bin"} | manager.environ | watchdog
     service = joined(environ)
     assert environ == {"PATH": "/bin"}
-    assert service.pause == 0.5
+    assert service.pause == pytest.approx(1 / 3)
     service.leave()
     service.beat()
     service.ready("says nothing any more")
@@ -153,4 +153,18 @@ def test_a_reload_before_it_serves_or_once_it_stops_is_not_told(manager: FakeMan
     service.reloading()
     service.ready("serves")
     assert [lines[0] for lines in manager.hear()] == ["READY=1", "STOPPING=1"]
+    service.leave()
+
+
+def test_what_a_busy_manager_does_not_take_is_said_again(manager: FakeManager) -> None:
+    service = joined(manager.environ | {"WATCHDOG_USEC": "60000000"})
+    while service._say("X=1"):  # until its queue is full
+        pass
+    service.ready("serves")
+    service.beat()
+    assert {line for lines in manager.hear() for line in lines} == {"X=1"}
+    service.beat()
+    assert manager.hear() == [["READY=1", "STATUS=serves"], ["WATCHDOG=1"]]
+    service.beat()
+    assert manager.hear() == []
     service.leave()

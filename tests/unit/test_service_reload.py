@@ -233,3 +233,18 @@ def test_a_stop_ends_a_reload_and_nothing_is_said_to_be_done(
     assert (said(), service.counted) == ([words], [])
     wait_until(lambda: service.turn() or not service.reload._closed, "nobody reads any longer")
     assert not service.selector.get_map()
+
+
+def test_what_cannot_be_handed_is_refused_as_a_whole(
+    settings: Settings, said: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(settings, lambda: other(settings))
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(service.reload.handed, "put", full)
+    service.reload.want()
+    wait_until(lambda: service.turn() or service.counted, "it is refused")
+    assert "it cannot be handed to the workers: No space left on device" in said()[0]
+    assert (service.told(), service.reload.settings) == ([0, 0], settings)

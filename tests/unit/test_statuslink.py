@@ -158,6 +158,24 @@ def test_other_settings_need_another_process_only_where_the_page_shows_them(
     assert not caplog.records
 
 
+@pytest.mark.parametrize("call", ["socket.socketpair", "os.memfd_create"])
+def test_a_lack_of_descriptors_passes(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, call: str
+) -> None:
+    def none_left(*_: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a number is all that is wanted
+    with monkeypatch.context() as lack:
+        lack.setattr(call, none_left)
+        loop.process.start()
+    assert "cannot be started: Too many open files" in caplog.text
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    monkeypatch.setattr(time, "monotonic", lambda: 1e9)
+    loop.process.tick()
+    assert len(loop.children) == 1
+
+
 def test_a_child_that_dies_is_replaced_later_and_later(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
