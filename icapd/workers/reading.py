@@ -8,11 +8,19 @@ import pickle
 import signal
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from bridge.core import ConfigError, Settings, StartError
 
-Read = Callable[[], Settings]
+
+class Wanted(NamedTuple):
+    """New settings, and which keys of theirs wait for a restart."""
+
+    settings: Settings
+    waiting: list[str]
+
+
+Read = Callable[[], Wanted]
 Fork = Callable[[Callable[[], int], Callable[[], None]], int]
 """Forks what it is given; the second is what the child closes first. The process id."""
 
@@ -35,8 +43,8 @@ class SettingsReader:
         finally:
             theirs.close()
 
-    def result(self) -> Settings | str | None:
-        """The settings, or why there are none; None: not yet. Never waits."""
+    def result(self) -> Wanted | str | None:
+        """What is wanted, or why there are none; None: not yet. Never waits."""
         while True:
             try:
                 data = self.socket.recv(_RECEIVE)
@@ -45,10 +53,11 @@ class SettingsReader:
             if not data:
                 break
             self._data += data
-        if not self._data:
+        try:
+            found: Any = pickle.loads(bytes(self._data))  # noqa: S301 - our own child wrote it
+        except (EOFError, pickle.UnpicklingError):  # nothing, or not all of it
             return "the process that was to read it ended"
-        found: Any = pickle.loads(bytes(self._data))  # noqa: S301 - our own child wrote it
-        return found if isinstance(found, Settings) else str(found)
+        return found if isinstance(found, Wanted) else str(found)
 
     def close(self) -> None:
         """End it, whatever it waits for."""
@@ -63,7 +72,7 @@ class SettingsReader:
 
 
 def _tell(read: Read, sock: socket.socket) -> int:
-    found: Settings | str
+    found: Wanted | str
     try:
         found = read()
     except (ConfigError, StartError) as error:

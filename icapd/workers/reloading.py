@@ -19,7 +19,7 @@ from bridge.core import (
 from icapd.door import try_out
 from icapd.workers.children import Child
 from icapd.workers.handed import Handed
-from icapd.workers.reading import Fork, SettingsReader
+from icapd.workers.reading import Fork, SettingsReader, Wanted
 
 _log = logging.getLogger(__name__)
 
@@ -86,11 +86,11 @@ class ServiceReload:
             return
         self._selector.register(self._reader.socket, selectors.EVENT_READ, lambda: None)
 
-    def _read(self) -> Settings:
-        """In a process of its own: keys that take a restart are looked at later."""
-        settings = self._configuration.read()
-        try_out(keep_fixed(self.settings, settings)[0])
-        return settings
+    def _read(self) -> Wanted:
+        """In a process of its own: all that looks at a disk."""
+        wanted = Wanted(*keep_fixed(self.settings, self._configuration.read()))
+        try_out(wanted.settings)
+        return wanted
 
     def _look(
         self, reader: SettingsReader, children: Iterable[Child], now: float, *, late: bool
@@ -99,7 +99,7 @@ class ServiceReload:
         if found is None and not late:
             return
         self._let_go(reader)
-        if isinstance(found, Settings):
+        if isinstance(found, Wanted):
             self._hand(found, children, now)
         else:
             words = f"a disk did not answer within {_PATIENCE_SECONDS:.0f} s"
@@ -111,9 +111,9 @@ class ServiceReload:
         self._closed.append(reader)
         self._reader = None
 
-    def _hand(self, wanted: Settings, children: Iterable[Child], now: float) -> None:
+    def _hand(self, wanted: Wanted, children: Iterable[Child], now: float) -> None:
+        settings, self._waiting = wanted
         try:
-            settings, self._waiting = keep_fixed(self.settings, wanted)
             adopts = [part(settings) for part in self._parts]
             number = self.handed.put(settings)
         except StartError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import selectors
 import time
 from collections.abc import Callable, Iterator
@@ -233,6 +234,17 @@ def test_a_stop_ends_a_reload_and_nothing_is_said_to_be_done(
     assert (said(), service.counted) == ([words], [])
     wait_until(lambda: service.turn() or not service.reload._closed, "nobody reads any longer")
     assert not service.selector.get_map()
+
+
+def test_a_reader_that_ends_in_the_middle_is_said(
+    settings: Settings, said: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = pickle.dumps
+    monkeypatch.setattr("icapd.workers.reading.pickle.dumps", lambda each: whole(each)[:-50])
+    service = Service(settings, lambda: settings)
+    service.reload.want()
+    wait_until(lambda: service.turn() or service.counted, "it is refused")
+    assert "the process that was to read it ended" in said()[0]
 
 
 def test_what_cannot_be_handed_is_refused_as_a_whole(
