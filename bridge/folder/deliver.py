@@ -60,11 +60,13 @@ class Judged:
 class Delivery:
     """The two targets of one folder."""
 
-    def __init__(self, folder: FolderSettings, owner: str) -> None:
-        """`owner`: whose drafts they are."""
+    def __init__(
+        self, folder: FolderSettings, owner: str, place: Callable[[Path], SamePlace]
+    ) -> None:
+        """`owner`: whose drafts they are. `place`: what is known of a configured path."""
         self._folder = folder
         self._owner = owner
-        self._places = {root: SamePlace(root) for root in (folder.output, folder.quarantine)}
+        self._places = {root: place(root) for root in (folder.output, folder.quarantine)}
 
     def root(self, decision: Decision) -> Path:
         """Where a decision leads: output or, for everything but `pass`, quarantine."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
@@ -21,6 +22,7 @@ from bridge.core import (
 from bridge.folder.crew import Crew, Wanted, say_watches
 from bridge.folder.handling import GONE_SECONDS
 from bridge.folder.left import LeftFiles
+from bridge.folder.mounts import SamePlace
 from bridge.folder.notes import Note, parse_note
 from bridge.folder.owner import owner_of, rules_of
 from bridge.folder.slots import FairSlots
@@ -38,7 +40,8 @@ class Folders:
         self._core = core
         kata = core.settings.kata
         slots = FairSlots(kata.max_in_flight, len(core.settings.folders))
-        self._common = Common(core, slots, owner_of(core), new_case_id())
+        self._common = Common(core, slots, owner_of(core), new_case_id(), self._place)
+        self._places: Mapping[Path, SamePlace] = {}  # all that are configured
         self._files = core.metrics.tally(
             "folder_files", "Files of a folder by what was done.", ("folder", "decision")
         )
@@ -85,15 +88,18 @@ class Folders:
         """See `bridge.core.reloading`: folders are added, changed, removed; rules change."""
         if not settings.folders:
             raise StartError(NO_FOLDER)
-        check_usable([each for each in settings.folders if self._watched(each) is None])
+        places = self._places_of(settings.folders)
+        new = [each for each in settings.folders if self._watched(each) is None]
+        check_usable(new, places.__getitem__)
         wanted = [self._watched(each) or _wanted(each) for each in settings.folders]
         rules = rules_of(settings)
         marks = {each.folder.name: f"{rules} {each.input}" for each in wanted}
-        new = [name for name in marks if name not in self._lefts]
-        lefts = {name: self._read_left(name, marks[name]) for name in new}
+        unread = [name for name in marks if name not in self._lefts]
+        lefts = {name: self._read_left(name, marks[name]) for name in unread}
 
         def adopt() -> None:
             self._lefts |= lefts
+            self._places = places
             self._common.slots.resize(settings.kata.max_in_flight, len(wanted))
             self._crew.want(wanted)
             for name, mark in marks.items():
@@ -105,6 +111,14 @@ class Folders:
     def _watched(self, folder: FolderSettings) -> Wanted | None:
         """One that is the same as before goes on, whatever its share does just now."""
         return next((each for each in self._crew.wanted if each.folder == folder), None)
+
+    def _places_of(self, folders: Sequence[FolderSettings]) -> Mapping[Path, SamePlace]:
+        """Also who watches a share anew knows what it was: it may be unmounted just now."""
+        paths = {path for each in folders for path in (each.input, each.output, each.quarantine)}
+        return {path: self._places.get(path) or SamePlace(path) for path in paths}
+
+    def _place(self, path: Path) -> SamePlace:
+        return self._places[path]
 
     def _read_left(self, name: str, mark: str) -> LeftFiles:
         core = self._core

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -24,26 +24,29 @@ def try_out(settings: Settings) -> None:
     check_usable(settings.folders)
 
 
-def check_usable(folders: Sequence[FolderSettings]) -> None:
-    """StartError where one of their places cannot be used.
+def check_usable(
+    folders: Sequence[FolderSettings], place: Callable[[Path], SamePlace] = SamePlace
+) -> None:
+    """StartError where one of their places cannot be used. `place`: what is known of a path.
 
-    A share that is not mounted yet, or does not answer, is waited for.
+    A share that is not mounted, or does not answer, is waited for.
     """
     until = time.monotonic() + PATIENCE_SECONDS
-    questions = [Question(partial(_check_places, folder)) for folder in folders]
+    questions = [Question(partial(_check_places, folder, place)) for folder in folders]
     for question in questions:
         with contextlib.suppress(TimeoutError):
             question.answer(until - time.monotonic())
 
 
-def _check_places(folder: FolderSettings) -> None:
+def _check_places(folder: FolderSettings, place: Callable[[Path], SamePlace]) -> None:
     for key in ("input", "output", "quarantine"):
-        _check_folder(getattr(folder, key), f"(folders, {folder.name}: {key})")
+        _check_folder(place(getattr(folder, key)), f"(folders, {folder.name}: {key})")
 
 
-def _check_folder(path: Path, where: str) -> None:
+def _check_folder(place: SamePlace, where: str) -> None:
+    path = place.root
     try:
-        SamePlace(path).check()
+        place.check()
         usable = os.access(path, os.R_OK | os.W_OK | os.X_OK)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):

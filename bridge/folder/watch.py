@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from bridge.core import Core, Decision, FolderSettings
@@ -47,12 +48,14 @@ class Common(NamedTuple):
     """What all watchers of a process have in common.
 
     `owner`: who we are on a share. `began`: the id of a case; drafts of older ones are leftovers.
+    `place`: what is known of a configured path, also from a watcher before.
     """
 
     core: Core
     slots: FairSlots
     owner: str
     began: str
+    place: Callable[[Path], SamePlace]
 
 
 class FolderWatcher:
@@ -71,12 +74,12 @@ class FolderWatcher:
         self._core = core = common.core
         self.folder = folder
         self._began = common.began
-        self._place = SamePlace(folder.input)
+        self._place = common.place(folder.input)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"folder-{folder.name}")
         self._left = left
         self._claims = Claims(self._place, common.owner)
         self._sight = Sight(folder, self._place, left)
-        self._delivery = Delivery(folder, common.owner)
+        self._delivery = Delivery(folder, common.owner, common.place)
         self._outages = FolderOutages(core.events, folder.name)
         told = self._telling(count)
         self._transfer = Transfer(
