@@ -50,6 +50,10 @@ class Watcher(Protocol):
         """What the status page says of it."""
 
     @property
+    def is_ending(self) -> bool:
+        """Whether `run` ends, for whatever reason: to cancel it now would cut that off."""
+
+    @property
     def undone(self) -> dict[str, Note]:
         """By case id, what is left to do after records: for who watches that input next."""
 
@@ -83,8 +87,12 @@ class _Post:
     def name(self) -> str:
         return self.wanted.folder.name
 
+    def cancel(self) -> None:
+        if not self.watcher.is_ending:
+            self.run.cancel()
+
     def end(self, until: float) -> None:
-        self.run.cancel()
+        self.cancel()
         self.until = until
         self.ending = asyncio.create_task(self._end(), name=f"end-{self.name}")
 
@@ -224,14 +232,26 @@ class Crew:
         """End all; a watcher that ends already is not told so twice: that would cut it off."""
         self._stops = True
         for post in self._posts:
-            (post.ending or post.run).cancel()
+            if post.ending is None:
+                post.cancel()
+            else:
+                post.ending.cancel()
         endings = [post.ending for post in self._posts if post.ending is not None]
-        await asyncio.gather(*endings, return_exceptions=True)
         runs = [post.run for post in self._posts]
-        await asyncio.gather(*runs, return_exceptions=True)
+        await _all_end([*endings, *runs])
         for run in runs:
             if not run.cancelled():
                 run.result()
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+async def _all_end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for all; where we are cancelled once more meanwhile, that cuts off none of them."""
+    while not all(task.done() for task in tasks):
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait(tasks)  # unlike gather, it passes no cancel on
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # of several one is raised, and asyncio need not complain of the rest

@@ -264,7 +264,8 @@ class Transfer:
         CancelledError where they are given up.
         """
         while self._completing:
-            await asyncio.gather(*self._completing, return_exceptions=True)
+            with contextlib.suppress(asyncio.CancelledError):  # a second one cuts off nothing
+                await asyncio.wait(self._completing)  # unlike gather, it cancels none of them
         self._go_on()
 
     def _note(self, look: Look, why: Why, sha256: str = "") -> Note:

@@ -98,6 +98,7 @@ class FolderWatcher:
         self._main: asyncio.Task[Any] | None = None
         self._fault: BaseException | None = None
         self._is_at_work = False
+        self.is_ending = False
         self._troubles = Troubles(folder.name)
 
     def _telling(self, count: Callable[[Decision], None]) -> Callable[[Decision], None]:
@@ -171,6 +172,7 @@ class FolderWatcher:
             raise
         finally:
             self._main = None  # nothing cuts off the end
+            self.is_ending = True
             tasks = [*helpers, *self._feeder.tasks]
             for task in tasks:
                 task.cancel()

@@ -29,6 +29,7 @@ class Fake:
         self.may_end, self.may_rest, self.fails = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.undone: dict[str, Note] = {}
         self.places = 5
+        self.is_ending = False
         if not yard.ends_are_held:
             self.may_end.set()
             self.may_rest.set()
@@ -39,6 +40,7 @@ class Fake:
             await self.fails.wait()
             raise ZeroDivisionError("planted")
         finally:
+            self.is_ending = True
             await self.may_end.wait()
             self.yard.in_order.append(self.what.folder.name)
 
@@ -292,5 +294,32 @@ def test_one_that_fails_ends_all_with_its_fault() -> None:
         with pytest.raises(ZeroDivisionError):
             await asyncio.wait_for(running, 10)
         return yard.in_order
+
+    assert asyncio.run(main()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("news", [False, True])
+def test_a_stop_while_one_that_failed_ends_cuts_off_nobody(news: bool) -> None:
+    async def main() -> list[str]:
+        yard = FakeYard()
+        yard.ends_are_held = True
+        crew = Crew(yard, LONG)
+        running = asyncio.create_task(crew.run())
+        crew.want([wanted("a", "1"), wanted("b", "2")])
+        await turns()
+        yard.all[0].fails.set()
+        await turns()  # `a` is at its end, and nobody has told it to
+        if news:
+            crew.want([wanted("b", "2")])
+            yard.all[1].fails.set()
+        await turns()
+        for _ in range(2):
+            running.cancel()
+            await turns()
+        for fake in yard.all:
+            fake.may_end.set()
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wait_for(running, 10)
+        return sorted(yard.in_order)
 
     assert asyncio.run(main()) == ["a", "b"]
