@@ -13,6 +13,7 @@ import pytest
 
 from bridge.core import Core, Door
 from bridge.emulator import EICAR
+from bridge.folder import sight
 from bridge.folder.deliver import Delivery, Judged
 from bridge.folder.folders import Folders
 from tests.support.faults import hanging_when, met, start_watch
@@ -142,3 +143,42 @@ def test_a_thread_that_wakes_up_after_that_has_no_consequence(
     monkeypatch.setattr(Delivery, "deliver", real)
     asyncio.run(go_on())
     check_ends(Places.of(site), site.records(), [b"%d" % number for number in range(6)])
+
+
+def test_a_stop_while_a_failed_watcher_ends_cuts_off_no_delivery(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Delivery.deliver
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def deliver(delivery: Delivery, file: Judged, still: Callable[[], None]) -> Path:
+        path = real(delivery, file, still)
+        begun.set()
+        goes_on.wait(30)
+        return path
+
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    async def main() -> None:
+        async with Core(site.settings(), Door.FOLDER) as core:
+            folders = Folders(core)
+            running = asyncio.create_task(folders.run())
+            drop(site, "f", b"f")
+            assert await asyncio.to_thread(begun.wait, 30)
+            (watcher,) = folders._watchers
+            monkeypatch.setattr(sight, "list_input", fail)
+            async with asyncio.timeout(30):
+                while not watcher.is_ending:
+                    watcher.look_soon()
+                    await asyncio.sleep(0.02)
+            for _ in range(2):
+                running.cancel()
+                await asyncio.wait({running}, timeout=0.05)
+            goes_on.set()
+            with pytest.raises(ZeroDivisionError):
+                await asyncio.wait_for(running, 30)
+
+    monkeypatch.setattr(Delivery, "deliver", deliver)
+    asyncio.run(main())
+    check_ends(Places.of(site), site.records(), [b"f"])
