@@ -105,7 +105,9 @@ class _Post:
         if self.ending is None:
             return False
         same_name = self.name == wanted.folder.name and not self.hangs
-        return same_name or self.wanted.input == wanted.input
+        # by its own name as well: a link that did not answer led nowhere yet
+        mine, others = self.wanted, wanted
+        return same_name or mine.input == others.input or mine.folder.input == others.folder.input
 
     def is_for(self, wanted: Wanted) -> bool:
         return self.ending is None and self.wanted == wanted

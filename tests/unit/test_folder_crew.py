@@ -136,6 +136,23 @@ def test_what_is_the_same_goes_on_and_the_rest_follows() -> None:
     crewed(work)
 
 
+def test_an_input_is_the_same_wherever_a_link_in_it_leads() -> None:
+    """A share that hung at the first look: its links led nowhere yet."""
+
+    async def work(crew: Crew, yard: FakeYard) -> None:
+        yard.ends_are_held = True
+        crew.want([wanted("a", "link")])
+        await turns()
+        crew.want([wanted("b", "link")._replace(input="/real")])
+        await turns()
+        assert len(yard.all) == 1
+        yard.all[0].may_end.set()
+        yard.all[0].may_rest.set()
+        await until(lambda: yard.on == [("b", "/real")])
+
+    crewed(work)
+
+
 def test_the_one_before_ends_first_also_where_the_settings_come_back() -> None:
     async def work(crew: Crew, yard: FakeYard) -> None:
         yard.ends_are_held = True
