@@ -190,7 +190,7 @@ class Judging:
         Where an answer has begun, or can begin, there is nothing better to tell than the verdict.
         """
         hold = self._service.settings.hold_seconds
-        policy = (self._case.rules or self._core.rules).policy
+        policy = self._core.rules_for(self._case).policy
         holds = policy[OutcomeKind.PENDING] is Decision.HOLD
         if self._case.mode is not Mode.ADVANCED or not self._message.is_response or not holds:
             return hold

@@ -46,7 +46,7 @@ from bridge.core.posting import Poster
 from bridge.core.records import Records
 from bridge.core.reloading import Adopt, Prepare, Reloader
 from bridge.core.reporter import Reporter
-from bridge.core.rules import rules_of, say_what_is_risky
+from bridge.core.rules import Rules, rules_of, say_what_is_risky
 from bridge.core.saying import OF_ALL_WORKERS
 from bridge.core.scanner import Scanner
 from bridge.core.settings import Settings
@@ -225,6 +225,10 @@ class Core:
         """Who is at KATA and who waits for a place."""
         return self._scanner.gate
 
+    def rules_for(self, case: Case) -> Rules:
+        """Those that the case began by, else those in force."""
+        return case.rules or self.rules
+
     @property
     def wants_origin(self) -> bool:
         """Whether a rule looks at `Case.origin`."""
@@ -235,7 +239,7 @@ class Core:
     def known(self, case: Case, content: Identity) -> Outcome | None:
         """What can be said of these bytes without waiting."""
         excluded = self.excluded(case)
-        if excluded is not None or (case.rules or self.rules).sieve.wants_body:
+        if excluded is not None or self.rules_for(case).sieve.wants_body:
             return excluded
         return self._submitter.known(content)
 
@@ -270,12 +274,12 @@ class Core:
         """The rule by which an object is not judged, where that is known before its body."""
         case.bypassed = self._bypass.active(self.door)  # a case may be judged again, later
         if not case.bypassed:
-            return (case.rules or self.rules).sieve.quick(case)
+            return self.rules_for(case).sieve.quick(case)
         detail = "not judged: kata-bridge bypass is on"
         return Outcome(OutcomeKind.EXCLUDED, Source.RULE, detail, rule=BYPASS)
 
     async def _by_rule(self, case: Case, item: Item) -> Outcome | None:
-        excluded, sieve = self.excluded(case), (case.rules or self.rules).sieve
+        excluded, sieve = self.excluded(case), self.rules_for(case).sieve
         if excluded is not None or not sieve.wants_body:
             return excluded
         item.body.retain()
@@ -287,7 +291,7 @@ class Core:
     def decide(self, case: Case, outcome: Outcome) -> Decision:
         """What the door does with it."""
         case.bypassed |= self._bypass.active(self.door)
-        policy = (case.rules or self.rules).policy
+        policy = self.rules_for(case).policy
         return decide(outcome.kind, case.mode, policy, bypassed=case.bypassed)
 
     async def named(self, item: Item, outcome: Outcome) -> Outcome:
