@@ -353,6 +353,6 @@ def test_what_was_about_to_be_replaced_is_put_back(make: Make, dest: Path, tmp_p
 
 
 def test_a_python_in_a_home_is_told_of(make: Make) -> None:
-    done = make("install", BASE="/root/.pyenv/bin/python3")
+    done = make("install", BASE="/root/python/bin/python3")
     assert done.returncode == 0
     assert "lies in a home, where no service can run it" in done.stdout
