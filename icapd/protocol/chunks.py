@@ -8,6 +8,7 @@ from icapd.protocol.errors import ProtocolError
 from icapd.protocol.events import BodyEnd, Data
 from icapd.protocol.grammar import (
     CRLF,
+    PLAIN_CHUNK,
     ChunkLine,
     Limits,
     parse_chunk_line,
@@ -45,36 +46,53 @@ class ChunkReader:
 
     def read(self, buffer: bytearray) -> Data | BodyEnd | None:
         """Consume what can be consumed; raise `ProtocolError` for bad framing."""
-        pieces: list[bytes] = []
-        while self._state is not _State.TRAILERS and len(pieces) < _MAX_PIECES:
-            if not self._step(buffer, pieces):
-                break
-        if pieces:
-            return Data(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-        if self._state is _State.TRAILERS:
-            return self._read_trailers(buffer)
-        return None
+        while self._state is not _State.TRAILERS:
+            piece, at = self.take(buffer)
+            del buffer[:at]
+            if piece:
+                return Data(piece)
+            if not self._read_unusual(buffer):
+                return None
+        return self._read_trailers(buffer)
 
-    @property
-    def left(self) -> int:
-        """Bytes of the chunk under way that are still to come."""
-        return self._left
+    def take(self, source: bytes | bytearray) -> tuple[bytes, int]:
+        """The body's bytes of what stands at the front of some, and where the rest begins.
 
-    def take(self, data: bytes) -> tuple[bytes, bytes]:
-        """The bytes of the chunk under way off the front of some, and what is behind them."""
-        left = self._left
-        piece, rest = (data, b"") if len(data) <= left else (data[:left], data[left:])
-        self._left -= len(piece)
-        if not self._left:
-            self._state = _State.DATA_END
-        return piece, rest
+        The rest is whatever is not a plain chunk: for `read`, in a buffer.
+        """
+        at, end = 0, len(source)
+        pieces: list[memoryview] = []
+        view = memoryview(source)
+        while at < end and len(pieces) < _MAX_PIECES:
+            if self._state is _State.DATA:
+                piece = view[at : at + self._left]
+                pieces.append(piece)
+                at += len(piece)
+                self._left -= len(piece)
+                if not self._left:
+                    self._state = _State.DATA_END
+            elif self._state is _State.DATA_END:
+                if not source.startswith(CRLF, at):
+                    break
+                at, self._state = at + 2, _State.SIZE
+            else:
+                match = PLAIN_CHUNK.match(source, at)
+                size = int(match[1], 16) if match is not None else 0
+                if match is None or not size:
+                    break
+                at, self._left, self._state = match.end(), size, _State.DATA
+                self._searched, self._blank_allowed = 0, False
+        if len(pieces) == 1 and len(pieces[0]) == end and isinstance(source, bytes):
+            return source, at  # the middle of a large chunk goes on as it came, without a copy
+        return b"".join(pieces), at
 
-    def _step(self, buffer: bytearray, pieces: list[bytes]) -> bool:
-        if self._state is _State.DATA:
-            return self._read_data(buffer, pieces)
-        if self._state is _State.DATA_END:
-            return self._read_data_end(buffer)
-        return self._read_size(buffer)
+    def _read_unusual(self, buffer: bytearray) -> bool:
+        """What `take` has left: False when it takes more bytes to tell."""
+        if self._state is _State.SIZE:
+            return self._read_size(buffer)
+        if self._state is _State.DATA_END and not CRLF.startswith(buffer[:2]):
+            raise ProtocolError("A chunk is longer than its size says.")
+        return False
 
     def _read_size(self, buffer: bytearray) -> bool:
         end = buffer.find(CRLF, self._searched, self._limits.chunk_line + 2)
@@ -101,27 +119,6 @@ class ChunkReader:
         """Refuse early what can hold no end; each byte is looked at once."""
         refuse_stray(buffer, self._searched)
         self._searched = max(len(buffer) - len(end) + 1, 0)
-
-    def _read_data(self, buffer: bytearray, pieces: list[bytes]) -> bool:
-        if not buffer:
-            return False
-        with memoryview(buffer) as view:  # one copy, not two
-            piece = bytes(view[: self._left])
-        del buffer[: len(piece)]
-        pieces.append(piece)
-        self._left -= len(piece)
-        if not self._left:
-            self._state = _State.DATA_END
-        return True
-
-    def _read_data_end(self, buffer: bytearray) -> bool:
-        if not CRLF.startswith(buffer[:2]):
-            raise ProtocolError("A chunk is longer than its size says.")
-        if len(buffer) < 2:
-            return False
-        del buffer[:2]
-        self._state = _State.SIZE
-        return True
 
     def _read_trailers(self, buffer: bytearray) -> BodyEnd | None:
         trailers: dict[str, str] = {}

@@ -40,6 +40,7 @@ _EXTENSION = re.compile(rb";[ \t]*(" + _TOKEN + rb")(?:=(" + _VALUE + rb"))?")
 _CHUNK_LINE = re.compile(
     rb"([0-9A-Fa-f]{1,15})((?:;[ \t]*" + _TOKEN + rb"(?:=(?:" + _VALUE + rb"))?)*)"
 )
+PLAIN_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,7})\r\n")  # how nearly all of them begin
 _OFFSET = re.compile(rb"[0-9]{1,15}")
 _CONTROL = re.compile(r"[^\x20-\x7e\xa0-\xff]")
 

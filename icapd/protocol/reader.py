@@ -93,9 +93,10 @@ class MessageReader(Generic[HeadT]):
         part = None
         while part is None and self._state is not _State.DONE:
             if self._waiting and (self._needs_more or not self._buffer):
-                first = self._waiting[0]
-                if isinstance(first, bytes) and not self._buffer and self._chunks.left:
-                    return Data(self._take_large(first))
+                if self._state is _State.CHUNKS and not self._buffer:
+                    piece = self._take_large()
+                    if piece:
+                        return Data(piece)
                 self._fill()
             part = self._next_in_buffer()
             self._needs_more = part is None
@@ -103,12 +104,15 @@ class MessageReader(Generic[HeadT]):
                 break
         return part
 
-    def _take_large(self, data: bytes) -> bytes:
-        """The middle of a large chunk goes on as it came, without a copy."""
-        del self._waiting[0]
+    def _take_large(self) -> bytes:
+        """Body bytes of a large read, without a way through the buffer; the rest goes there."""
+        data = self._waiting[0]
+        if not isinstance(data, bytes):
+            return b""
+        self._waiting.popleft()
         self._size_waiting -= len(data)
-        piece, rest = self._chunks.take(data)
-        self._buffer += rest
+        piece, at = self._chunks.take(data)
+        self._buffer += memoryview(data)[at:]
         return piece
 
     def _fill(self) -> None:

@@ -7,15 +7,19 @@ it: nothing is refused here.
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from icapd.protocol.encapsulated import BodyKind, parse_encapsulated
 from icapd.protocol.errors import ProtocolError
-from icapd.protocol.grammar import CRLF, Limits, parse_request_line, parse_single_fields
+from icapd.protocol.grammar import (
+    CRLF,
+    PLAIN_CHUNK,
+    Limits,
+    parse_request_line,
+    parse_single_fields,
+)
 
 _HEAD_END = b"\r\n\r\n"
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,7})\r\n")
 _LAST = b"0\r\n\r\n"
 _LAST_IEOF = b"0; ieof\r\n\r\n"
 _MAX_CHUNKS = 64
@@ -86,7 +90,7 @@ def _read_chunks(data: bytes, start: int, last: bytes) -> bytes | None:
         return None
     pieces: list[bytes] = []
     while start < stop and len(pieces) < _MAX_CHUNKS:
-        match = _SIZE.match(data, start, stop)
+        match = PLAIN_CHUNK.match(data, start, stop)
         if match is None:
             return None
         begin = match.end()
