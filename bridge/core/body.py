@@ -7,7 +7,7 @@ import hashlib
 import io
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bridge.core.spool import Spool
 
 BLOCK = 256 * 1024
+_MOST_PARTS = 512  # of one write; Linux takes 1024
 
 T = TypeVar("T")
 
@@ -69,15 +70,19 @@ class Storage:
         future.add_done_callback(lambda _: self.release())
         return await asyncio.shield(future)
 
-    def write_block(self, block: bytes, offset: int) -> None:
+    def write_parts(self, parts: Sequence[bytes | bytearray], offset: int) -> None:
         """Write at the end of the file, made when it is needed. Blocks: disk."""
         self.spool.check_free()
         if self.path is None:
             self._make_file()
-        view = memoryview(block)
-        while view:
-            written = os.pwrite(self.fd, view, offset)
-            view, offset = view[written:], offset + written
+        views = [memoryview(part) for part in parts]
+        while views:
+            written = os.pwritev(self.fd, views[:_MOST_PARTS], offset)
+            offset += written
+            while views and written >= len(views[0]):
+                written -= len(views.pop(0))
+            if written:
+                views[0] = views[0][written:]
 
     def _make_file(self) -> None:
         path = self.spool.dir / secrets.token_hex(8)
@@ -140,27 +145,31 @@ class BodyWriter:
 
     async def _flush(self) -> None:
         storage, spool = self._storage, self._spool
-        block = storage.memory.joined()
-        spool.reserve_disk(len(block))
+        parts, size = storage.memory.parts, storage.memory.size
+        spool.reserve_disk(size)
         try:
-            await storage.in_thread(self._write_and_hash, block, storage.on_disk)
+            await storage.in_thread(self._write_and_hash, parts, storage.on_disk)
         except (OSError, SpoolError) as error:
-            spool.disk_used -= len(block)
+            spool.disk_used -= size
             if isinstance(error, OSError):
                 reason = error.strerror or str(error)
                 raise SpoolError(f"the spool {spool.dir} fails: {reason}") from error
             raise
         except asyncio.CancelledError:
-            spool.disk_used -= len(block)
+            spool.disk_used -= size
             raise
-        storage.on_disk += len(block)
+        storage.on_disk += size
         storage.memory.clear()
-        spool.memory_used -= len(block)
+        spool.memory_used -= size
 
-    def _write_and_hash(self, block: bytes, offset: int) -> None:
-        self._storage.write_block(block, offset)
-        self._hash.update(memoryview(block)[self._hashed - offset :])
-        self._hashed = offset + len(block)
+    def _write_and_hash(self, parts: Sequence[bytes | bytearray], offset: int) -> None:
+        self._storage.write_parts(parts, offset)
+        for part in parts:
+            new = max(self._hashed - offset, 0)  # what stayed in memory at first is hashed already
+            if new < len(part):
+                self._hash.update(memoryview(part)[new:])
+            offset += len(part)
+        self._hashed = offset
 
     async def clone(self, source: int, size: int) -> bool:
         """Make an empty body a clone of an open file (descriptor) of that size in bytes.

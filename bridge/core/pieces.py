@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 
 _SMALL = 4096  # smaller ones are gathered: each object has its own overhead
 _GATHERED = 65536
@@ -27,6 +28,11 @@ class Pieces:
         else:
             last += data
         self.size += len(data)
+
+    @property
+    def parts(self) -> Sequence[bytes | bytearray]:
+        """All of them, as they are kept. Nothing may be added while others read them."""
+        return tuple(self._pieces)
 
     def joined(self) -> bytes:
         """All of them. Others may read meanwhile."""

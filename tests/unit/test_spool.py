@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import stat
+import tracemalloc
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,61 @@ def test_bodies_on_disk_write_what_they_gather_when_memory_is_short(tmp_path: Pa
             writer.discard()
 
     run(tmp_path, check)
+
+
+def test_a_body_is_in_memory_once_while_it_is_written(tmp_path: Path) -> None:
+    async def check(spool: Spool) -> None:
+        writer, size = spool.writer(), 4 << 20
+        await writer.write(b"x")
+        data = bytes(size)
+        tracemalloc.start()
+        try:
+            await writer.write(data)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert spool.disk_used == size + 1
+        assert peak < size // 8
+        writer.discard()
+
+    run(tmp_path, check)
+
+
+@pytest.mark.parametrize("most", [1, 7, 100_000])
+def test_a_disk_that_takes_little_at_once_gets_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    def take_little(descriptor: int, views: list[memoryview], offset: int) -> int:
+        assert 0 < len(views) <= 512
+        return os.pwrite(descriptor, b"".join(views)[:most], offset)
+
+    monkeypatch.setattr(os, "pwritev", take_little)
+    data = bytes(n % 251 for n in range(9_000))
+
+    async def check(spool: Spool) -> None:
+        body = await write(spool.writer(), data, 5)
+        assert body.sha256 == hashlib.sha256(data).hexdigest()
+        assert await read(body) == data
+        body.release()
+
+    run(tmp_path, check, memory=5_000, memory_total=100_000)
+
+
+def test_a_body_of_many_parts_is_written_whole(tmp_path: Path) -> None:
+    part, small = b"p" * 4096, b"s"
+
+    async def check(spool: Spool) -> None:
+        writer, whole = spool.writer(), hashlib.sha256()
+        for _ in range(1_500):
+            for data in (part, small):
+                await writer.write(data)
+                whole.update(data)
+        body = await writer.finish()
+        assert body.sha256 == whole.hexdigest()
+        assert hashlib.sha256(await read(body)).hexdigest() == whole.hexdigest()
+        body.release()
+
+    run(tmp_path, check, memory=6_000_000, memory_total=1 << 30)
 
 
 def test_past_max_bytes_a_body_is_refused_and_what_came_stays_readable(tmp_path: Path) -> None:
