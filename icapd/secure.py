@@ -23,7 +23,29 @@ def make_context(settings: IcapTlsSettings) -> ssl.SSLContext:
     try:
         return _make_context(settings)
     except OSError as error:
-        raise StartError(f"{settings.cert}: {error.strerror} (icap.tls).") from None
+        raise _unusable(settings, error) from None
+
+
+def renewed_context(
+    settings: IcapTlsSettings | None, before: IcapTlsSettings | None
+) -> ssl.SSLContext | None:
+    """What new settings shake hands by; None: as before. StartError for a bad file.
+
+    Of a section that the configuration has no more, and that waits for a restart, the files may be
+    gone: of any other they have just been read.
+    """
+    if settings is None:
+        return None
+    try:
+        return _make_context(settings)
+    except OSError as error:
+        if settings == before and not isinstance(error, ssl.SSLError):
+            return None
+        raise _unusable(settings, error) from None
+
+
+def _unusable(settings: IcapTlsSettings, error: OSError) -> StartError:
+    return StartError(f"{settings.cert}: {error.strerror} (icap.tls).")
 
 
 def _make_context(settings: IcapTlsSettings) -> ssl.SSLContext:

@@ -25,7 +25,7 @@ from icapd.express import Express
 from icapd.figures import Figures
 from icapd.protocol import AnswerState, Limits, RequestState
 from icapd.proxies import Proxies
-from icapd.secure import TlsPorts, make_context
+from icapd.secure import TlsPorts, make_context, renewed_context
 from icapd.service import Memory, Services
 from icapd.stall import Stallers
 from icapd.taps import Taps
@@ -116,7 +116,7 @@ class IcapServer:
         """
         icap = settings.icap
         services = self._services_of(settings)
-        context = make_context(icap.tls) if icap.tls is not None else None
+        context = renewed_context(icap.tls, self._core.settings.icap.tls)
 
         def adopt() -> None:
             self.times, self.limits, self._services = icap.times, _limits(icap), services

@@ -88,9 +88,9 @@ class ServiceReload:
 
     def _read(self) -> Wanted:
         """In a process of its own: all that looks at a disk."""
-        wanted = Wanted(*keep_fixed(self.settings, self._configuration.read()))
-        try_out(wanted.settings)
-        return wanted
+        wanted = self._configuration.read()
+        try_out(wanted)  # not what is kept till a restart: its files may be gone
+        return Wanted(*keep_fixed(self.settings, wanted))
 
     def _look(
         self, reader: SettingsReader, children: Iterable[Child], now: float, *, late: bool

@@ -199,6 +199,27 @@ def test_a_new_client_certificate_is_shown_to_kata(
         assert respmod(client, b"after") == 204
 
 
+def test_what_waits_for_a_restart_needs_its_old_files_no_longer(
+    site: Site, started: Keep, workers: int
+) -> None:
+    tls_port = free_port()
+    files = site.directory / "tls.pem", site.directory / "tls.key"
+    put_certificate(*files)
+    tls = {"listen": [f"127.0.0.1:{tls_port}"], "cert": "tls.pem", "key": "tls.key"}
+    site.changes = {"icap": {"workers": workers, "tls": tls}}
+    icapd = started(site.start_icapd())
+    shown = served_by(tls_port)
+    del site.changes["icap"]["tls"]
+    for file in files:
+        file.unlink()
+    for rules, status in (([{"host": "files.example"}], 204), ([], 403)):
+        said = reload(site, icapd, exclusions=rules)
+        assert said.endswith("is reloaded; what takes a restart stays as it was: icap.tls")
+        with IcapClient("127.0.0.1", site.icap_port, timeout=30) as client:
+            assert respmod(client, EICAR) == status
+        assert served_by(tls_port) == shown
+
+
 @contextmanager
 def load(site: Site, clients: int) -> Iterator[list[str]]:
     """Requests without a pause, on connections that stay and on new ones; what went wrong."""
