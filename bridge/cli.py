@@ -1,36 +1,42 @@
-"""The command `kata-bridge`."""
+"""The command `kata-bridge`. What is heavy is loaded by `main`."""
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-
-from bridge.commands import (
-    bypass,
-    capture,
-    check,
-    collect,
-    emulate,
-    enrol,
-    history,
-    known,
-    migrate,
-    quarantine,
-    scan,
-    watch,
-)
-from bridge.core import open_streams
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; the exit code is 0, 1 (cannot start) or 2 (configuration, usage)."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["watch"]:
+        # until it has a handler; the configuration is read after that anyway
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    from bridge.core import open_streams  # noqa: PLC0415 - it takes half a second
+
     open_streams()
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(words)
     result: int = options.run(options)
     return result
 
 
 def _parser() -> argparse.ArgumentParser:
+    from bridge.commands import (  # noqa: PLC0415 - they are heavy
+        bypass,
+        capture,
+        check,
+        collect,
+        emulate,
+        enrol,
+        history,
+        known,
+        migrate,
+        quarantine,
+        scan,
+        watch,
+    )
+
     parser = argparse.ArgumentParser(
         prog="kata-bridge", description="Folders whose files are judged by Kaspersky KATA."
     )

@@ -21,7 +21,7 @@ import pytest
 
 from bridge.core import Configuration, LineLog, Settings
 from bridge.emulator import EICAR, Emulator
-from icapd import cli
+from icapd import program
 from icapd.client import IcapClient
 from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site, deep_merge
@@ -350,7 +350,7 @@ def test_a_reload_that_a_stop_overtakes_changes_nothing(
 ) -> None:
     settings = site.settings()
     log = LineLog(settings.logs.dir / "verdicts.log")
-    monkeypatch.setattr("icapd.cli.start_log", lambda *_: log)
+    monkeypatch.setattr("icapd.program.start_log", lambda *_: log)
     reads, answers = threading.Event(), threading.Event()
 
     def read() -> Settings:
@@ -362,7 +362,7 @@ def test_a_reload_that_a_stop_overtakes_changes_nothing(
         stop, hangup = asyncio.Event(), asyncio.Event()
         hangup.set()
         serving = asyncio.create_task(
-            cli._serve(Configuration("k.yaml", read), settings, stop, hangup)
+            program._serve(Configuration("k.yaml", read), settings, stop, hangup)
         )
         await asyncio.to_thread(reads.wait, 60)
         reader, writer = await asyncio.open_connection("127.0.0.1", site.icap_port)

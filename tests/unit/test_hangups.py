@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -69,6 +71,15 @@ def test_one_that_comes_with_the_stop_or_after_it_does_not_count() -> None:
     assert seen == [False, False]
 
 
+def test_one_counts_also_for_who_was_started_to_ignore_it() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as by nohup
+    hang_up()
+    keep_hangups()
+    assert not take_hangup()
+    hang_up()
+    assert take_hangup()
+
+
 def test_none_is_lost_while_a_supervisor_gets_its_handlers() -> None:
     keep_hangups()
     hang_up()
@@ -84,7 +95,7 @@ def test_none_is_lost_while_a_supervisor_gets_its_handlers() -> None:
 
 @pytest.mark.parametrize(
     ("main", "words", "module"),
-    [(icapd_cli.main, [], "icapd.cli"), (cli.main, ["watch"], "bridge.commands.watch")],
+    [(icapd_cli.main, [], "icapd.program"), (cli.main, ["watch"], "bridge.commands.watch")],
     ids=["icapd", "watch"],
 )
 def test_it_ends_no_door_that_reads_its_configuration(
@@ -104,3 +115,41 @@ def test_it_ends_no_door_that_reads_its_configuration(
     assert main([*words, "--config", str(tmp_path / "k.yaml")]) == 17
     assert not ended
     assert take_hangup()
+
+
+# a hangup at the first module of ours that is loaded beside the entry itself
+_LOADING = """
+import os, signal, sys
+class Hangup:
+    def find_spec(self, name, *_):
+        if name.startswith(("bridge.", "icapd.")) and not name.endswith(".cli"):
+            os.kill(os.getpid(), signal.SIGHUP)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+sys.meta_path.insert(0, Hangup())
+from {package}.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("package", "words", "code"),
+    [
+        ("icapd", [], 2),
+        ("bridge", ["watch"], 2),
+        ("bridge", ["scan", "file"], -signal.SIGHUP),
+    ],
+    ids=["icapd", "watch", "an ordinary command"],
+)
+def test_it_ends_no_door_that_is_being_loaded(
+    package: str, words: list[str], code: int, tmp_path: Path
+) -> None:
+    program = [sys.executable, "-c", _LOADING.format(package=package)]
+    done = subprocess.run(
+        [*program, *words, "--config", tmp_path / "none.yaml"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert ("none.yaml" in done.stderr) == (code == 2)
