@@ -31,6 +31,18 @@ def say_watches(wanted: Wanted) -> None:
     _log.warning("watches %s as folder %s", wanted.folder.input, wanted.folder.name)
 
 
+def say_hangs(folder: FolderSettings, seconds: float, then: str) -> None:
+    """Log that its end takes longer than `seconds`; `then`: what becomes of it, a sentence."""
+    _log.error(
+        "folder %s: what was under way for %s has not ended within %.0f s; does a share not "
+        "answer? %s",
+        folder.name,
+        folder.input,
+        seconds,
+        then,
+    )
+
+
 class Watcher(Protocol):
     """What watches one folder."""
 
@@ -193,13 +205,8 @@ class Crew:
             elif not post.hangs and self._now() >= post.until:
                 post.hangs = True
                 post.watcher.let_go()
-                _log.error(
-                    "folder %s: what was under way for %s has not ended within %.0f s; does a "
-                    "share not answer? Until it has, that input is not watched again",
-                    post.name,
-                    post.wanted.folder.input,
-                    self._patience,
-                )
+                then = "Until it has, that input is not watched again"
+                say_hangs(post.wanted.folder, self._patience, then)
                 self._leave(post)
 
     def _leave(self, post: _Post) -> None:

@@ -20,6 +20,7 @@ from bridge.core import (
     start_log,
     status_of,
 )
+from bridge.folder.crew import say_hangs
 from bridge.folder.folders import Folders
 from bridge.folder.usable import NO_FOLDER
 
@@ -95,20 +96,10 @@ async def _until_stopped(
             task.cancel()
         _, late = await asyncio.wait({greeting, stopping, *watching}, timeout=PATIENCE_SECONDS)
         if late:
-            _give_up(folders)
+            for folder in folders.give_up():
+                say_hangs(folder, PATIENCE_SECONDS, "The next start takes it up")
     # a watcher that failed: better no service than one that does not look
     return sum(_result(task) for task in watching)
-
-
-def _give_up(folders: Folders) -> None:
-    for folder in folders.give_up():
-        _log.error(
-            "folder %s: what was under way for %s has not ended within %.0f s; does a share not "
-            "answer? The next start takes it up",
-            folder.name,
-            folder.input,
-            PATIENCE_SECONDS,
-        )
 
 
 def _failed(task: asyncio.Task[Any]) -> bool:

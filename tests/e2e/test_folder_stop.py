@@ -45,6 +45,7 @@ def stop(site: Site, program: Program) -> str:
     assert "Traceback" not in program.output()
     (lasting,) = [line for line in program.said().splitlines() if " error " in line]
     assert f"folder share: what was under way for {site.directory}/in has not ended" in lasting
+    assert lasting.endswith("; does a share not answer? The next start takes it up")
     assert "kata-bridge watch has stopped" in program.said()
     return program.said()
 

@@ -231,6 +231,7 @@ def test_one_that_hangs_at_its_end_holds_up_no_other(caplog: pytest.LogCaptureFi
         assert wanted("c", "3") not in [fake.what for fake in yard.all], "that input still is taken"
         for name, place in (("a", "/1"), ("gone", "/3")):
             assert f"folder {name}: what was under way for {place} has not ended" in caplog.text
+        assert caplog.text.count("Until it has, that input is not watched again") == 2
         gone.may_end.set()
         await turns()
         gone.may_rest.set()
