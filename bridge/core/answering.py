@@ -1,41 +1,53 @@
-"""Questions to a disk that may not answer: a share hangs for as long as its server is away."""
+"""Questions to who may not answer: a share hangs for as long as its server is away."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 Answer = TypeVar("Answer")
 
 
 class Question(Generic[Answer]):
-    """Asked at once, in a thread of its own that keeps nobody from ending."""
+    """Asked at once, in a thread of its own that keeps nobody from ending.
+
+    Nothing of pydantic's in it: a process that ends while such a thread runs crashes.
+    """
 
     def __init__(self, ask: Callable[[], Answer]) -> None:
         """`ask` blocks, for how long nobody knows."""
         self._ask = ask
-        self._found: list[Answer] = []
-        self._error: Exception | None = None
+        self._found: Future[Answer] = Future()
         self._thread = threading.Thread(target=self._run, name="question", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         try:
-            self._found.append(self._ask())
+            self._found.set_result(self._ask())
         except Exception as error:  # for whoever asks
-            self._error = error
+            self._found.set_exception(error)
 
     @property
     def is_open(self) -> bool:
         """Whether it still waits for its answer. Not in a forked process: there nobody asks."""
-        return self._thread.is_alive()
+        return self._thread.is_alive() and not self._found.done()
 
     def answer(self, seconds: float) -> Answer:
         """The answer, or what `ask` raised; TimeoutError where there is none within `seconds`."""
-        self._thread.join(max(0.0, seconds))
-        if self._error is not None:
-            raise self._error
-        if not self._found:
-            raise TimeoutError
-        return self._found[0]
+        return self._found.result(max(0.0, seconds))
+
+    async def wait(self) -> Answer:
+        """The answer, or what `ask` raised, whenever that comes. Blocks nobody."""
+        loop, found = asyncio.get_running_loop(), asyncio.Event()
+
+        def tell(_: object) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has gone
+                loop.call_soon_threadsafe(found.set)
+
+        self._found.add_done_callback(tell)
+        await found.wait()
+        return self._found.result()

@@ -119,6 +119,7 @@ class Reloader:
         """StartError where a disk does not answer in time: nobody waits for it longer."""
         if self._hangs is not None and not self._hangs.done():
             raise StartError("the reload before still waits for a disk that does not answer")
+        # the loop's pool, which the end of the program waits for: no Question, see there
         doing = asyncio.get_running_loop().run_in_executor(None, work)
         self._hangs = doing
         try:

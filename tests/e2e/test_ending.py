@@ -39,3 +39,38 @@ def test_a_thread_that_hangs_keeps_no_daemon_from_ending(fails: bool, code: int)
     said = done.stderr.splitlines()
     assert said[0] == "ends without waiting for threads that hang: asyncio_0"
     assert said[1:] == ["daemon: a key is wrong (key)."] * fails
+
+
+RELOADS = """
+import asyncio, sys, threading, time
+from typing import Annotated
+from pydantic import AfterValidator, BaseModel
+from bridge.core import Configuration, Reloader, run_daemon
+
+began = threading.Event()
+
+def slow(value: int) -> int:
+    began.set()
+    for _ in range(300):
+        time.sleep(0.001)
+    return value
+
+class Model(BaseModel):
+    key: Annotated[int, AfterValidator(slow)]
+
+async def serve(stop: asyncio.Event, hangup: asyncio.Event) -> None:
+    hangup.set()
+    source = Configuration("k.yaml", lambda: Model(key=1))
+    async with Reloader(None).at_each(hangup, source):
+        await asyncio.to_thread(began.wait)
+
+sys.exit(run_daemon("daemon", serve))
+"""
+
+
+def test_a_daemon_that_ends_while_it_reads_its_configuration_does_not_crash() -> None:
+    """As one does with a thread in pydantic that nobody waits for."""
+    command = [sys.executable, "-c", RELOADS]
+    done = subprocess.run(command, check=False, timeout=60, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "is not reloaded: the program stops" in done.stderr

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bridge.core import ServerCertificate, StartError, TrustError, server_certificate
+from bridge.core import Question, ServerCertificate, StartError, TrustError, server_certificate
 from bridge.folder.kds.pin import Pin, write_pin
 
 _log = logging.getLogger(__name__)
@@ -36,7 +34,7 @@ async def first_use(
     said = False
     while not stop.is_set():
         try:
-            shown = await _unless(stop, _in_thread(lambda: look(url)))
+            shown = await _unless(stop, Question(lambda: look(url)).wait())
         except (OSError, TrustError) as error:
             away = f"{url} cannot be asked for its certificate: {_reason(error)}"
             if once:
@@ -55,7 +53,7 @@ async def first_use(
 async def compare(url: str, pin: Pin, look: Look = server_certificate) -> None:
     """Ask once what the server shows, and say where the pin is if it is something else."""
     try:
-        shown = await _in_thread(lambda: look(url))
+        shown = await Question(lambda: look(url)).wait()
     except (OSError, TrustError):
         return  # whether KATA can be reached is said by others
     if shown.fingerprint != pin.digits:
@@ -106,29 +104,3 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
     finally:
         stopping.cancel()
         working.cancel()
-
-
-async def _in_thread(work: Callable[[], ServerCertificate]) -> ServerCertificate:
-    """Do it in a thread that holds up nobody's end: a connection may hang for its 10 seconds."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[ServerCertificate] = loop.create_future()
-
-    def settle(shown: ServerCertificate | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if shown is not None:
-            future.set_result(shown)
-        elif error is not None:
-            future.set_exception(error)
-
-    def run() -> None:
-        shown, fault = None, None
-        try:
-            shown = work()
-        except Exception as error:  # told to who waits
-            fault = error
-        with contextlib.suppress(RuntimeError):  # the loop has gone
-            loop.call_soon_threadsafe(settle, shown, fault)
-
-    threading.Thread(target=run, name="certificate", daemon=True).start()
-    return await future
