@@ -13,6 +13,7 @@ import jinja2
 from bridge.core import StartError, printable
 from icapd.pages.ownfiles import own_text
 
+_LONGEST_RANGE = 1000
 _LINES = re.compile(r"^debug_info = '([0-9=&]+)'", re.M)  # as `3=14&4=20`: ours, the program's
 
 
@@ -40,6 +41,7 @@ def environment(*folders: Path) -> jinja2.Environment:
         auto_reload=False,
         cache_size=-1,
     )
+    made.globals["range"] = _range
     for name, (path, text) in sources.items():
         _compile(made, name, path, text)
     return made
@@ -55,7 +57,10 @@ def try_out(made: jinja2.Environment, name: str, context: Mapping[str, Any]) -> 
 
 def _compile(made: jinja2.Environment, name: str, path: Path, text: str) -> None:
     try:
-        made.get_template(name)
+        # before it is compiled, which computes what is constant
+        power = made.parse(text).find(jinja2.nodes.Pow)
+        if power is None:
+            made.get_template(name)
     except jinja2.TemplateSyntaxError as error:
         raise StartError(f"{path}, line {error.lineno}: {_words(error)}") from None
     except SyntaxError as error:  # of the program that a template becomes
@@ -63,6 +68,17 @@ def _compile(made: jinja2.Environment, name: str, path: Path, text: str) -> None
         raise StartError(f"{path}, line {line}: {error.msg}") from None
     except Exception as error:  # what is too deep or too large for a program
         raise StartError(f"{path} cannot be used: {_words(error)}") from None
+    if power is not None:
+        why = "** is not for pages, since it may compute without end"
+        raise StartError(f"{path}, line {power.lineno}: {why}")
+
+
+def _range(*numbers: int) -> range:
+    """Jinja's own, bounded: whoever wants a page would wait for it."""
+    found = range(*numbers)
+    if found[_LONGEST_RANGE:]:  # its length may be more than `len` can say
+        raise ValueError(f"range gives {_LONGEST_RANGE} numbers at most")
+    return found
 
 
 def _template_line(program: str, number: int) -> int:

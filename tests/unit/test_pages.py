@@ -450,6 +450,21 @@ BAD: dict[str, tuple[str, str, str]] = {
     "too long a number": ("block.html", "{{ " + "9" * 5000 + " }}", "block.html cannot be used: "),
     "no words": ("block.html", "{{ t.wait.pop('a\nb') }}", r"block.html, line 1: 'a\\nb'$"),
     "without end": ("block.html", "{% include 'block.html' %}", "block.html, line 1: maximum recu"),
+    "a power": (
+        "block.html",
+        "a\n{% if name == 'nobody' %}\n{{ bytes ** bytes }}{% endif %}",
+        r"block.html, line 3: \*\* ",
+    ),
+    "a long range": (
+        "block.html",
+        "\n{% for x in range(1001) %}{{ x }}{% endfor %}",
+        "block.html, line 2: range ",
+    ),
+    "a range without end": (
+        "block.html",
+        "{{ range(7, 1" + "0" * 30 + ") }}",
+        "block.html, line 1: range gives 1000 numbers at most$",
+    ),
     "a sign beyond all": (
         "texts/de.yaml",
         'wait:\n  title: "\\UFFFFFFFF"\n',
@@ -575,6 +590,11 @@ def test_only_a_sentence_comes_of_a_spoilt_file(name: str, changes: list[tuple[i
             said = str(error)
             assert said.startswith(f"{folder}/")
             assert len(said.splitlines()) == 1
+
+
+def test_a_template_may_count(tmp_path: Path) -> None:
+    text = "{% for x in range(1, 1001) %}{{ x if x > 998 }}{% endfor %}"
+    assert own(tmp_path, {"block.html": text}).block(EN, DETECT).body == b"9991000"
 
 
 @pytest.mark.parametrize("name", ["block.html", "texts/ru.yaml"])
