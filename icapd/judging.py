@@ -125,15 +125,14 @@ class Judging:
 
     def _pairs(self) -> list[tuple[Case, Item]]:
         """A case for each thing that was found: the first is the one that is there."""
-        template, first = self._case, self._found[0]
+        template = self._case
         more = [
             replace(template, id=new_case_id(), context=dict(template.context))
             for _ in self._found[1:]
         ]
         pairs = []
         for case, found in zip([template, *more], self._found, strict=True):
-            if found is not first or len(self._found) > 1:
-                case.name = found.item.name
+            case.name = found.item.name  # the message's own where nothing was unpacked
             notes = (case.context.get("note"), found.note)
             if any(notes):
                 case.context["note"] = "; ".join(note for note in notes if note)

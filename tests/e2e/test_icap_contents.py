@@ -65,11 +65,11 @@ def download(
         )
 
 
-def post(serving: Serving, name: str, body: bytes, *fields: str) -> Answer:
+def post(serving: Serving, name: str, body: bytes, *fields: str, service: str = "av") -> Answer:
     lines = [f"POST http://h.example/{name} HTTP/1.1", "Host: h.example", *fields]
     lines += [f"Content-Length: {len(body)}", "", ""]
     with IcapClient("127.0.0.1", serving.site.icap_port, timeout=30) as icap:
-        return icap.reqmod("av/reqmod", "\r\n".join(lines).encode(), body, preview=1024)
+        return icap.reqmod(f"{service}/reqmod", "\r\n".join(lines).encode(), body, preview=1024)
 
 
 def records(serving: Serving, url: str, count: int = 1) -> Records:
@@ -190,6 +190,16 @@ def test_each_file_of_a_form_is_judged_and_the_worst_decides(serving: Serving) -
     assert found["a.bin"]["context"]["note"] == "file 1 of 3 of a form"
     assert b"b.com" in got.body
     assert len({each["case"] for each in found.values()}) == len(found)
+
+
+@pytest.mark.parametrize("path", ["av/reqmod", "watch/reqmod"])
+def test_a_form_of_one_file_is_recorded_under_that_files_name(serving: Serving, path: str) -> None:
+    url = f"{path}/upload.php"
+    body, kind = form(("two.docx", content(3000, len(path))))
+    assert post(serving, url, body, kind, service=path.partition("/")[0]).status == 204
+    assert [each["name"] for each in records(serving, url)] == ["two.docx"]
+    assert post(serving, f"{url}?whole", b"no form" + body, kind).status == 204
+    assert [each["name"] for each in records(serving, f"{url}?whole")] == ["upload.php"]
 
 
 def test_a_form_with_a_threat_is_blocked_before_the_rest_of_it_is_judged(serving: Serving) -> None:
