@@ -12,6 +12,7 @@ from functools import lru_cache
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from bridge.core import Origin
+from icapd.names import as_text
 from icapd.protocol import HttpHead
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}")
@@ -48,7 +49,7 @@ def user_name(fields: Mapping[str, str]) -> str | None:
     value = fields.get("x-client-username") or fields.get("x-authenticated-user")
     if not value:
         return None
-    name = _decode(value)
+    name = _decode(as_text(value))
     for scheme in _SCHEMES:
         if name.lower().startswith(scheme.lower()):
             return name[len(scheme) :]
@@ -69,6 +70,10 @@ def log_url(url: str, keep_query: bool) -> str:
     """The URL as it goes to the log: never a password, a query only where it is wanted."""
     if keep_query and _PLAIN_URL.fullmatch(url):
         return url
+    return as_text(_without_password(url, keep_query))
+
+
+def _without_password(url: str, keep_query: bool) -> str:
     try:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
@@ -95,13 +100,15 @@ def _sure_name(request_head: HttpHead, carrying: HttpHead, name: str) -> str | N
     if len(dispositions) > 1:
         return None
     source = dispositions[0] if dispositions else request_head.url.partition("?")[0]
-    return None if _UNSURE.search(source.removeprefix("attachment;")) else name
+    # not every reader takes raw bytes outside ASCII for the same signs
+    is_plain = source.rpartition("/")[2].isascii()
+    return name if is_plain and not _UNSURE.search(source.removeprefix("attachment;")) else None
 
 
 def object_name(request_head: HttpHead, carrying: HttpHead) -> str:
     """A name for the body: the file name it is given by `carrying`, else the URL's last part."""
     disposition = carrying.field("content-disposition")
-    name = _disposition_name(disposition) if disposition else ""
+    name = _disposition_name(as_text(disposition)) if disposition else ""
     if not name:
         name = _url_name(request_head.url)
     name = name.replace("\\", "/").rpartition("/")[2].strip()
@@ -117,7 +124,7 @@ def _url_name(url: str) -> str:
             path = urlsplit(url).path
         except ValueError:
             path = ""
-    return unquote(path.rpartition("/")[2], errors="replace")
+    return unquote(as_text(path.rpartition("/")[2]), errors="replace")
 
 
 def _disposition_name(value: str) -> str:

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 
 from bridge.core import CaptureRequest, parse_client
 from icapd.context import client_ip
+from icapd.names import as_text
 from icapd.peer import address_of
 from icapd.protocol import HttpHead, Request
 
@@ -45,13 +46,13 @@ class Watch:
     def wants(self, request: Request, peer: str) -> bool:
         """Whether a conversation that begins so is to be captured."""
         client = client_ip(request.fields) or peer
-        return self._fits(client, HttpHead(request.request_head).url if self._url else "")
+        return self._fits(client, as_text(HttpHead(request.request_head).url) if self._url else "")
 
     def wants_broken(self, data: bytes, peer: str) -> bool:
         """The same for what is no request."""
         named = _CLIENT_IP.search(data)
         client = named[1].decode("ascii") if named else peer
-        return self._fits(client, data.decode("latin-1") if self._url else "")
+        return self._fits(client, data.decode("utf-8", "replace") if self._url else "")
 
     def _fits(self, client: str, url: str) -> bool:
         if self._url not in url.lower():

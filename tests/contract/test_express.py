@@ -79,6 +79,7 @@ QUICK = [
 ] + [
     message(b"RESPMOD", CLEAN, fields=FIELDS[:2] + FIELDS[3:]),
     message(b"RESPMOD", CLEAN, fields=FIELDS[3:]),
+    message(b"RESPMOD", CLEAN, fields=(*FIELDS[3:], "X-Client-Username: иванов".encode())),
     message(b"RESPMOD", CLEAN, preview=4096, fields=()),
     message(b"RESPMOD", CLEAN, said=b"Content-Type: text/html\r\n"),
     message(b"RESPMOD", CLEAN, asked=b"Range: bytes=0-5\r\n"),

@@ -151,6 +151,21 @@ def test_who_the_user_is(shared: SharedSite, client: IcapClient) -> None:
     assert record["name"] == "a.bin"
 
 
+def test_raw_utf8_is_recorded_as_such_and_given_back_as_it_came(
+    shared: SharedSite, client: IcapClient
+) -> None:
+    asked = "GET http://h.example/файл/ё HTTP/1.1\r\nHost: h.example\r\n\r\n".encode()
+    named = 'Content-Disposition: attachment; filename="Отчёт.pdf"\r\n\r\n'.encode()
+    said = ok(1).replace(b"\r\n\r\n", b"\r\n" + named)
+    who = {"X-Client-Username": "иванов".encode().decode("latin-1")}
+    answer = client.respmod("av/respmod", asked, said, b"x", fields=who, allow_204=False)
+    assert answer.http_head.raw == said
+    (record,) = shared.records()
+    assert record["name"] == "Отчёт.pdf"
+    assert record["context"]["url"] == "http://h.example/файл/ё"
+    assert record["context"]["user"] == "иванов"
+
+
 def test_urls_can_lose_their_query_in_the_log(site: Site, started: Keep) -> None:
     site.changes = {"logs": {"urls": "no_query"}}
     started(site.start_icapd())

@@ -320,6 +320,15 @@ def test_only_what_was_asked_for_is_written(wanted: dict[str, str], is_there: bo
         assert (heard.count(b" ICAP/1.0\r\n"), told.count(b"ICAP/1.0 ")) == (1, 2)
 
 
+def test_a_url_is_sought_as_the_text_that_its_raw_bytes_are() -> None:
+    name = "Файл.pdf".encode()
+    request = respmod(asked=b"GET http://h/%b HTTP/1.1\r\n\r\n" % name) + chunks(BODY, 50)
+    for data in (request, b"RESPMOD icap://h/%b ICAP/1.0\r\n\r\n" % name):  # and a broken one
+        turns = [Turn(True, data), Turn(False, REFUSED)]
+        assert name in both(whole(turns, url="h/файл.PDF"))[0]
+        assert whole(turns, url="ф.pdf") == []
+
+
 def test_without_another_client_it_is_the_proxy() -> None:
     assert both(whole(TALKS["options"], client="10.9.9.0/24")) == (OPTIONS, DONE)
     assert whole(TALKS["options"], url="av") == []

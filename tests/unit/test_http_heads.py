@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icapd.context import client_ip, log_url, object_name, user_name
+from bridge.core.exclusions import Exclusions, Facts, Rule
+from icapd.context import client_ip, log_url, object_name, origin_of, user_name
 from icapd.protocol import Encapsulated, HttpHead, Request
 
 
@@ -59,6 +60,11 @@ def test_no_head_is_too_odd(raw: bytes) -> None:
     assert object_name(odd, odd)
 
 
+def raw(text: str, encoding: str = "utf-8") -> str:
+    """What bytes of that encoding are when they are read as latin-1."""
+    return text.encode(encoding).decode("latin-1")
+
+
 def request(**fields: str) -> Request:
     lower = {name.replace("_", "-"): value for name, value in fields.items()}
     return Request("RESPMOD", "icap://h/", lower, Encapsulated())
@@ -78,6 +84,8 @@ def b64(text: str) -> str:
         ("Local://ivanov", "ivanov"),
         ("anna", "anna"),  # valid Base64 of bytes that are no text
         ("john.smith@corp.example", "john.smith@corp.example"),
+        (raw("WinNT://ДОМЕН/иванов"), "ДОМЕН/иванов"),
+        (raw("müller", "latin-1"), "müller"),
     ],
 )
 def test_users_plain_and_base64(value: str, user: str) -> None:
@@ -108,6 +116,13 @@ def test_a_client_address_is_an_address_or_none() -> None:
         ("/a", 'attachment; filename="../../etc/passwd"', "passwd"),
         ("/a", 'attachment; filename="C:\\\\x\\\\y.doc"', "y.doc"),
         ("/a", "attachment", "a"),
+        ("/a", raw('attachment; filename="Отчёт-cd.pdf"'), "Отчёт-cd.pdf"),
+        ("/a", raw("attachment; filename=отчёт.doc х"), "отчёт.doc х"),  # ends in the byte 0x85
+        ("/a", raw('attachment; filename="grün.pdf"', "latin-1"), "grün.pdf"),
+        (raw("/файл/Отчёт.pdf"), None, "Отчёт.pdf"),
+        (raw("/файл/Отч%D1%91т.pdf?q"), None, "Отчёт.pdf"),
+        (raw("/файл/") + raw("grün.pdf", "latin-1"), None, "grün.pdf"),
+        ("/%C3%83%C2%A4.pdf", None, "Ã¤.pdf"),
     ],
 )
 def test_names(target: str, disposition: str | None, name: str) -> None:
@@ -120,3 +135,33 @@ def test_urls_for_the_log() -> None:
     assert log_url("http://u:secret@h/p?q=1#f", True) == "http://h/p?q=1"
     assert log_url("http://h/p?q=1", False) == "http://h/p"
     assert log_url("http://[bad", True) == "http://[bad"
+    assert log_url(raw("http://u:p@h/файл?q=ё"), True) == "http://h/файл?q=ё"
+    assert log_url(raw("http://h/файл?q=ё"), False) == "http://h/файл"
+    assert log_url(raw("http://h/grün", "latin-1"), True) == "http://h/grün"
+    assert log_url(raw("http://u:p@h\uff0f/a"), True) == "http://h\uff0f/a"  # a slash to some
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_raw_bytes_fit_no_rule(encoding: str) -> None:
+    ok, rules = head("HTTP/1.1 200 OK"), Exclusions([Rule(name="*.iso"), Rule(host="ä.example")])
+
+    def excluded(url: str, carrying: HttpHead = ok) -> bool:
+        asked = head(f"GET {url} HTTP/1.1")
+        origin = origin_of(asked, carrying, None, object_name(asked, carrying))
+        return rules.match(Facts(origin.name or "", url=origin.url)) is not None
+
+    assert excluded("http://h/%C3%A4.iso")
+    assert excluded(raw("http://h/ä/a.iso", encoding))
+    assert not excluded(raw("http://h/ä.iso", encoding))
+    assert not excluded(raw("http://ä.example/a", "utf-8"))
+    named = head(
+        raw('HTTP/1.1 200 OK\nContent-Disposition: attachment; filename="ä.iso"', encoding)
+    )
+    assert not excluded("http://h/a", named)
+
+
+def test_a_head_keeps_the_bytes_of_its_names() -> None:
+    lines = 'Content-Disposition: attachment; filename="Отчёт.pdf"\r\n\r\n'.encode()
+    assert HttpHead(b"HTTP/1.1 200 OK\r\nETag: a\r\n" + lines).edited(("etag",)) == (
+        b"HTTP/1.1 200 OK\r\n" + lines
+    )
