@@ -7,24 +7,22 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Mapping
-from email.message import Message
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from bridge.core import Origin
-from icapd.names import as_text
+from icapd.names import as_text, disposition_name, file_name
 from icapd.protocol import HttpHead
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}")
-_UNSURE = re.compile(r"[;\\]|%(?:2f|5c|3b|3f|00)|filename\*", re.IGNORECASE)
+_UNSURE = re.compile(r"[;\\]|%(?:2f|5c|3b|3f|00)", re.IGNORECASE)
+_UNSURE_FIELD = re.compile(r"[;\\%]|=\?|filename\*", re.IGNORECASE)
 # URLs that urlsplit takes apart, and puts together again, as they are: nearly all
 HOST = r"[A-Za-z0-9.-]+(?::[0-9]+)?"
 SIGNS = r"[!$&'()*+,\-./0-9:;=@A-Z_a-z~%]"
 _PLAIN_URL = re.compile(rf"https?://{HOST}/{SIGNS}*+(?:\?(?:{SIGNS}|\?)++)?")
 _SCHEMES = ("WinNT://", "LDAP://", "Local://", "Radius://")
-_NAME_MAX = 255
 _LONGEST_ADDRESS = 64
-_UNNAMED = "unnamed"
 
 
 def client_ip(fields: Mapping[str, str]) -> str | None:
@@ -99,20 +97,20 @@ def _sure_name(request_head: HttpHead, carrying: HttpHead, name: str) -> str | N
     dispositions = carrying.all("content-disposition")
     if len(dispositions) > 1:
         return None
-    source = dispositions[0] if dispositions else request_head.url.partition("?")[0]
+    if dispositions:
+        source, unsure = dispositions[0].removeprefix("attachment;"), _UNSURE_FIELD
+    else:
+        source, unsure = request_head.url.partition("?")[0], _UNSURE
     # not every reader takes raw bytes outside ASCII for the same signs
     is_plain = source.rpartition("/")[2].isascii()
-    return name if is_plain and not _UNSURE.search(source.removeprefix("attachment;")) else None
+    return name if is_plain and not unsure.search(source) else None
 
 
 def object_name(request_head: HttpHead, carrying: HttpHead) -> str:
     """A name for the body: the file name it is given by `carrying`, else the URL's last part."""
     disposition = carrying.field("content-disposition")
-    name = _disposition_name(as_text(disposition)) if disposition else ""
-    if not name:
-        name = _url_name(request_head.url)
-    name = name.replace("\\", "/").rpartition("/")[2].strip()
-    return name[:_NAME_MAX] or _UNNAMED
+    name = disposition_name(disposition) if disposition else ""
+    return file_name(name or _url_name(request_head.url))
 
 
 def _url_name(url: str) -> str:
@@ -125,12 +123,3 @@ def _url_name(url: str) -> str:
         except ValueError:
             path = ""
     return unquote(as_text(path.rpartition("/")[2]), errors="replace")
-
-
-def _disposition_name(value: str) -> str:
-    message = Message()
-    try:
-        message["content-disposition"] = value
-        return message.get_filename() or ""
-    except Exception:
-        return ""

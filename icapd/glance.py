@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 from icapd.context import HOST, SIGNS
+from icapd.names import NO_NAMES, UNNAMED
 from icapd.protocol import Whole
 
 _NAME = SIGNS.replace("/", "").replace("%", "")  # a last part that needs no decoding
@@ -51,7 +52,8 @@ def glance(whole: Whole) -> Glance | None:
     address = _with_host(url.decode("ascii"), heads, low, end)
     if address is None or len(name) > _LONGEST_NAME:
         return None
-    file = name.decode("ascii") or "unnamed"
+    file = name.decode("ascii")
+    file = UNNAMED if file in NO_NAMES else file
     return Glance(method.decode("ascii"), address, file, None if length is None else int(length))
 
 

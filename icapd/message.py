@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bridge.core import Case, Door, Item, LogSettings, Mode, Outcome, OutcomeKind, Source
 from icapd.context import client_ip, log_url, object_name, origin_of, user_name
+from icapd.names import UNNAMED
 from icapd.protocol import HttpHead, Request
 
 _NO_BODY_STATUS = (204, 205, 304)
@@ -41,7 +42,7 @@ class Message:
 
     def new_case(self, service: str, mode: Mode, proxy: str) -> Case:
         """A case that nothing is known of yet but its door."""
-        return Case(Door.ICAP, mode, "unnamed", {"service": service, "proxy": proxy})
+        return Case(Door.ICAP, mode, UNNAMED, {"service": service, "proxy": proxy})
 
     def describe(self, case: Case, logs: LogSettings, *, origin: bool) -> None:
         """Tell the case who the user is and what is asked for; with `origin` for rules, too."""

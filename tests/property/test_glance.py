@@ -36,6 +36,7 @@ FIRST = [
         b"GET //h/a HTTP/1.1",
         b"GET http://h/%b HTTP/1.1" % (b"n" * 300),
     ),
+    *(b"GET http://h/a/.. HTTP/1.1", b"GET /. HTTP/1.1", b"GET http://h/... HTTP/1.1"),
     *(b"G3T http://h/a HTTP/1.1", b"GET ftp://h/a HTTP/1.1", b"GET http://[::1]/a HTTP/1.1"),
 ]
 STATUS = [

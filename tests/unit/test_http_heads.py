@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.core.exclusions import Exclusions, Facts, Rule
 from icapd.context import client_ip, log_url, object_name, origin_of, user_name
+from icapd.names import disposition_name, file_name
 from icapd.protocol import Encapsulated, HttpHead, Request
 
 
@@ -123,6 +124,32 @@ def test_a_client_address_is_an_address_or_none() -> None:
         (raw("/файл/Отч%D1%91т.pdf?q"), None, "Отчёт.pdf"),
         (raw("/файл/") + raw("grün.pdf", "latin-1"), None, "grün.pdf"),
         ("/%C3%83%C2%A4.pdf", None, "Ã¤.pdf"),
+        ("/a", "attachment; filename=\"___.txt\"; filename*=UTF-8''%D1%84.txt", "ф.txt"),
+        ("/a", "attachment; filename*=UTF-8''%D1%84.txt; filename=\"___.txt\"", "ф.txt"),
+        ("/a", "attachment; filename*=windows-1251''%D4.txt", "Ф.txt"),
+        ("/a", "attachment; filename*=utf-8''%D4.txt", "Ô.txt"),
+        ("/a", "attachment; filename*=punycode''b-%D1%84.txt", "b-ф.txt"),
+        ("/a", "attachment; filename*=unicode_escape''%5Cud800.txt", "ud800.txt"),
+        ("/a", "attachment; filename*=''%D1%84.txt", "ф.txt"),
+        ("/a", raw("attachment; filename*=UTF-8''ф.txt"), "ф.txt"),
+        ("/a", "attachment; filename*0*=UTF-8''%D1%84; filename*1=.txt", "ф.txt"),
+        ("/a", 'attachment; filename="%D1%84 1+1.txt"', "ф 1+1.txt"),
+        ("/a", 'attachment; filename="..%2f%D1%84.txt"', "ф.txt"),
+        ("/a", 'attachment; filename="100%.txt"', "100%.txt"),
+        ("/a", 'attachment; filename="%D4.txt"', "%D4.txt"),
+        ("/a", 'attachment; filename="=?UTF-8?B?0Lg=?=.docx"', "и.docx"),
+        ("/a", 'attachment; filename="=?utf-8?q?=D0=B8_?=\t=?utf-8?q?x=D0=B8?="', "и xи"),
+        ("/a", 'attachment; filename="x =?utf-8?b?0A==?= =?UTF-8?b?uA==?="', "x и"),
+        ("/a", 'attachment; filename="=?utf-8?b?Li4v0Lg=?="', "и"),
+        ("/a", 'attachment; filename="=?utf-8?b?0?=.x"', "=?utf-8?b?0?=.x"),
+        ("/a", 'attachment; filename="=?rot13?q?a?="', "=?rot13?q?a?="),
+        ("/a", 'attachment; filename="a\\"b.docx"', 'a"b.docx'),
+        ("/a", 'attachment; filename="C:\\new\\y.doc"', "y.doc"),
+        ("/a", 'attachment; filename=""', "a"),
+        ("/a", 'attachment; filename="x/.."', "unnamed"),
+        ("/a", 'attachment; filename="."', "unnamed"),
+        ("/a/..", None, "unnamed"),
+        ("/a/%2e%2E", None, "unnamed"),
     ],
 )
 def test_names(target: str, disposition: str | None, name: str) -> None:
@@ -158,6 +185,30 @@ def test_raw_bytes_fit_no_rule(encoding: str) -> None:
         raw('HTTP/1.1 200 OK\nContent-Disposition: attachment; filename="ä.iso"', encoding)
     )
     assert not excluded("http://h/a", named)
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ('attachment; filename="a.iso"', "a.iso"),
+        ('attachment; filename="a.exe%20.iso"', None),
+        ('attachment; filename="=?utf-8?q?a?=.iso"', None),
+        ("attachment; filename=a.iso; filename*=UTF-8''a.iso", None),
+    ],
+)
+def test_a_name_that_some_decode_is_none_for_rules(value: str, name: str | None) -> None:
+    asked, carrying = (
+        head("GET http://h/ HTTP/1.1"),
+        head(f"HTTP/1.1 200 OK\nContent-Disposition: {value}"),
+    )
+    assert origin_of(asked, carrying, None, object_name(asked, carrying)).name == name
+
+
+@given(st.text(st.sampled_from("=?utf-8bq*%' \t\"\\;filename/.ф\xff\ud800\r\n\0"), max_size=60))
+def test_every_name_can_be_written(text: str) -> None:
+    value = text.encode("utf-8", "replace").decode("latin-1")
+    name = disposition_name(f"attachment; filename{value}")
+    assert file_name(name).encode("utf-8")
 
 
 def test_a_head_keeps_the_bytes_of_its_names() -> None:
