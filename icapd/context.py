@@ -97,13 +97,16 @@ def _sure_name(request_head: HttpHead, carrying: HttpHead, name: str) -> str | N
     dispositions = carrying.all("content-disposition")
     if len(dispositions) > 1:
         return None
-    if dispositions:
-        source, unsure = dispositions[0].removeprefix("attachment;"), _UNSURE_FIELD
-    else:
-        source, unsure = request_head.url.partition("?")[0], _UNSURE
+    field = dispositions[0] if dispositions else ""
+    is_named = "name" in field.lower()
+    if _UNSURE_FIELD.search(field.removeprefix("attachment;")):
+        return None
+    if is_named and file_name(disposition_name(field)) != name:
+        return None  # it names nothing here, but may do so elsewhere
+    source = field.removeprefix("attachment;") if is_named else request_head.url.partition("?")[0]
     # not every reader takes raw bytes outside ASCII for the same signs
     is_plain = source.rpartition("/")[2].isascii()
-    return name if is_plain and not unsure.search(source) else None
+    return name if is_plain and not _UNSURE.search(source) else None
 
 
 def object_name(request_head: HttpHead, carrying: HttpHead) -> str:

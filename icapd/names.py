@@ -11,6 +11,8 @@ from urllib.parse import unquote
 UNNAMED = "unnamed"
 NO_NAMES = frozenset({"", ".", ".."})
 _LONGEST = 255
+# a field beyond these names nothing: email takes time by their product to read one
+_LONGEST_FIELD, _MOST_PARAMETERS = 8192, 64
 _WORD = r"=\?[\w.-]+\?[bq]\?[^?\s]*\?="
 _WORDS = re.compile(rf"{_WORD}(?:[ \t]*{_WORD})*", re.IGNORECASE | re.ASCII)
 # encodings of texts; Python knows more, of which some can harm
@@ -42,6 +44,8 @@ def disposition_name(value: str) -> str:
 
     `filename*` counts before `filename` (RFC 6266 4.3), in which names are encoded in all ways.
     """
+    if len(value) > _LONGEST_FIELD or value.count(";") > _MOST_PARAMETERS:
+        return ""
     message = Message()
     try:
         message["content-disposition"] = as_text(value)

@@ -188,19 +188,24 @@ def test_raw_bytes_fit_no_rule(encoding: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "name"),
+    ("value", "target", "name"),
     [
-        ('attachment; filename="a.iso"', "a.iso"),
-        ('attachment; filename="a.exe%20.iso"', None),
-        ('attachment; filename="=?utf-8?q?a?=.iso"', None),
-        ("attachment; filename=a.iso; filename*=UTF-8''a.iso", None),
+        ('attachment; filename="a.iso"', "/b%2fc", "a.iso"),
+        ('attachment; filename="a.exe%20.iso"', "/b", None),
+        ('attachment; filename="=?utf-8?q?a?=.iso"', "/b", None),
+        ("attachment; filename=a.iso; filename*=UTF-8''a.iso", "/b", None),
+        ("attachment", "/b.iso", "b.iso"),
+        ("attachment", "/b.exe%2f.iso", None),
+        ("attachment; filename=", "/b.iso", None),
+        ("attachment; name=a.exe", "/b.iso", None),
+        (f"attachment; filename={'a' * 9000}.exe", "/b.iso", None),
     ],
 )
-def test_a_name_that_some_decode_is_none_for_rules(value: str, name: str | None) -> None:
-    asked, carrying = (
-        head("GET http://h/ HTTP/1.1"),
-        head(f"HTTP/1.1 200 OK\nContent-Disposition: {value}"),
-    )
+def test_a_name_that_some_read_otherwise_is_none_for_rules(
+    value: str, target: str, name: str | None
+) -> None:
+    asked = head(f"GET http://h{target} HTTP/1.1")
+    carrying = head(f"HTTP/1.1 200 OK\nContent-Disposition: {value}")
     assert origin_of(asked, carrying, None, object_name(asked, carrying)).name == name
 
 
@@ -209,6 +214,15 @@ def test_every_name_can_be_written(text: str) -> None:
     value = text.encode("utf-8", "replace").decode("latin-1")
     name = disposition_name(f"attachment; filename{value}")
     assert file_name(name).encode("utf-8")
+
+
+def test_a_disposition_that_takes_long_to_read_names_nothing() -> None:
+    encoded = "%F0%9F%93%8E" * 255
+    long = f"attachment; filename={'_' * 255}; filename*=UTF-8''{encoded}"
+    assert disposition_name(long) == "\U0001f4ce" * 255
+    assert not disposition_name(long + " " * 8192)
+    for beyond in (";" * 100, '";' + ";a=b" * 100):
+        assert not disposition_name("attachment; filename=a.txt" + beyond)
 
 
 def test_a_head_keeps_the_bytes_of_its_names() -> None:
