@@ -11,6 +11,7 @@ from functools import lru_cache
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from bridge.core import Origin
+from icapd.contents import unfolded
 from icapd.names import as_text, disposition_name, file_name
 from icapd.protocol import HttpHead
 
@@ -94,8 +95,8 @@ def origin_of(request_head: HttpHead, carrying: HttpHead, source: str | None, na
 
 def _sure_name(request_head: HttpHead, carrying: HttpHead, name: str) -> str | None:
     """The object's name where nobody could read another one; None in doubt."""
-    dispositions = carrying.all("content-disposition")
-    if len(dispositions) > 1:
+    dispositions = _dispositions(carrying)
+    if len(dispositions) > 1 or dispositions != carrying.all("content-disposition"):
         return None
     field = dispositions[0] if dispositions else ""
     is_named = "name" in field.lower()
@@ -111,9 +112,13 @@ def _sure_name(request_head: HttpHead, carrying: HttpHead, name: str) -> str | N
 
 def object_name(request_head: HttpHead, carrying: HttpHead) -> str:
     """A name for the body: the file name it is given by `carrying`, else the URL's last part."""
-    disposition = carrying.field("content-disposition")
-    name = disposition_name(disposition) if disposition else ""
+    dispositions = _dispositions(carrying)
+    name = disposition_name(dispositions[0]) if dispositions else ""
     return file_name(name or _url_name(request_head.url))
+
+
+def _dispositions(carrying: HttpHead) -> list[str]:
+    return unfolded(carrying).all("content-disposition")
 
 
 def _url_name(url: str) -> str:

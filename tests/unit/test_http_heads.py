@@ -146,6 +146,7 @@ def test_a_client_address_is_an_address_or_none() -> None:
         ("/a", 'attachment; filename="a\\"b.docx"', 'a"b.docx'),
         ("/a", 'attachment; filename="C:\\new\\y.doc"', "y.doc"),
         ("/a", 'attachment; filename=""', "a"),
+        ("/a", 'attachment;\n filename="b.exe"', "b.exe"),
         ("/a", 'attachment; filename="x/.."', "unnamed"),
         ("/a", 'attachment; filename="."', "unnamed"),
         ("/a/..", None, "unnamed"),
@@ -198,6 +199,7 @@ def test_raw_bytes_fit_no_rule(encoding: str) -> None:
         ("attachment", "/b.exe%2f.iso", None),
         ("attachment; filename=", "/b.iso", None),
         ("attachment; name=a.exe", "/b.iso", None),
+        ("attachment;\n filename=a.exe", "/b.iso", None),
         (f"attachment; filename={'a' * 9000}.exe", "/b.iso", None),
     ],
 )
