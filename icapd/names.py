@@ -65,7 +65,7 @@ def _extended(text: str, charset: str) -> str:
         return as_text(text)
     try:
         return text.encode("latin-1").decode(charset)
-    except UnicodeError:
+    except (UnicodeError, LookupError):
         return text
 
 
@@ -86,6 +86,6 @@ def _decoded(words: str) -> str:
         pieces = decode_header(words)
         if all(_CHARSET.fullmatch(charset or "") for _, charset in pieces):
             return "".join(data.decode(charset) for data, charset in pieces)
-    except (MessageError, ValueError):
+    except (MessageError, ValueError, LookupError):
         pass
     return words

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from email.errors import MessageError
-from email.header import decode_header, make_header
 from urllib.parse import unquote_to_bytes
 
+from icapd.names import as_text, decoded_words
 from icapd.protocol import HttpHead
 
 FORM_DATA = "multipart/form-data"
@@ -16,6 +15,7 @@ URL_ENCODED = "application/x-www-form-urlencoded"
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # a token of RFC 9110 5.6.2
 _QUOTED = r'"[^"\x00-\x1f\x7f]*"'
+_ESCAPED = re.compile(r'"((?:[^"\\;\x00-\x1f\x7f]|\\[^;\x00-\x1f\x7f])*)(?<!\\)"')
 # What clients write without quotes: more than a token.
 _BARE = r"[!#$%&'*+.^_`|~0-9A-Za-z:=?/{}-]+"
 _PARAMETER = re.compile(rf"[ \t]*;[ \t]*(?P<name>{_WORD})=(?P<value>{_QUOTED}|{_BARE})")
@@ -78,15 +78,20 @@ def _disposition(value: str) -> PartHead:
         raise MalformedError("a part without a name")
     if any("*" in key and key not in {"filename*", "name*"} for key in parameters):
         raise MalformedError("a part with a name in pieces")
-    filename = parameters.get("filename")
-    if filename is not None:
-        filename = _text(filename)
-    if "filename*" in parameters:
-        extended = _extended(parameters["filename*"])
-        if filename is not None and extended not in {filename, _encoded_words(filename)}:
-            raise MalformedError("a part with two file names")
-        filename = extended
-    return PartHead(_text(parameters["name"]), filename)
+    return PartHead(_text(parameters["name"]), _file_name(parameters))
+
+
+def _file_name(parameters: dict[str, str]) -> str | None:
+    """Encoded words are what .NET sends beside filename*, and others alone; MalformedError."""
+    written = parameters.get("filename")
+    plain = None if written is None else _text(written)
+    decoded = None if plain is None else decoded_words(plain)
+    if "filename*" not in parameters:
+        return decoded
+    extended = _extended(parameters["filename*"])
+    if plain is not None and extended not in {plain, decoded}:
+        raise MalformedError("a part with two file names")
+    return extended
 
 
 def _parameters(value: str) -> tuple[str, dict[str, str]]:
@@ -95,21 +100,33 @@ def _parameters(value: str) -> tuple[str, dict[str, str]]:
     found: dict[str, str] = {}
     at = start
     while match := _PARAMETER.match(value, at):
-        name, text = match["name"].lower(), match["value"]
-        quoted = text.startswith('"')
-        text = text[1:-1] if quoted else text
-        if name in found or (quoted and text.endswith("\\")):  # \" ends a name for some only
-            raise MalformedError(f"an odd parameter {name}")
+        name, text, at = match["name"].lower(), match["value"], match.end()
+        if text.startswith('"'):
+            text = text[1:-1]
+            if text.endswith("\\"):  # \" ends a name for some only
+                text, at = _with_quotes(name, value, match.start("value"))
+        if name in found:
+            raise MalformedError(f"two parameters {name}")
         found[name] = text
-        at = match.end()
     if _END.fullmatch(value, at) is None:
         raise MalformedError("odd parameters")
     return value[:start].strip().lower(), found
 
 
+def _with_quotes(name: str, value: str, at: int) -> tuple[str, int]:
+    r"""A file name with \" for its quotes, as curl 7.80 writes them, and its end; MalformedError.
+
+    It holds no semicolon: for all readers it is one file name, and the same parameters follow.
+    """
+    match = _ESCAPED.match(value, at) if name == "filename" else None
+    if match is None:
+        raise MalformedError(f"an odd parameter {name}")
+    return re.sub(r'\\(["\\])', r"\1", match[1]), match.end()
+
+
 def _text(value: str) -> str:
-    """UTF-8 that was read as latin-1, with the quotes that browsers write as %22."""
-    return value.encode("latin-1").decode("utf-8", "replace").replace("%22", '"')
+    """What was read as latin-1, with the quotes that browsers write as %22."""
+    return as_text(value).replace("%22", '"')
 
 
 def _extended(value: str) -> str:
@@ -123,11 +140,3 @@ def _extended(value: str) -> str:
 
 def _never(value: str) -> str:
     raise MalformedError(f"a file name that nobody can read: {value[:80]!r}")
-
-
-def _encoded_words(value: str) -> str:
-    """A name in the encoded words of RFC 2047, which .NET sends beside filename*."""
-    try:
-        return str(make_header(decode_header(value)))
-    except (MessageError, UnicodeError, LookupError, ValueError):
-        return value

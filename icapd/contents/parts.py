@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from bridge.core import Body, BodyWriter, Spool
 from icapd.contents.fields import PartHead
 from icapd.contents.forms import Event
+from icapd.names import file_name
 
 TEXT_MAX = 4096  # bytes of a field that is no file
-_NAME_MAX = 255
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
@@ -84,5 +84,4 @@ def is_text(data: bytes) -> bool:
 
 def _name(head: PartHead) -> str:
     """A name for a part: the file's, without folders, else the field's."""
-    name = head.field if head.filename is None else head.filename
-    return name.replace("\\", "/").rpartition("/")[2].strip()[:_NAME_MAX] or "unnamed"
+    return file_name(head.field if head.filename is None else head.filename)

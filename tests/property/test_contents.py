@@ -152,7 +152,9 @@ contents = st.binary(max_size=300) | st.sampled_from(
 def test_the_files_of_a_form_are_found(files: list[tuple[str, bytes]], memory: int) -> None:
     body = form(*(part(data, FILE.format(name)) for name, data in files))
     found = answer(body, [FORM], memory, upload=True)
-    wanted = [(name.strip() or "unnamed", data) for name, data in files if data]
+    nameless = {"", ".", ".."}
+    stripped = [(name.strip(), data) for name, data in files if data]
+    wanted = [("unnamed" if name in nameless else name, data) for name, data in stripped]
     if wanted:
         assert isinstance(found, list)
         assert [(name, data) for name, data, _ in found] == wanted

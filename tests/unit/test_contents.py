@@ -288,13 +288,15 @@ def test_each_file_of_a_form_is_judged(unpacked: Unpacked) -> None:
         part(b"y" * 4097, 'form-data; name="long"'),
         part(b"y" * 4096, 'form-data; name="short"'),
         part(b"MZ", FILE.format(" ")),
+        part(b"..", FILE.format("x/..")),
     )
     assert unpacked(body, request(FORM)) == [
-        ("one.doc", b"one", "file 1 of 5 of a form"),
-        ("two.pdf", b"two" * 100_000, "file 2 of 5 of a form"),
-        ("blob", b"\0\1\2", "file 3 of 5 of a form"),
-        ("long", b"y" * 4097, "file 4 of 5 of a form"),
-        ("unnamed", b"MZ", "file 5 of 5 of a form"),
+        ("one.doc", b"one", "file 1 of 6 of a form"),
+        ("two.pdf", b"two" * 100_000, "file 2 of 6 of a form"),
+        ("blob", b"\0\1\2", "file 3 of 6 of a form"),
+        ("long", b"y" * 4097, "file 4 of 6 of a form"),
+        ("unnamed", b"MZ", "file 5 of 6 of a form"),
+        ("unnamed", b"..", "file 6 of 6 of a form"),
     ]
 
 

@@ -131,6 +131,8 @@ def test_a_client_address_is_an_address_or_none() -> None:
         ("/a", "attachment; filename*=punycode''b-%D1%84.txt", "b-ф.txt"),
         ("/a", "attachment; filename*=unicode_escape''%5Cud800.txt", "ud800.txt"),
         ("/a", "attachment; filename*=''%D1%84.txt", "ф.txt"),
+        ("/a", "attachment; filename*=iso-8859-12''%D4.txt", "Ô.txt"),  # there is none
+        ("/a", 'attachment; filename="=?iso-8859-12?q?=D4?="', "=?iso-8859-12?q?=D4?="),
         ("/a", raw("attachment; filename*=UTF-8''ф.txt"), "ф.txt"),
         ("/a", "attachment; filename*0*=UTF-8''%D1%84; filename*1=.txt", "ф.txt"),
         ("/a", 'attachment; filename="%D1%84 1+1.txt"', "ф 1+1.txt"),
