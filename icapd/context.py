@@ -22,6 +22,7 @@ _UNSURE_FIELD = re.compile(r"[;\\%]|=\?|filename\*", re.IGNORECASE)
 HOST = r"[A-Za-z0-9.-]+(?::[0-9]+)?"
 SIGNS = r"[!$&'()*+,\-./0-9:;=@A-Z_a-z~%]"
 _PLAIN_URL = re.compile(rf"https?://{HOST}/{SIGNS}*+(?:\?(?:{SIGNS}|\?)++)?")
+_USER_INFO = re.compile(r"//[^/?#]*@")
 _SCHEMES = ("WinNT://", "LDAP://", "Local://", "Radius://")
 _LONGEST_ADDRESS = 64
 
@@ -79,6 +80,7 @@ def _without_password(url: str, keep_query: bool) -> str:
         query = parts.query if keep_query else ""
         return urlunsplit((parts.scheme, host, parts.path, query, ""))
     except ValueError:
+        url = _USER_INFO.sub("//", url, count=1)
         return url if keep_query else url.partition("?")[0]
 
 

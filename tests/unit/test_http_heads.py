@@ -165,6 +165,8 @@ def test_urls_for_the_log() -> None:
     assert log_url("http://u:secret@h/p?q=1#f", True) == "http://h/p?q=1"
     assert log_url("http://h/p?q=1", False) == "http://h/p"
     assert log_url("http://[bad", True) == "http://[bad"
+    assert log_url("http://u:p@w@[bad/a?b@c", True) == "http://[bad/a?b@c"
+    assert log_url("http://u:p@w@[bad/a?b@c", False) == "http://[bad/a"
     assert log_url(raw("http://u:p@h/файл?q=ё"), True) == "http://h/файл?q=ё"
     assert log_url(raw("http://h/файл?q=ё"), False) == "http://h/файл"
     assert log_url(raw("http://h/grün", "latin-1"), True) == "http://h/grün"
