@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -29,6 +30,7 @@ from bridge.emulator import Emulator, Memory
 from bridge.folder import mounts
 from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site
+from tests.support.mounts import Mounts, need_mounts
 from tests.support.node import OddNode, http
 from tests.support.processes import free_port, module
 from tests.support.terminals import Terminal
@@ -501,6 +503,66 @@ def test_a_store_is_read_however_its_path_is_spelt(good: Site, url: str, name: s
 def test_folders_need_not_be(good: Site) -> None:
     good.changes["folders"] = []
     assert "none is configured" in of(look(good), Status.OK)["folders"]
+
+
+# -- real disks --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def disk(good: Site, tmp_path: Path) -> Iterator[Mounts]:
+    """Mounts for a set-up whose own folders, all three, lie in `state`."""
+    (good.directory / "state").mkdir()
+    good.changes |= {
+        "spool": {"dir": "state/spool", "min_free": "1MiB"},
+        "logs": {"dir": "state/log"},
+        "verdicts": {"store": f"sqlite://{good.directory}/state/verdicts.db"},
+    }
+    with need_mounts(tmp_path) as made:
+        yield made
+
+
+def test_a_disk_without_inodes_is_a_fault_of_all_that_write_there(good: Site, disk: Mounts) -> None:
+    state = good.directory / "state"
+    disk.tmpfs(state, "100m", files=60)
+    fill_with_files(state)
+    lines = look(good)
+    found = of(lines, Status.FAILED)
+    assert list(found) == ["spool", "verdicts", "logs"], lines
+    assert all("lies on a disk with 0 inodes left" in sentence for sentence in found.values())
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_full_disk_is_a_fault_of_the_verdict_store(
+    good: Site, disk: Mounts, is_there: bool
+) -> None:
+    state = good.directory / "verdicts"
+    state.mkdir()
+    disk.tmpfs(state, "8m")
+    change(good, "verdicts", store=f"sqlite://{state}/verdicts.db")
+    if is_there:
+        asyncio.run(open_verdicts(good.settings()).close())
+    fill(state)
+    lines = look(good)
+    assert list(of(lines, Status.FAILED)) == ["verdicts"], lines
+    assert "/verdicts.db) has 0 B free on its disk" in first_failed(lines).sentence
+
+
+def fill(disk: Path) -> Path:
+    """A file that takes all the bytes that are left."""
+    ballast = disk / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    return ballast
+
+
+def fill_with_files(disk: Path) -> None:
+    """Empty files, as many as there can be."""
+    folder = disk / "ballast"
+    folder.mkdir()
+    with contextlib.suppress(OSError):
+        for number in range(10_000):
+            (folder / str(number)).touch()
 
 
 # -- the command -------------------------------------------------------------------------------

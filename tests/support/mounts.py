@@ -22,9 +22,9 @@ class Mounts:
         self._points: list[Path] = []
         self._backing: dict[Path, Path] = {}
 
-    def tmpfs(self, point: Path, size: str = "64m") -> None:
-        """An empty file system of that size."""
-        self._mount(point, "-t", "tmpfs", "-o", f"size={size}", "kb-test")
+    def tmpfs(self, point: Path, size: str = "64m", files: int = 0) -> None:
+        """An empty file system of that size, for so many `files` and folders (0: any number)."""
+        self._mount(point, "-t", "tmpfs", "-o", f"size={size},nr_inodes={files}", "kb-test")
 
     def share(self, point: Path) -> None:
         """What behaves as a network share: mounted again after `end` it has all its files, and

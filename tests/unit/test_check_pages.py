@@ -20,6 +20,7 @@ from bridge.commands.checking import outages, pages, proxies
 from bridge.commands.checking.line import Line, Status
 from bridge.commands.checking.pages import By, Page, Pages, ask_page, judge_answer, judge_page
 from bridge.commands.checking.proxies import Proxy, without_own
+from bridge.commands.checking.room import Room
 from bridge.commands.checking.running import result_within
 from bridge.core import HISTORY, Address, Outage, Settings
 from tests.support.certificates import put_certificate
@@ -280,12 +281,13 @@ def test_what_cannot_be_written_is_known_all_the_same(settings: Settings) -> Non
     assert not any(outages.told_outages({"outages": odd}) for odd in several)
 
 
+@pytest.mark.parametrize(("free", "files"), [(0, None), (1 << 40, 0)])
 def test_where_neither_log_nor_daemon_tells_nothing_is_called_well(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, free: int, files: int | None
 ) -> None:
     silent, alive = page(by=By.STRANGER), page(outages=[])
     assert [line.status for line in look_at(settings, silent)] == [Status.OK]
-    monkeypatch.setattr(outages, "room", lambda _: SimpleNamespace(free=0))
+    monkeypatch.setattr(outages, "room", lambda _: Room(free, files))
     (line,) = look_at(settings, silent, page("watch", By.UNASKED))
     assert line.status is Status.WARNING
     assert "has no room, and icapd and watch cannot be asked" in line.sentence

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,12 +24,14 @@ from bridge.commands.checking import (
     kata,
     outages,
     secrets,
+    store,
 )
 from bridge.commands.checking import proxies as proxy_look
 from bridge.commands.checking.line import Line, Status, failed, ok, result, skipped, warning
 from bridge.commands.checking.pages import Pages
 from bridge.commands.checking.report import as_text
 from bridge.commands.checking.rights import file_fault, folder_fault, own_folder_fault
+from bridge.commands.checking.room import Room, minding_files, room
 from bridge.commands.checking.running import Running, TooSlowError, within
 from bridge.commands.checking.words import clock_words, size_words, time_words
 from bridge.core import Answer, CallResult, LogSettings, Outage, Settings, SpoolSettings, stamp
@@ -183,6 +186,47 @@ def test_room_for_bodies(free: int | None, used: int, status: Status, words: str
 )
 def test_room_for_records(free: int | None, status: Status) -> None:
     assert disk.judge_log_room(LogSettings(), free).status is status
+
+
+@pytest.mark.parametrize(
+    ("free", "status"),
+    [(None, Status.OK), (MIB - 1, Status.FAILED), (MIB, Status.WARNING), (50 * MIB, Status.OK)],
+)
+def test_room_for_verdicts(free: int | None, status: Status) -> None:
+    line = store.judge_store_room("verdicts.store (v)", free, "is good")
+    assert (line.status, "is good" in line.sentence) == (status, status is Status.OK), line
+
+
+@pytest.mark.parametrize(
+    ("line", "files", "status"),
+    [
+        (ok("spool", "x"), None, Status.OK),
+        (ok("spool", "x"), 1000, Status.OK),
+        (ok("spool", "x"), 999, Status.WARNING),
+        (ok("spool", "x"), 19, Status.FAILED),
+        (warning("spool", "x", "y"), 0, Status.FAILED),
+    ],
+)
+def test_a_disk_without_inodes_has_no_room(line: Line, files: int | None, status: Status) -> None:
+    found = minding_files(line, "spool.dir (s)", files)
+    assert (found.area, found.status) == ("spool", status)
+    assert (found.sentence == "x") is (status is Status.OK)
+
+
+def test_of_two_wants_of_room_the_bytes_are_named() -> None:
+    bytes_few, bytes_none = warning("spool", "x", "y"), failed("spool", "x", "y")
+    assert minding_files(bytes_few, "k", 999) is bytes_few
+    assert minding_files(bytes_none, "k", 0) is bytes_none
+
+
+def test_what_a_file_system_does_not_count_is_not_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    values = dict.fromkeys(("f_blocks", "f_files", "f_bavail", "f_favail"), 0)
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_frsize=512, **values))
+    assert room(tmp_path / "none") == Room(None, None)
+    values |= {"f_blocks": 9, "f_files": 9, "f_bavail": 2}
+    assert room(tmp_path) == Room(1024, 0)
 
 
 def test_what_is_in_use_is_counted_once_and_without_queues(tmp_path: Path) -> None:

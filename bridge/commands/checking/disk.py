@@ -14,9 +14,9 @@ from bridge.commands.checking.rights import (
     mend_folder,
     name_of,
     own_folder_fault,
-    room,
     user_name,
 )
+from bridge.commands.checking.room import minding_files, room
 from bridge.commands.checking.words import size_words
 from bridge.core import (
     DETECTS,
@@ -63,7 +63,9 @@ def look_at_spool(settings: Settings) -> Iterator[Line]:
     if strange is not None:
         yield failed("spool", strange, _OWN)
         return
-    yield judge_room(spool, room(spool.dir).free, used(spool.dir, settings.kata.node))
+    left = room(spool.dir)
+    line = judge_room(spool, left.free, used(spool.dir, settings.kata.node))
+    yield minding_files(line, key, left.files)
 
 
 def judge_room(spool: SpoolSettings, free: int | None, in_use: int) -> Line:
@@ -106,7 +108,8 @@ def look_at_logs(settings: Settings, pages: Pages) -> Iterator[Line]:
             yield failed("logs", f"{path} {strange}", _OWN)
             return
     waiting = sum(page.figure("log_lines_waiting") for page in pages.all() if page.lives)
-    yield judge_log_room(logs, room(logs.dir).free, waiting)
+    left = room(logs.dir)
+    yield minding_files(judge_log_room(logs, left.free, waiting), key, left.files)
 
 
 def judge_log_room(logs: LogSettings, free: int | None, waiting: int = 0) -> Line:

@@ -9,7 +9,8 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from bridge.commands.checking.line import Line, failed, ok, warning
-from bridge.commands.checking.rights import folder_fault, mend_folder, room
+from bridge.commands.checking.rights import folder_fault, mend_folder
+from bridge.commands.checking.room import room
 from bridge.commands.checking.running import TooSlowError, begin, result_within
 from bridge.commands.checking.words import size_words
 from bridge.core import FolderSettings, Settings

@@ -10,7 +10,7 @@ from typing import Any
 from bridge.commands.checking.disk import LEAST_LOG_ROOM
 from bridge.commands.checking.line import Line, ok, skipped, warning
 from bridge.commands.checking.pages import By, Page, Pages
-from bridge.commands.checking.rights import room
+from bridge.commands.checking.room import room
 from bridge.commands.checking.words import clock_words, time_words
 from bridge.core import Outage, OutageKind, Settings, outages
 
@@ -42,8 +42,7 @@ def look_at_outages(settings: Settings, pages: Pages) -> Iterator[Line]:
 def _unknown(settings: Settings, asked: Iterable[Page]) -> Iterator[Line]:
     """What the log would not say, since it has no room, and nobody else does."""
     silent = [page.program for page in asked if not page.lives and page.by is not By.NOBODY]
-    free = room(settings.logs.dir).free
-    if silent and free is not None and free < LEAST_LOG_ROOM:
+    if silent and room(settings.logs.dir).lacks(LEAST_LOG_ROOM):
         sentence = f"log-events.log has no room, and {' and '.join(silent)} cannot be asked"
         yield warning(
             _AREA,

@@ -6,7 +6,6 @@ import os
 import pwd
 import stat
 from pathlib import Path
-from typing import NamedTuple
 
 _USE = os.R_OK | os.W_OK | os.X_OK
 _MISSING = "does not exist"
@@ -19,13 +18,6 @@ _MENDS = {
     _DANGLING: "remove what is there, and make it",
     _READ_ONLY: "mount it writable",
 }
-
-
-class Room(NamedTuple):
-    """Bytes of a file system; both are None where it does not say."""
-
-    free: int | None
-    size: int | None
 
 
 def user_name() -> str:
@@ -85,15 +77,6 @@ def others_may_read(path: Path) -> bool:
     there = path.resolve()
     way = all(above.stat().st_mode & stat.S_IXOTH for above in there.parents)
     return way and bool(there.stat().st_mode & stat.S_IROTH)
-
-
-def room(path: Path) -> Room:
-    """What is free for this user on the disk of a folder, or of the one where it will be."""
-    there = next((each for each in (path, *path.parents) if each.exists()), Path("/"))
-    state = os.statvfs(there)
-    if not state.f_blocks:  # some network file systems keep it to themselves
-        return Room(None, None)
-    return Room(state.f_bavail * state.f_frsize, state.f_blocks * state.f_frsize)
 
 
 def _is_read_only(path: Path) -> bool:

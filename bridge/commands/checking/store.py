@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from bridge.commands.checking.line import Line, failed, ok
+from bridge.commands.checking.line import Line, failed, ok, warning
 from bridge.commands.checking.rights import file_fault, mend_folder, own_folder_fault
+from bridge.commands.checking.room import minding_files, room
+from bridge.commands.checking.words import size_words
 from bridge.core import SCHEMA_VERSION, Settings, StartError, StoreError, open_verdicts, show_hash
 
 _AREA = "verdicts"
@@ -19,6 +21,9 @@ _OWN = (
     "run this check as the service's user; if that is who did, have him own file and folder "
     "(chown), or name another in verdicts.store"
 )
+_GROW = "free space there, or name a file on another disk in verdicts.store"
+_LEAST_ROOM = 1 << 20  # bytes: a new file, and its log of changes
+_LITTLE_ROOM = 50 << 20  # some 200,000 verdicts
 _REDIS = "see whether the redis runs, and whether address, password and TLS in verdicts.store fit"
 
 
@@ -44,7 +49,7 @@ def look_at_file(path: Path) -> Line:
         sentence = f"the folder of {key}, {path.parent}, {fault}"
         return failed(_AREA, sentence, mend_folder(fault, _OWN))
     if not path.exists():
-        return ok(_AREA, f"{key} is not there yet: the first start makes it")
+        return _with_room(path, key, "is not there yet: the first start makes it")
     for each in (path, *(Path(f"{path}{end}") for end in ("-wal", "-shm", ".lock"))):
         fault = file_fault(each)
         if fault is not None:
@@ -57,7 +62,25 @@ def look_at_file(path: Path) -> Line:
     if not 0 <= version <= SCHEMA_VERSION:
         sentence = f"{key} was written by a later katabridge (version {version} of its tables)"
         return failed(_AREA, sentence, "install that one, or name another file in verdicts.store")
-    return ok(_AREA, f"{key} can be read and written, {verdicts} verdicts are known")
+    return _with_room(path, key, f"can be read and written, {verdicts} verdicts are known")
+
+
+def _with_room(path: Path, key: str, good: str) -> Line:
+    """What is good of a file, unless its disk has no room for it."""
+    left = room(path.parent)
+    return minding_files(judge_store_room(key, left.free, good), key, left.files)
+
+
+def judge_store_room(key: str, free: int | None, good: str) -> Line:
+    """Whether verdicts have a place: `free` bytes (None: nobody knows); `good` is said where they
+    have. Pure."""
+    if free is None or free >= _LITTLE_ROOM:
+        return ok(_AREA, f"{key} {good}")
+    sentence = f"{key} has {size_words(free)} free on its disk"
+    if free < _LEAST_ROOM:
+        sentence += ": once there is none no verdict is kept, and icapd may not start"
+        return failed(_AREA, sentence, _GROW)
+    return warning(_AREA, sentence, _GROW)
 
 
 def _read(path: Path) -> tuple[int, int]:
