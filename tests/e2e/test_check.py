@@ -9,6 +9,7 @@ import os
 import socket
 import sqlite3
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -19,22 +20,24 @@ from typing import Any
 import pytest
 
 from bridge.cli import main
-from bridge.commands.checking import folders, kata
+from bridge.commands.checking import examination, folders, kata
 from bridge.commands.checking.disk import look_at_spool
 from bridge.commands.checking.examination import Examination, read_configuration
 from bridge.commands.checking.line import Line, Status
 from bridge.commands.checking.rules import look_at_bypass
 from bridge.commands.checking.store import look_at_file, look_at_store
-from bridge.core import Door, allow_hash, open_verdicts, set_bypass
+from bridge.core import Address, Door, allow_hash, open_verdicts, set_bypass
 from bridge.emulator import Emulator, Memory
 from bridge.folder import mounts
+from bridge.status import ask
 from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site
 from tests.support.mounts import Mounts, need_mounts
 from tests.support.node import OddNode, http
-from tests.support.processes import free_port, module
+from tests.support.processes import Program, free_port, module, wait_until
 from tests.support.terminals import Terminal
 
+Keep = Callable[[Program], Program]
 TOKEN = "status-token-0123456789"
 PASSWORD = "pa55word-of-redis"
 HOOK = "hook-token-0123456789"
@@ -545,6 +548,40 @@ def test_a_full_disk_is_a_fault_of_the_verdict_store(
     lines = look(good)
     assert list(of(lines, Status.FAILED)) == ["verdicts"], lines
     assert "/verdicts.db) has 0 B free on its disk" in first_failed(lines).sentence
+
+
+def test_what_a_running_icapd_cannot_do_is_the_first_fault(good: Site, started: Keep) -> None:
+    """It keeps to another limit than the file has, as to a quota, which nobody else sees."""
+    port = free_port()
+    change(good, "status", icapd=f"127.0.0.1:{port}")
+    change(good, "spool", min_free="900TiB")
+    started(good.start_icapd())
+    wait_until(lambda: not said_ready(port)["spool"], "it sees that there is no room", 15)
+    change(good, "spool", min_free="1MiB")
+    lines = look(good)
+    spool = [line for line in lines if line.area == "spool"]
+    assert spool[0] == first_failed(lines)
+    assert spool[0].sentence.startswith("icapd has no room for bodies in spool.dir: ")
+    assert spool[1].status is Status.OK
+    change(good, "spool", min_free="900TiB")
+    assert "spool.min_free is 900.0 TiB" in of(look(good), Status.FAILED)["spool"]
+
+
+def test_what_hangs_in_a_log_is_no_fault_of_what_it_would_tell_of(
+    good: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forever = threading.Event()
+    monkeypatch.setattr(examination, "_SAID_SECONDS", 0.1)
+    monkeypatch.setattr(examination, "look_at_readiness", lambda *_: iter(forever.wait, None))
+    lines = look(good)
+    forever.set()
+    assert list(of(lines, Status.FAILED)) == ["status"], lines
+
+
+def said_ready(port: int) -> dict[str, bool]:
+    """The parts by /ready of a status page."""
+    told: dict[str, bool] = json.loads(ask(Address("127.0.0.1", port), "/api/live"))["ready"]
+    return told
 
 
 def fill(disk: Path) -> Path:

@@ -20,6 +20,7 @@ from bridge.commands.checking import outages, pages, proxies
 from bridge.commands.checking.line import Line, Status
 from bridge.commands.checking.pages import By, Page, Pages, ask_page, judge_answer, judge_page
 from bridge.commands.checking.proxies import Proxy, without_own
+from bridge.commands.checking.readiness import judge_readiness, look_at_readiness
 from bridge.commands.checking.room import Room
 from bridge.commands.checking.running import result_within
 from bridge.core import HISTORY, Address, Outage, Settings
@@ -303,3 +304,84 @@ def test_where_neither_log_nor_daemon_tells_nothing_is_called_well(
     (line,) = look_at(settings, page(outages=[LASTS._asdict()]))
     assert line.status is Status.WARNING
     assert replace(alive, told={}).lives is False
+
+
+# -- what daemons cannot do --------------------------------------------------------------------
+
+READY = {"kata": True, "store": True, "spool": True}
+FULL = Outage("store_failing", "/v.db", NOW - 600, None, "database or disk is full")
+
+
+def of_readiness(settings: Settings, lasting: list[Outage], *found: Page) -> list[tuple[str, str]]:
+    lines = judge_readiness(settings, found, lasting, NOW)
+    return [(f"{line.status} {line.area}", line.sentence) for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("part", "area", "words"),
+    [
+        ("spool", "spool", "icapd has no room for bodies in spool.dir: its /ready says no more"),
+        ("store", "verdicts", "icapd cannot use verdicts.store: its /ready says no more"),
+        ("kata", "kata", "icapd knows no Central Node that takes its files: its /ready says no m"),
+    ],
+)
+def test_what_ready_denies_has_failed(settings: Settings, part: str, area: str, words: str) -> None:
+    watch = page("watch", ready=READY)
+    ((what, sentence),) = of_readiness(settings, [], page(ready={**READY, part: False}), watch)
+    assert what == f"failed {area}"
+    assert sentence.startswith(words)
+
+
+def test_an_outage_says_why_and_since_when(settings: Settings) -> None:
+    sick = page(ready={**READY, "store": False})
+    ((_, sentence),) = of_readiness(settings, [FULL, LASTS], sick)
+    assert sentence.startswith("icapd cannot use verdicts.store: /v.db, since 20")
+    assert sentence.endswith("(10 min): database or disk is full")
+
+
+def test_nothing_is_wrong_with_what_ready_says(settings: Settings) -> None:
+    silent = page("watch", By.NOBODY)
+    assert of_readiness(settings, [FULL], page(ready=READY), silent) == []
+    assert of_readiness(settings, [], page(ready=None), page(ready=[1]), page(ready={})) == []
+
+
+def test_a_daemon_that_has_just_begun_to_ask_is_a_warning(settings: Settings) -> None:
+    ready = {**READY, "kata": False}
+    young = page(ready=ready, kata=[{"state": "unknown"}])
+    ((what, sentence),) = of_readiness(settings, [], young)
+    assert (what, sentence) == ("warning kata", "icapd has no answer of KATA yet")
+    for odd in ([{"state": "unknown"}, {"state": "unreachable"}], [7], 7):
+        ((what, _),) = of_readiness(settings, [], page(ready=ready, kata=odd))
+        assert what == "failed kata"
+
+
+def test_of_daemons_that_cannot_be_asked_the_log_tells(settings: Settings) -> None:
+    unasked, (url,) = page(by=By.UNASKED), settings.kata.urls
+    ((what, sentence),) = of_readiness(settings, [FULL], unasked)
+    assert what == "failed verdicts"
+    assert sentence.startswith("by log-events.log a daemon cannot use verdicts.store: /v.db, since")
+    spool = FULL._replace(kind="disk_full", subject=str(settings.spool.dir))
+    log = spool._replace(subject=str(settings.logs.dir / HISTORY))
+    away = LASTS._replace(subject=url)
+    assert [what for what, _ in of_readiness(settings, [log, spool, away], unasked)] == [
+        "failed spool",
+        "failed kata",
+    ]
+    assert of_readiness(settings, [LASTS, log], unasked) == []  # one of several nodes
+    assert of_readiness(settings, [FULL], page(by=By.NOBODY)) == []  # nobody runs
+
+
+def test_what_the_log_says_of_the_past_is_no_trouble_of_now(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [FULL._replace(end=NOW - 5)]
+    monkeypatch.setattr(outages, "outages", lambda *_: found)
+    assert list(look_at_readiness(settings, answers(page(by=By.UNASKED)))) == []
+    found[0] = FULL
+    assert len(list(look_at_readiness(settings, answers(page(by=By.UNASKED))))) == 1
+
+    def fail(*_: Any) -> list[Outage]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(outages, "outages", fail)
+    assert list(look_at_readiness(settings, answers(page(by=By.UNASKED)))) == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 from bridge.commands.checking import icap, kata
@@ -20,6 +21,7 @@ from bridge.commands.checking.line import Line, Status, failed, ok, skipped
 from bridge.commands.checking.outages import look_at_outages
 from bridge.commands.checking.pages import Pages, look_at_pages
 from bridge.commands.checking.proxies import look_at_proxies
+from bridge.commands.checking.readiness import AREAS, look_at_readiness
 from bridge.commands.checking.receivers import look_at_receivers
 from bridge.commands.checking.rules import look_at_bypass, look_at_rules
 from bridge.commands.checking.running import Running, TooSlowError, within
@@ -29,7 +31,9 @@ from bridge.core import ConfigError, Settings, load_config
 
 CONFIGURATION = "configuration"
 _CONFIG_SECONDS = 8.0
+_PAGES = "status"
 _SECONDS = 15.0
+_SAID_SECONDS = 12.0
 _PROXY_SECONDS = 5.0
 
 Look = Callable[[], Iterable[Line]]
@@ -75,6 +79,8 @@ class Examination:
         self._config = config
         self._self_test = self_test
         self._pages = Pages(settings)
+        pages = self._pages
+        self._readiness = Running(_PAGES, lambda: look_at_readiness(settings, pages), _SAID_SECONDS)
         self.overran = False  # a thread still hangs
         self.looks_at = ""  # for who watches
 
@@ -82,7 +88,7 @@ class Examination:
         """All of them."""
         found: list[Line] = []
         for running in self._begun():
-            for line in self._of(running):
+            for line in self._seen(running):
                 found.append(line)
                 yield line
         answers = []
@@ -97,6 +103,22 @@ class Examination:
             "proxies", lambda: look_at_proxies(settings, page, runs=runs), _PROXY_SECONDS
         )
 
+    def _seen(self, running: Running) -> Iterator[Line]:
+        """Its lines, and before them what daemons say of the same, unless those show why."""
+        lines = self._of(running)
+        said = []
+        if running.area in AREAS | {_PAGES}:
+            said = [line for line in self._said if line.area == running.area]
+        if said:
+            seen = list(lines)
+            is_shown = any(line.status is Status.FAILED for line in seen)
+            lines = iter(seen if is_shown else said + seen)
+        yield from lines
+
+    @cached_property
+    def _said(self) -> list[Line]:
+        return list(self._of(self._readiness))
+
     def _begun(self) -> list[Running]:
         settings, config, pages = self._settings, self._config, self._pages
         looks: list[tuple[str, Look, float]] = [
@@ -109,7 +131,7 @@ class Examination:
             ("kata", lambda: kata.look_at_kata(settings.kata), kata.SECONDS + 1),
             ("folders", lambda: look_at_folders(settings), _SECONDS),
             ("watch", lambda: look_at_watch(settings), _SECONDS),
-            ("status", lambda: look_at_pages(settings, pages), _SECONDS),
+            (_PAGES, lambda: look_at_pages(settings, pages), _SECONDS),
             ("policy", lambda: look_at_rules(settings), _SECONDS),
             ("bypass", lambda: look_at_bypass(settings), _SECONDS),
             ("receivers", lambda: look_at_receivers(settings), kata.SECONDS),

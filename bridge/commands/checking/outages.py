@@ -24,19 +24,30 @@ _ADVICE = "log-events.log in logs.dir has each with its beginning and its end"
 def look_at_outages(settings: Settings, pages: Pages) -> Iterator[Line]:
     """By log-events.log, and by what running daemons tell, who may not be able to write it."""
     now, asked = time.time(), pages.all()
-    told = [each for page in asked if page.lives for each in told_outages(page.told)]
     try:
-        logged = outages(settings.logs.dir, now - _DAY)
+        found = known_outages(settings, asked, now)
     except OSError as error:
-        if not any(page.lives for page in asked):
-            yield skipped(_AREA, f"log-events.log cannot be read: {error.strerror or error}")
-            return
-        logged = []
-    found = join(logged, told)
+        yield skipped(_AREA, f"log-events.log cannot be read: {error.strerror or error}")
+        return
     unknown = list(_unknown(settings, asked))
     if found or not unknown:
         yield from describe(found, now)
     yield from unknown
+
+
+def known_outages(settings: Settings, asked: Iterable[Page], now: float) -> list[Outage]:
+    """Those of the day until `now` (epoch), as `join` has them. Blocks: disk.
+
+    OSError where the log cannot be read, and no daemon lives that tells.
+    """
+    living = [page for page in asked if page.lives]
+    told = [each for page in living for each in told_outages(page.told)]
+    try:
+        return join(outages(settings.logs.dir, now - _DAY), told)
+    except OSError:
+        if not living:
+            raise
+        return join([], told)
 
 
 def _unknown(settings: Settings, asked: Iterable[Page]) -> Iterator[Line]:

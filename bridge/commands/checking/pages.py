@@ -52,6 +52,24 @@ class Page:
         """Whether the daemon itself has told it, now."""
         return self.by is By.DAEMON and self.told.get("live") is True
 
+    @property
+    def who(self) -> str:
+        """Its program, for people."""
+        return _PROGRAMS[self.program]
+
+    def is_ready(self, part: str) -> bool | None:
+        """What its /ready says of a part (`kata`, `store`, `spool`); None where it does not."""
+        ready = self.told.get("ready")
+        value = ready.get(part) if isinstance(ready, dict) else None
+        return value if isinstance(value, bool) else None
+
+    @property
+    def node_states(self) -> set[str]:
+        """What it knows of the Central Nodes."""
+        nodes = self.told.get("kata")
+        entries = nodes if isinstance(nodes, list) else []
+        return {str(each.get("state")) for each in entries if isinstance(each, dict)}
+
     def figure(self, name: str) -> int:
         """One of its figures; 0 where it is not told."""
         figures = self.told.get("figures")
@@ -128,7 +146,7 @@ def look_at_pages(settings: Settings, pages: Pages) -> Iterator[Line]:
 
 def judge_page(page: Page, *, needed: bool) -> Iterator[Line]:
     """Nothing of a page that is not to be. `needed`: whether its daemon must run here. Pure."""
-    where, who = f"{page.address} (status.{page.program})", _PROGRAMS[page.program]
+    where, who = f"{page.address} (status.{page.program})", page.who
     if page.by is By.STRANGER:
         sentence = f"{where} takes connections, but not as this {who} does: {page.why}"
         bad = failed if needed else warning
