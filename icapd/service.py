@@ -54,8 +54,13 @@ class Service:
 
 def istag(settings: Settings) -> str:
     """What changes with the version and with all that answers depend on but the verdicts (RFC 3507
-    4.7), without its quotes."""
-    rules = (settings.icap, settings.policy, settings.exclusions, settings.submit)
+    4.7), without its quotes. That there are own pages and a CA is in it, and no name of a file: the
+    self-test compares, and may have been given another way to the same files."""
+    icap, tls = settings.icap, settings.icap.tls
+    pages = icap.pages.model_copy(update={"dir": icap.pages.dir is not None})
+    secure = None if tls is None else (tls.listen, tls.client_ca is not None)
+    plain = icap.model_copy(update={"pages": pages, "tls": secure})
+    rules = (plain, settings.policy, settings.exclusions, settings.submit)
     return hashlib.sha256(f"{version('katabridge')} {rules!r}".encode()).hexdigest()[:24]
 
 

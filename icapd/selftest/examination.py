@@ -111,10 +111,8 @@ def judge_options(settings: Settings, place: Place, path: str, answer: Answer) -
     if service.method not in answer.fields.get("methods", ""):
         advice = _RELOAD
         return Finding("failed", f"{where} does not take {service.method}", advice)
-    by_paths = settings.icap.tls is not None or settings.icap.pages.dir is not None
-    # a tag made of relative paths says nothing to who names the same file otherwise
     ours = istag(share(settings, 0))
-    if not by_paths and answer.fields.get("istag", "").strip('"') != ours:
+    if answer.fields.get("istag", "").strip('"') != ours:
         sentence = f"{where} is served by another version, or by another configuration"
         return Finding("warning", sentence, _RELOAD)
     return Finding("ok", f"{where} takes {service.method}, mode {service.mode}")

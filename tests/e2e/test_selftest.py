@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.core import Door, set_bypass
+from bridge.core import Door, load_config, set_bypass
 from icapd.selftest import examination
 from icapd.selftest.examination import examine
 from tests.support.certificates import Authority
@@ -155,6 +155,23 @@ def test_over_tls_where_there_is_no_other_port(good: Site, tmp_path: Path, start
     found = ask_icapd(good)
     assert {status for status, _ in found} == {"ok"}, found
     assert found[0][1] == f"av/reqmod at 127.0.0.1:{port} (TLS) takes REQMOD, mode advanced"
+
+
+def test_an_old_configuration_is_seen_whatever_files_it_names(
+    good: Site, tmp_path: Path, started: Keep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = Authority(tmp_path / "ca", "test-ca").issue("icapd")
+    tls = {"listen": [f"127.0.0.1:{free_port()}"], "cert": str(certificate), "key": str(key)}
+    (good.directory / "pages").mkdir()
+    good.changes["icap"] |= {"tls": tls, "pages": {"dir": "pages"}}
+    started(good.start_icapd())
+    monkeypatch.chdir(good.directory)
+    relative = load_config(Path("katabridge.yaml"))
+    assert [each.status for each in examine(relative, 15, "no bodies")] == ["ok", "ok", "skipped"]
+    good.changes["icap"]["policy"] = {"oversize": "block", "detect": "pass"}
+    found = ask_icapd(good, "no bodies")
+    assert [status for status, _ in found] == ["warning", "warning", "skipped"]
+    assert found[0][1].endswith("is served by another version, or by another configuration")
 
 
 def test_a_tls_port_that_hangs_up(good: Site, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core import Decision, OutcomeKind, Settings, share
+from bridge.core import Decision, OutcomeKind, Settings, load_config, share
 from bridge.core.settings.parts import exact_part, uneven_part
 from icapd.service import istag
 from tests.support.katabridge import Site
@@ -85,6 +85,38 @@ def test_what_a_proxy_sees_is_the_same_everywhere(settings: Settings) -> None:
     changed = settings.model_copy(update={"policy": {OutcomeKind.ERROR: Decision.PASS}})
     assert istag(changed) != istag(settings)
     assert (one.max_connections, one.max_connections_per_client) == (2000, 100)
+
+
+def _with_files(icap: dict[str, Any]) -> dict[str, Any]:
+    tls = {"listen": ["127.0.0.1:11344"], "cert": "client.pem", "key": "client.key"}
+    return {"tls": {**tls, "client_ca": "client.pem"}, "pages": {"dir": "."}, **icap}
+
+
+def test_the_tag_tells_all_but_how_files_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who compares may have been given another way to them."""
+    settings = _settings(tmp_path, _with_files({}))
+    monkeypatch.chdir(tmp_path / "site")
+    relative = load_config(Path("katabridge.yaml"))
+    assert relative.icap != settings.icap
+    assert istag(relative) == istag(settings)
+
+
+@pytest.mark.parametrize(
+    "icap",
+    [
+        {"policy": {"detect": "pass"}},
+        {"allow_from": ["192.0.2.0/24"]},
+        {"pages": {}},
+        {"pages": {"dir": ".", "language": "ru"}},
+        {"tls": None},
+        {"tls": {"listen": ["127.0.0.1:11344"], "cert": "client.pem", "key": "client.key"}},
+    ],
+)
+def test_the_tag_tells_changes_where_files_are_named(tmp_path: Path, icap: dict[str, Any]) -> None:
+    before = istag(_settings(tmp_path, _with_files({})))
+    assert istag(_settings(tmp_path, _with_files(icap))) != before
 
 
 def test_what_is_of_one_body_or_one_disk_is_not_dealt_out(settings: Settings) -> None:
