@@ -80,7 +80,7 @@ from bridge.core.model import (
     new_case_id,
 )
 from bridge.core.notify.target import parse_webhook_url
-from bridge.core.opening import InstanceTakenError, StartError, cannot_listen, open_verdicts
+from bridge.core.opening import InstanceTakenError, StartError, bind, cannot_listen, open_verdicts
 from bridge.core.orphans import orphans, remove_instance
 from bridge.core.plainfiles import read_plain
 from bridge.core.policy import door_policy, lenient
@@ -238,6 +238,7 @@ __all__ = [
     "VisitSettings",
     "allow_hash",
     "begin_capture",
+    "bind",
     "cannot_listen",
     "capture_states",
     "captured_bytes",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,11 @@ from bridge.core.exclusions import KdsListError
 from bridge.core.settings import Settings
 from bridge.core.units import Address
 from bridge.core.verdicts import StoreError, VerdictStore, open_store
+
+_NOT_HAD = {
+    errno.EADDRINUSE: "it is taken by another program",
+    errno.EADDRNOTAVAIL: "it is no address of this machine",
+}
 
 
 class StartError(Exception):
@@ -63,7 +70,23 @@ def open_verdicts(settings: Settings) -> VerdictStore:
         raise StartError(f"{error} (verdicts.store).") from None
 
 
+def bind(address: Address) -> socket.socket:
+    """A socket that has the address, and does not listen; OSError where it cannot be had."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        # for what a service that has just ended left in TIME_WAIT
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 def cannot_listen(address: Address, key: str, error: OSError) -> StartError:
     """The sentence for an address that cannot be had; `key`: of the configuration."""
-    reason = "is taken by another program" if error.errno == 98 else error.strerror
-    return StartError(f"cannot listen on {address} ({key}): it {reason}.")
+    reason = _NOT_HAD.get(error.errno or 0, error.strerror)
+    return StartError(f"cannot listen on {address} ({key}): {reason}.")

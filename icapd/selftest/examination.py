@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 
@@ -16,10 +17,15 @@ from icapd.selftest.asking import Place, connect, place_of, try_body, why_refuse
 from icapd.selftest.finding import Finding
 from icapd.selftest.judging import judge
 from icapd.service import istag
+from icapd.workers.ports import not_to_be_had
 
 _CONNECT = 5.0
 _LEAST = 1.0
 _RELOAD = "reload icapd (SIGHUP), which may have read its configuration before it was changed"
+_ADDRESS = (
+    "name another address or port, or see who has it (`ss -ltnp`); one below 1024 takes a right "
+    "(docs/install.md): if icapd has that, see its log"
+)
 _STRANGER = "run this on a machine of icap.allow_from, or add the address {} if it is to be let in"
 
 
@@ -37,7 +43,12 @@ def examine(settings: Settings, seconds: float, without_bodies: str | None) -> I
     if not place.address.port:
         yield Finding("skipped", "icap.listen leaves the port to the system: it is not known here")
         return
-    answers = _options(settings, place, end)
+    faults = list(not_to_be_had(settings.icap))  # where icapd runs all addresses are taken
+    foreign = [why for error, why in faults if error.errno == errno.EADDRNOTAVAIL]
+    if foreign:  # whoever answers there is another icapd
+        answers: dict[str, Answer] | Finding = _cannot(foreign[0])
+    else:
+        answers = _options(settings, place, end, [why for _, why in faults])
     if isinstance(answers, Finding):
         yield answers
         yield Finding("skipped", "services were not asked, and no body was sent")
@@ -58,15 +69,17 @@ def examine(settings: Settings, seconds: float, without_bodies: str | None) -> I
     yield from _bodies(settings, place, served, end)
 
 
-def _options(settings: Settings, place: Place, end: float) -> dict[str, Answer] | Finding:
-    """The answer of each service, or why there is none."""
+def _options(
+    settings: Settings, place: Place, end: float, faults: Sequence[StartError]
+) -> dict[str, Answer] | Finding:
+    """The answer of each service, or why there is none; `faults`: of addresses to listen on."""
     found = {}
     try:
         for path in settings.icap.services:
             with connect(place, _left(end, _CONNECT)) as client:
                 found[path] = client.options(path.strip("/"))
     except ConnectionRefusedError:
-        return _silent(settings, place)
+        return _silent(settings, place, faults)
     except (OSError, ProtocolError) as error:
         if settings.icap.tls is not None and place.is_tls and settings.icap.tls.client_ca:
             sentence = f"{place} wants the certificate of a proxy (icap.tls.client_ca)"
@@ -93,12 +106,19 @@ def _stranger(place: Place, why: str) -> Finding:
     return Finding("warning", sentence, _STRANGER.format(place.address.host))
 
 
-def _silent(settings: Settings, place: Place) -> Finding:
+def _silent(settings: Settings, place: Place, faults: Sequence[StartError]) -> Finding:
     sentence = f"nothing listens on {place}: icapd does not run"
     if settings.folders and "icap" not in settings.model_fields_set:
         advice = "that is right where only folders are watched; else start icapd"
         return Finding("warning", sentence, advice)
-    return Finding("failed", sentence, "start icapd; what is in its way its log says, or stderr")
+    if faults:
+        return _cannot(faults[0], f"nothing listens on {place}: ")
+    advice = "start icapd; what is in its way its log says, or stderr"
+    return Finding("failed", sentence, advice)
+
+
+def _cannot(fault: StartError, before: str = "") -> Finding:
+    return Finding("failed", f"{before}icapd {str(fault).rstrip('.')}", _ADDRESS)
 
 
 def judge_options(settings: Settings, place: Place, path: str, answer: Answer) -> Finding:

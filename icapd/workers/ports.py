@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Iterator
 
-from bridge.core import Address, IcapSettings, StartError, cannot_listen
+from bridge.core import Address, IcapSettings, StartError, bind, cannot_listen
 
 
 def reserve(settings: IcapSettings) -> list[socket.socket]:
@@ -27,6 +27,15 @@ def reserve(settings: IcapSettings) -> list[socket.socket]:
     return kept
 
 
+def not_to_be_had(settings: IcapSettings) -> Iterator[tuple[OSError, StartError]]:
+    """Each address where nobody could listen now, with the sentence; none is held."""
+    for address, key in _addresses(settings):
+        try:
+            bind(address).close()
+        except OSError as error:
+            yield error, cannot_listen(address, key, error)
+
+
 def close_all(sockets: Iterable[socket.socket]) -> None:
     """Close them."""
     for sock in sockets:
@@ -40,14 +49,8 @@ def _addresses(settings: IcapSettings) -> Iterator[tuple[Address, str]]:
 
 
 def _bind(address: Address) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = bind(address)
     try:
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        # for what a service that has just ended left in TIME_WAIT
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
         # Linux looks at both at each later bind: others are refused, our workers are not
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from bridge.core import Door, load_config, set_bypass
 from icapd.selftest import examination
 from icapd.selftest.examination import examine
+from icapd.workers import ports
 from tests.support.certificates import Authority
 from tests.support.katabridge import Site
 from tests.support.processes import Program, accepts, free_port, module, wait_until
@@ -98,6 +100,52 @@ def test_an_icapd_that_does_not_run(good: Site) -> None:
         f"nothing listens on 127.0.0.1:{good.icap_port}: icapd does not run",
     )
     assert found[1][0] == "skipped"
+
+
+def test_an_address_that_is_taken_is_why_icapd_does_not_run(good: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        good.changes["icap"]["listen"] = [f"127.0.0.1:{good.icap_port}", taken]
+        found = ask_icapd(good)
+    assert found[0] == (
+        "failed",
+        f"nothing listens on 127.0.0.1:{good.icap_port}: icapd cannot listen on {taken} "
+        "(icap.listen): it is taken by another program",
+    )
+
+
+def refuse_with(number: int, patch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> socket.socket:
+        raise OSError(number, os.strerror(number))
+
+    patch.setattr(ports, "bind", refuse)
+
+
+def test_a_right_that_icapd_lacks_is_why_it_does_not_run(
+    good: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_with(errno.EACCES, monkeypatch)
+    (finding, _) = examine(good.settings(), 15, None)
+    assert finding.status == "failed"
+    assert finding.sentence.endswith("(icap.listen): Permission denied")
+    assert "one below 1024 takes a right (docs/install.md)" in finding.advice
+
+
+def test_the_address_of_another_machine_is_not_asked(
+    good: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever answers there is another icapd; ours cannot start."""
+    good.changes["icap"]["listen"] = ["192.0.2.1:1344"]
+    wrong = "icapd cannot listen on {} (icap.listen): it is no address of this machine"
+    assert ask_icapd(good)[0] == ("failed", wrong.format("192.0.2.1:1344"))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        good.changes["icap"]["listen"] = [f"127.0.0.1:{other.getsockname()[1]}"]
+        refuse_with(errno.EADDRNOTAVAIL, monkeypatch)
+        found = ask_icapd(good)
+        other.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            other.accept()
+    assert [status for status, _ in found] == ["failed", "skipped"]
 
 
 def test_pages_that_keep_icapd_from_starting_are_said_first(good: Site) -> None:

@@ -105,6 +105,31 @@ def test_who_listens_at_a_status_port() -> None:
     assert line.status is Status.WARNING
 
 
+def test_an_address_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    foreign = Address("192.0.2.1", 8344)
+    found = ask_page("icapd", foreign, "test")
+    (line,) = judge_page(found, needed=True)
+    assert (line.status, line.sentence) == (
+        Status.FAILED,
+        "icapd cannot listen on 192.0.2.1:8344 (status.icapd): it is no address of this machine",
+    )
+    (line,) = judge_page(ask_page("watch", foreign, "test"), needed=False)
+    assert line.status is Status.WARNING
+    assert line.sentence.startswith("kata-bridge watch cannot listen on 192.0.2.1:8344 (status.wa")
+
+    def refuse(_: object) -> socket.socket:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(pages, "bind", refuse)
+    found = ask_page("icapd", Address("127.0.0.1", free_port()), "test")
+    assert found.is_away
+    (line,) = judge_page(found, needed=True)
+    assert line.sentence.endswith("(status.icapd): Permission denied")
+    assert "if icapd has that, see its log" in line.advice
+    with saying(json.dumps(LIVE).encode()) as address:  # a right that only the daemon has
+        assert ask_page("icapd", address, "test").by is By.STRANGER
+
+
 @pytest.mark.parametrize(
     ("found", "statuses"),
     [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.core import IcapSettings, StartError
-from icapd.workers.ports import close_all, reserve
+from icapd.workers.ports import close_all, not_to_be_had, reserve
 from tests.support.katabridge import Site
 from tests.support.processes import free_port
 
@@ -102,3 +102,18 @@ def test_what_a_service_left_behind_keeps_nobody_out(icap: IcapSettings) -> None
         worker.accept()[0].close()
         assert client.recv(1) == b""
     close_all(reserve(icap))
+
+
+def test_what_cannot_be_had_is_found_and_nothing_is_held() -> None:
+    foreign, port = "192.0.2.1:1344", free_port()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        held = f"127.0.0.1:{taken.getsockname()[1]}"
+        icap = IcapSettings.model_validate({"listen": [f"127.0.0.1:{port}", held, foreign]})
+        found = [str(sentence) for _, sentence in not_to_be_had(icap)]
+        assert found == [
+            f"cannot listen on {held} (icap.listen): it is taken by another program.",
+            f"cannot listen on {foreign} (icap.listen): it is no address of this machine.",
+        ]
+    assert list(not_to_be_had(icap.model_copy(update={"listen": icap.listen[:2]}))) == []
+    with socket.create_server(("127.0.0.1", port)):
+        pass

@@ -9,7 +9,7 @@ from typing import Any
 
 from bridge.commands.checking.disk import LEAST_LOG_ROOM
 from bridge.commands.checking.line import Line, ok, skipped, warning
-from bridge.commands.checking.pages import By, Page, Pages
+from bridge.commands.checking.pages import Page, Pages
 from bridge.commands.checking.room import room
 from bridge.commands.checking.words import clock_words, time_words
 from bridge.core import Outage, OutageKind, Settings, outages
@@ -52,7 +52,7 @@ def known_outages(settings: Settings, asked: Iterable[Page], now: float) -> list
 
 def _unknown(settings: Settings, asked: Iterable[Page]) -> Iterator[Line]:
     """What the log would not say, since it has no room, and nobody else does."""
-    silent = [page.program for page in asked if not page.lives and page.by is not By.NOBODY]
+    silent = [page.program for page in asked if not page.lives and not page.is_away]
     if silent and room(settings.logs.dir).lacks(LEAST_LOG_ROOM):
         sentence = f"log-events.log has no room, and {' and '.join(silent)} cannot be asked"
         yield warning(

@@ -5,6 +5,7 @@ They are asked once, at the beginning: what is told later would have our own sel
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import socket
@@ -17,7 +18,7 @@ from typing import Any
 
 from bridge.commands.checking.line import Line, failed, ok, skipped, warning
 from bridge.commands.checking.running import TooSlowError, begin, result_within
-from bridge.core import Address, Settings
+from bridge.core import Address, Settings, bind, cannot_listen
 from bridge.status import ask
 
 SECONDS = 10.0
@@ -25,6 +26,10 @@ _CONNECT = 3.0
 _AREA = "status"
 _PROGRAMS = {"icapd": "icapd", "watch": "kata-bridge watch"}
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to connect to, not to listen on
+_ADDRESS = (
+    "correct it, or leave it out (null); a port below 1024 takes a right (docs/install.md): if {} "
+    "has that, see its log"
+)
 _HELD = "{} does not start while another program has it: see `ss -ltnp`, or change status.{}"
 
 
@@ -33,13 +38,14 @@ class By(Enum):
 
     DAEMON = auto()
     NOBODY = auto()  # no program listens
+    NOWHERE = auto()  # none listens, and none could: the address cannot be had
     STRANGER = auto()  # what answers is no page of this daemon, or nothing comes
     UNASKED = auto()  # there is no such page, or its port is not known
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page. `told`: its /api/live, `why`: what a stranger answers."""
+    """One page. `told`: its /api/live, `why`: what a stranger answers, or is in the way."""
 
     program: str
     address: Address | None
@@ -69,6 +75,11 @@ class Page:
         nodes = self.told.get("kata")
         entries = nodes if isinstance(nodes, list) else []
         return {str(each.get("state")) for each in entries if isinstance(each, dict)}
+
+    @property
+    def is_away(self) -> bool:
+        """Whether no daemon with this page runs."""
+        return self.by in (By.NOBODY, By.NOWHERE)
 
     def figure(self, name: str) -> int:
         """One of its figures; 0 where it is not told."""
@@ -109,17 +120,37 @@ def ask_page(program: str, address: Address | None, node: str) -> Page:
     """Who answers at the page of a program of this node. Blocks: network."""
     if address is None or not address.port:
         return Page(program, address, By.UNASKED)
+    fault = _bind_fault(address)
+    # whoever answers at the address of another machine is another daemon
+    if fault is not None and fault.errno == errno.EADDRNOTAVAIL:
+        return _nobody(program, address, fault)
     host = _ANY.get(address.host, address.host)
     try:
         socket.create_connection((host, address.port), _CONNECT).close()
     except ConnectionRefusedError:
-        return Page(program, address, By.NOBODY)
+        return _nobody(program, address, fault)
     except OSError as error:
         return Page(program, address, By.STRANGER, why=error.strerror or str(error))
     try:
         return judge_answer(program, address, node, ask(address, "/api/live"))
     except OSError as error:
         return Page(program, address, By.STRANGER, why=str(error))
+
+
+def _bind_fault(address: Address) -> OSError | None:
+    """Why the address cannot be had now; it is let go of at once."""
+    try:
+        bind(address).close()
+    except OSError as error:
+        return error
+    return None
+
+
+def _nobody(program: str, address: Address, fault: OSError | None) -> Page:
+    if fault is None:
+        return Page(program, address, By.NOBODY)
+    why = str(cannot_listen(address, f"status.{program}", fault)).rstrip(".")
+    return Page(program, address, By.NOWHERE, why=why)
 
 
 def judge_answer(program: str, address: Address, node: str, answer: bytes) -> Page:
@@ -147,9 +178,11 @@ def look_at_pages(settings: Settings, pages: Pages) -> Iterator[Line]:
 def judge_page(page: Page, *, needed: bool) -> Iterator[Line]:
     """Nothing of a page that is not to be. `needed`: whether its daemon must run here. Pure."""
     where, who = f"{page.address} (status.{page.program})", page.who
-    if page.by is By.STRANGER:
+    bad = failed if needed else warning
+    if page.by is By.NOWHERE:
+        yield bad(_AREA, f"{who} {page.why}", _ADDRESS.format(who))
+    elif page.by is By.STRANGER:
         sentence = f"{where} takes connections, but not as this {who} does: {page.why}"
-        bad = failed if needed else warning
         yield bad(_AREA, sentence, _HELD.format(who, page.program))
     elif page.by is By.NOBODY:
         yield skipped(_AREA, f"nobody listens on {where}: no {who} with this page runs")

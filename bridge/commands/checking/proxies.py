@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.commands.checking.line import Line, ok, skipped, warning
-from bridge.commands.checking.pages import By, Page
+from bridge.commands.checking.pages import Page
 from bridge.commands.checking.words import clock_words
 from bridge.core import HISTORY, Settings, tail_lines
 
@@ -56,7 +56,7 @@ def look_at_proxies(settings: Settings, page: Page, *, runs: bool | None) -> Ite
         seen = []
     where = "" if told is not None else f" (by the end of {HISTORY})"
     recent = _recent(seen, now)
-    is_away = runs is False or (runs is None and page.by is By.NOBODY)
+    is_away = runs is False or (runs is None and page.is_away)
     if not recent and told is None and is_away:
         yield skipped(_AREA, f"none has asked in the last hour{where}: icapd does not run")
         return

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from bridge.commands.checking.line import Line, failed, warning
 from bridge.commands.checking.outages import known_outages
-from bridge.commands.checking.pages import By, Page, Pages
+from bridge.commands.checking.pages import Page, Pages
 from bridge.commands.checking.words import clock_words, time_words
 from bridge.core import Outage, OutageKind, Settings
 
@@ -56,7 +56,7 @@ def judge_readiness(
     about: dict[str, list[Outage]] = {name: [] for name in _PARTS}
     for outage in lasting:
         about.setdefault(part_of(outage, settings), []).append(outage)
-    unheard = any(not page.lives and page.by is not By.NOBODY for page in asked)
+    unheard = any(not page.lives and not page.is_away for page in asked)
     for name, part in _PARTS.items():
         why = "; ".join(_words(each, now) for each in about[name])
         unready = [page for page in asked if page.lives and page.is_ready(name) is False]
