@@ -23,6 +23,7 @@ from bridge.commands.checking import (
     icap,
     kata,
     outages,
+    rights,
     secrets,
     store,
 )
@@ -30,7 +31,13 @@ from bridge.commands.checking import proxies as proxy_look
 from bridge.commands.checking.line import Line, Status, failed, ok, result, skipped, warning
 from bridge.commands.checking.pages import Pages
 from bridge.commands.checking.report import as_text
-from bridge.commands.checking.rights import file_fault, folder_fault, own_folder_fault
+from bridge.commands.checking.rights import (
+    file_fault,
+    folder_fault,
+    mend,
+    own_folder_fault,
+    user_name,
+)
 from bridge.commands.checking.room import Room, minding_files, room
 from bridge.commands.checking.running import Running, TooSlowError, within
 from bridge.commands.checking.words import clock_words, size_words, time_words
@@ -250,9 +257,60 @@ def test_rights_are_those_of_this_user(tmp_path: Path, monkeypatch: pytest.Monke
     assert folder_fault(tmp_path / "none") == "does not exist"
     assert own_folder_fault(tmp_path / "none" / "deep") is None
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
     for fault in (folder_fault(tmp_path), own_folder_fault(tmp_path / "none"), file_fault(file)):
         assert fault is not None
-        assert "by the user" in fault
+        assert "by the user 12345" in fault
+        assert mend(fault, "chown") == "chown"
+
+
+def test_what_is_ones_own_is_not_to_be_owned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "log-history.log"
+    file.write_text("")
+    file.chmod(0)
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    faults = [file_fault(file), file_fault(tmp_path, or_folder=True), folder_fault(tmp_path)]
+    assert (
+        faults[0] == f"belongs to {user_name()} with mode 000, and may not be written even by him"
+    )
+    for fault in faults:
+        assert fault is not None
+        assert mend(fault, "chown").startswith("let him (chmod u+rwX)")
+    monkeypatch.setattr(rights, "_is_read_only", lambda _: True)
+    fault = file_fault(file)
+    assert fault is not None
+    assert mend(fault, "chown") == "mount it writable"
+
+
+def test_a_folder_where_a_file_is_to_be_is_to_go(site_settings: Settings) -> None:
+    directory = site_settings.logs.dir
+    (directory / "log-events.log").mkdir(parents=True)
+    (line,) = disk.look_at_logs(site_settings, Pages(site_settings))
+    assert (line.status, line.sentence, line.advice) == (
+        Status.FAILED,
+        f"{directory}/log-events.log is no file",
+        "move away what is there",
+    )
+    (store_file := directory / "v.db").mkdir()
+    line = store.look_at_file(store_file)
+    assert (line.sentence, line.advice) == (f"{store_file} is no file", "move away what is there")
+
+
+def test_a_folder_that_is_out_of_sight_is_no_fault_of_ours(
+    site_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> os.stat_result:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "stat", refuse)
+    monkeypatch.setattr(Path, "stat", refuse)
+    (user,) = disk.look_at_user(site_settings)
+    assert user.status is Status.OK
+    (line,) = disk.look_at_spool(site_settings)
+    assert line.sentence.endswith(") cannot be looked at: Permission denied")
+    assert line.advice.startswith("run this check as the service's user")
 
 
 @pytest.mark.parametrize("free", [None, MIB, 1 << 30])

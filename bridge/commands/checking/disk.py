@@ -11,7 +11,7 @@ from bridge.commands.checking.line import Line, failed, ok, warning
 from bridge.commands.checking.pages import Pages
 from bridge.commands.checking.rights import (
     file_fault,
-    mend_folder,
+    mend,
     name_of,
     own_folder_fault,
     user_name,
@@ -38,7 +38,8 @@ _LOGS = (HISTORY, DETECTS, EVENTS, VERDICT_LOG, WATCH_LOG)
 def look_at_user(settings: Settings) -> Iterator[Line]:
     """Whether rights are looked at for the user who needs them."""
     directory = settings.spool.dir
-    owner = directory.stat().st_uid if directory.exists() else os.geteuid()
+    is_there = os.path.exists(directory)  # noqa: PTH110 - Path's raises where it may not look
+    owner = directory.stat().st_uid if is_there else os.geteuid()
     if owner == os.geteuid():
         yield ok("user", f"runs as {user_name()}, whose rights are looked at")
         return
@@ -57,11 +58,12 @@ def look_at_spool(settings: Settings) -> Iterator[Line]:
     key = f"spool.dir ({spool.dir})"
     fault = own_folder_fault(spool.dir)
     if fault is not None:
-        yield failed("spool", f"{key} {fault}", f"{mend_folder(fault, _OWN)}, or correct spool.dir")
+        yield failed("spool", f"{key} {fault}", f"{mend(fault, _OWN)}, or correct spool.dir")
         return
     strange = next(_not_ours(spool.dir, settings.kata.node), None)
     if strange is not None:
-        yield failed("spool", strange, _OWN)
+        path, fault = strange
+        yield failed("spool", f"{path} {fault}", mend(fault, _OWN))
         return
     left = room(spool.dir)
     line = judge_room(spool, left.free, used(spool.dir, settings.kata.node))
@@ -100,12 +102,12 @@ def look_at_logs(settings: Settings, pages: Pages) -> Iterator[Line]:
     key = f"logs.dir ({logs.dir})"
     fault = own_folder_fault(logs.dir)
     if fault is not None:
-        yield failed("logs", f"{key} {fault}", f"{mend_folder(fault, _OWN)}, or correct logs.dir")
+        yield failed("logs", f"{key} {fault}", f"{mend(fault, _OWN)}, or correct logs.dir")
         return
     for path in (logs.dir / name for name in _LOGS):
         strange = file_fault(path)
         if strange is not None:
-            yield failed("logs", f"{path} {strange}", _OWN)
+            yield failed("logs", f"{path} {strange}", mend(strange, _OWN))
             return
     waiting = sum(page.figure("log_lines_waiting") for page in pages.all() if page.lives)
     left = room(logs.dir)
@@ -131,15 +133,15 @@ def judge_log_room(logs: LogSettings, free: int | None, waiting: int = 0) -> Lin
     return ok("logs", f"{key} can be written, {size_words(free)} free")
 
 
-def _not_ours(directory: Path, node: str) -> Iterator[str]:
+def _not_ours(directory: Path, node: str) -> Iterator[tuple[Path, str]]:
     """What a daemon of this node uses there, and this user cannot: left by another user."""
     if not directory.is_dir():
         return
     for path in sorted(directory.iterdir()):
         if path.name.startswith(f"{node}."):
-            fault = file_fault(path)
+            fault = file_fault(path, or_folder=True)
             if fault is not None:
-                yield f"{path} {fault}"
+                yield path, fault
 
 
 def _bytes_below(directory: Path, prefix: str) -> int:

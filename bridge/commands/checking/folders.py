@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from bridge.commands.checking.line import Line, failed, ok, warning
-from bridge.commands.checking.rights import folder_fault, mend_folder
+from bridge.commands.checking.rights import folder_fault, mend
 from bridge.commands.checking.room import room
 from bridge.commands.checking.running import TooSlowError, begin, result_within
 from bridge.commands.checking.words import size_words
@@ -100,7 +100,7 @@ def _look_at_place(folder: FolderSettings, key: str, largest: int) -> list[Line]
         pass  # which the next line words
     fault = folder_fault(path)
     if fault is not None:
-        advice = mend_folder(fault, _RIGHTS)
+        advice = mend(fault, _RIGHTS)
         raise _FaultError(f"{where} {fault}", f"{advice}, or correct folders in the configuration")
     if key == "input":
         _check_claims(path)
@@ -121,7 +121,7 @@ def _check_claims(path: Path) -> None:
         raise _FaultError(sentence, "unmount what is mounted there")
     fault = folder_fault(claims)
     if fault is not None:
-        advice = mend_folder(fault, _RIGHTS)
+        advice = mend(fault, _RIGHTS)
         raise _FaultError(f"{claims} {fault}", advice)
 
 

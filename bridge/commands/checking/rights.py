@@ -10,12 +10,17 @@ from pathlib import Path
 _USE = os.R_OK | os.W_OK | os.X_OK
 _MISSING = "does not exist"
 _NO_FOLDER = "is no folder"
+_NO_FILE = "is no file"
 _DANGLING = "is a link that leads nowhere"
 _READ_ONLY = "lies on a file system that is read-only"
+_UNSEEN = "cannot be looked at: {}"
+_NOT_EVEN = "even by him"
 _MENDS = {
     _MISSING: "make it",
     _NO_FOLDER: "remove what is there, and make it",
+    _NO_FILE: "move away what is there",
     _DANGLING: "remove what is there, and make it",
+    _NOT_EVEN: "let him (chmod u+rwX), or see what else forbids it (an ACL, SELinux)",
     _READ_ONLY: "mount it writable",
 }
 
@@ -40,36 +45,50 @@ def folder_fault(path: Path) -> str | None:
             return _NO_FOLDER
         return _DANGLING if path.is_symlink() else _MISSING
     if not os.access(path, _USE):
-        if _is_read_only(path):
-            return _READ_ONLY
-        return f"may not be read and written by the user {user_name()}"
+        return _denied(path, "read and written")
     return None
 
 
-def mend_folder(fault: str, rights: str) -> str:
-    """What to do about the fault of a folder; `rights`: where it is one of rights. Pure."""
-    return next((mend for words, mend in _MENDS.items() if fault.endswith(words)), rights)
+def mend(fault: str, rights: str) -> str:
+    """What to do about a fault of these; `rights`: where they are another user's. Pure."""
+    return next((what for words, what in _MENDS.items() if fault.endswith(words)), rights)
 
 
 def own_folder_fault(path: Path) -> str | None:
     """The same for a folder that a daemon makes itself where it is missing."""
-    if path.exists() or path.is_symlink():
-        return folder_fault(path)
-    above = next(each for each in path.parents if each.exists())
-    fault = folder_fault(above)
+    try:
+        if path.exists() or path.is_symlink():
+            return folder_fault(path)
+        above = next(each for each in path.parents if each.exists())
+        fault = folder_fault(above)
+    except OSError as error:
+        return _UNSEEN.format(error.strerror)
     return None if fault is None else f"does not exist, and cannot be made: {above} {fault}"
 
 
-def file_fault(path: Path) -> str | None:
-    """Why this user cannot go on writing something that may be there; None: he can."""
+def file_fault(path: Path, *, or_folder: bool = False) -> str | None:
+    """Why this user cannot go on writing a file that may be there; None: he can."""
     try:
-        kind = _USE if path.is_dir() else os.R_OK | os.W_OK
+        is_folder = path.is_dir()
+        if is_folder and not or_folder:
+            return _NO_FILE
+        kind = _USE if is_folder else os.R_OK | os.W_OK
         if not path.exists() or os.access(path, kind):
             return None
-        owner = name_of(path.stat().st_uid)
+        return _denied(path, "written")
     except OSError as error:
-        return f"cannot be looked at: {error.strerror}"
-    return f"belongs to {owner}, and may not be written by the user {user_name()}"
+        return _UNSEEN.format(error.strerror)
+
+
+def _denied(path: Path, what: str) -> str:
+    """Why `what` may not be done to what is there."""
+    state, user = path.stat(), user_name()
+    if _is_read_only(path):
+        return _READ_ONLY
+    if state.st_uid == os.geteuid():
+        mode = stat.S_IMODE(state.st_mode)
+        return f"belongs to {user} with mode {mode:03o}, and may not be {what} {_NOT_EVEN}"
+    return f"belongs to {name_of(state.st_uid)}, and may not be {what} by the user {user}"
 
 
 def others_may_read(path: Path) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bridge.commands.checking.line import Line, failed, ok, warning
-from bridge.commands.checking.rights import file_fault, mend_folder, own_folder_fault
+from bridge.commands.checking.rights import file_fault, mend, own_folder_fault
 from bridge.commands.checking.room import minding_files, room
 from bridge.commands.checking.words import size_words
 from bridge.core import SCHEMA_VERSION, Settings, StartError, StoreError, open_verdicts, show_hash
@@ -47,13 +47,13 @@ def look_at_file(path: Path) -> Line:
     fault = own_folder_fault(path.parent)
     if fault is not None:
         sentence = f"the folder of {key}, {path.parent}, {fault}"
-        return failed(_AREA, sentence, mend_folder(fault, _OWN))
+        return failed(_AREA, sentence, mend(fault, _OWN))
     if not path.exists():
         return _with_room(path, key, "is not there yet: the first start makes it")
     for each in (path, *(Path(f"{path}{end}") for end in ("-wal", "-shm", ".lock"))):
         fault = file_fault(each)
         if fault is not None:
-            return failed(_AREA, f"{each} {fault}", _OWN)
+            return failed(_AREA, f"{each} {fault}", mend(fault, _OWN))
     try:
         version, verdicts = _read(path)
     except sqlite3.Error as error:
