@@ -8,15 +8,23 @@ import sys
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; the exit code is 0, 1 (cannot start) or 2 (configuration, usage)."""
+    """Run a command; the exit code is 0, 1 (cannot start) or 2 (configuration, usage).
+
+    Where stdout did not take what was said it is `unsaid` of the command, else 1.
+    """
     words = sys.argv[1:] if arguments is None else arguments
     if words[:1] == ["watch"]:
         # until it has a handler; the configuration is read after that anyway
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    from bridge.core import open_streams  # noqa: PLC0415 - it takes half a second
+    from bridge.core import EXIT_UNSAID, open_streams, run_program  # noqa: PLC0415 - half a second
 
-    open_streams()
-    options = _parser().parse_args(words)
+    open_streams("kata-bridge")
+    options = argparse.Namespace(unsaid=EXIT_UNSAID)
+    return run_program(lambda: _run(words, options), lambda: options.unsaid)
+
+
+def _run(words: list[str], options: argparse.Namespace) -> int:
+    _parser().parse_args(words, options)
     result: int = options.run(options)
     return result
 

@@ -21,6 +21,7 @@ from bridge.core import (
     orphans,
     read_settings,
     run_daemon,
+    run_program,
     say_start_errors,
     service_manager,
     start_log,
@@ -37,7 +38,11 @@ _log = logging.getLogger(__name__)
 def run(arguments: list[str] | None) -> int:
     """Run the ICAP door; the exit code is 0, 1 (cannot start) or 2 (configuration)."""
     keep_hangups()
-    open_streams()
+    open_streams("icapd")
+    return run_program(lambda: _run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
     parser = argparse.ArgumentParser(
         prog="icapd", description="ICAP server that has bodies judged by Kaspersky KATA."
     )

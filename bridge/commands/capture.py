@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from bridge.commands.capture_draft import draft_of
-from bridge.commands.capture_wait import PICK_UP_SECONDS, Waiting, size_text, tell
+from bridge.commands.capture_wait import PICK_UP_SECONDS, Waiting, size_text
 from bridge.commands.options import add_config, duration
-from bridge.commands.terminal import complain, prepare
+from bridge.commands.terminal import complain, say
 from bridge.core import (
     CAPTURE_BYTES,
     CAPTURE_SECONDS,
@@ -112,7 +112,6 @@ def _bodies(text: str) -> int | None:
 
 def run(options: argparse.Namespace) -> int:
     """0 a capture that ended as it was to, 1 none or one that ended sooner, 2 configuration."""
-    prepare()
     settings = read_settings(options.config, check_only=False)
     if isinstance(settings, int):
         return settings
@@ -127,9 +126,9 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         complain("capture", "stopped; no file was written.")
     else:
-        tell(f"{options.output}: {waiting.caught}, {size_text(merged.size)}; {waiting.reason}.")
+        say(f"{options.output}: {waiting.caught}, {size_text(merged.size)}; {waiting.reason}.")
         if not merged.packets:
-            tell("Nothing was said on an ICAP connection that fits.")
+            say("Nothing was said on an ICAP connection that fits.")
         return 1 if waiting.is_fault else 0
     return 1
 

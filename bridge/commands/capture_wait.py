@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -70,7 +69,7 @@ class Waiting:
             if self._has_ended():
                 return
             if self._passed >= next_line and not sys.stdout.isatty():
-                tell(self._line())
+                say(self._line())
                 next_line += _EVERY
             time.sleep(_PAUSE)
             self._look()
@@ -142,16 +141,10 @@ class Waiting:
         if sys.stdout.isatty():
             from rich.live import Live  # noqa: PLC0415 - only where it is shown
 
-            live = Live(get_renderable=self._text, refresh_per_second=4, transient=True)
-            with contextlib.suppress(OSError):
-                live.start()
-            try:
+            with Live(get_renderable=self._text, refresh_per_second=4, transient=True):
                 yield
-            finally:
-                with contextlib.suppress(OSError):
-                    live.stop()
             return
-        tell(f"Captures for {timedelta(seconds=round(self._seconds))}; Ctrl-C ends it sooner.")
+        say(f"Captures for {timedelta(seconds=round(self._seconds))}; Ctrl-C ends it sooner.")
         yield
 
     def _text(self) -> Text:
@@ -159,16 +152,6 @@ class Waiting:
 
         hint = "" if self.reason else " (Ctrl-C ends it)"
         return Text(f"{self._line()}{hint}", style="bold")
-
-
-def tell(sentence: str) -> None:
-    """A line on stdout, if anybody is there: who is gone does not end a capture."""
-    try:
-        say(sentence)
-    except OSError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)  # else Python complains when it ends
-        os.close(nowhere)
 
 
 def size_text(size: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import sys
 import threading
 from collections.abc import Generator
 from pathlib import Path
@@ -15,8 +14,8 @@ from bridge.commands.checking.examination import Examination, read_configuration
 from bridge.commands.checking.line import Line, Status, result
 from bridge.commands.checking.report import Report
 from bridge.commands.options import add_config
-from bridge.commands.terminal import complain, prepare
-from bridge.core import find_config
+from bridge.commands.terminal import complain
+from bridge.core import exit_code, find_config
 
 if TYPE_CHECKING:
     from bridge.commands import Commands
@@ -41,29 +40,25 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--no-self-test", action="store_true", help="do not ask icapd, and send no body"
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, unsaid=_EXIT_UNSAID)
 
 
 def run(options: argparse.Namespace) -> int:
     """0 nothing failed, 1 something did, 130 Ctrl-C; 2 the configuration cannot be read, or
     stdout does not take what is found."""
-    prepare()
     report = Report(as_json=options.json)
     check = _Check(find_config(options.config), self_test=not options.no_self_test)
     try:
         with contextlib.closing(check.lines()) as lines, report.showing(lambda: check.looks_at):
             for line in lines:
                 report.add(line)
-                if report.failed:
-                    break
         report.end()
     except KeyboardInterrupt:
         complain("check", "stopped.")
         return _EXIT_STOPPED
-    code = _EXIT_UNSAID if report.failed else check.exit_code
+    code = check.exit_code
     if check.hangs or is_held_up():  # Python would wait for such threads before it ends
-        sys.stdout.flush()
-        os._exit(code)
+        os._exit(exit_code(code, _EXIT_UNSAID))
     return code
 
 

@@ -15,7 +15,7 @@ from bridge.commands.enrol_trust import EnrolError, PinPlace, Trust
 from bridge.commands.enrol_wait import wait_for_acceptance
 from bridge.commands.enrol_yaml import YamlPlace
 from bridge.commands.kds_options import add_kds_config, add_trust, refuse_without_kds_config
-from bridge.commands.terminal import complain, prepare, reason, say
+from bridge.commands.terminal import complain, reason, say
 from bridge.core import ConfigError, Settings, parse_central_node, parse_duration
 
 if TYPE_CHECKING:
@@ -76,7 +76,6 @@ def _duration(text: str) -> float:
 
 def run(options: argparse.Namespace) -> int:
     """Enrol: 0 accepted, 1 refused or not accepted in time, 2 usage or configuration."""
-    prepare()
     try:
         return _enrol(options)
     except ConfigError as error:

@@ -11,8 +11,7 @@ from bridge.commands.history_table import Table
 from bridge.commands.history_times import moment
 from bridge.commands.history_writing import JsonLines, Writer
 from bridge.commands.options import add_config
-from bridge.commands.quarantine_output import Output
-from bridge.commands.terminal import complain, prepare, reason
+from bridge.commands.terminal import complain, reason, show
 from bridge.core import DETECTS, HISTORY, HistoryFilter, read_settings
 
 if TYPE_CHECKING:
@@ -57,12 +56,11 @@ def _add(commands: Commands, name: str, log: str, words: str) -> None:
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="one JSON object a line")
     shape.add_argument("--csv", action="store_true", help="all keys, for a spreadsheet")
-    parser.set_defaults(run=run, command=name, log=log)
+    parser.set_defaults(run=run, command=name, log=log, unsaid=2)
 
 
 def run(options: argparse.Namespace) -> int:
     """0 done, also where nothing is found; 1 a log cannot be read; 2 usage or configuration."""
-    prepare()
     try:
         wanted, limit = _wanted(options), _count(options.limit)
     except ValueError as error:
@@ -101,17 +99,16 @@ def _count(text: str) -> int:
 
 
 def _show(search: Search, options: argparse.Namespace) -> int:
-    output = Output()
     writer = _writer(options)
     shown = 0
     for page in search.pages():
         shown += len(page)
         with search.paused():  # what goes to the same terminal must not meet the progress
-            if not output.write(writer.text(page)):
+            if not show(writer.text(page)):
                 return 0
     if not shown:
-        if isinstance(writer, CsvLines):
-            output.write(writer.text([]))
+        if isinstance(writer, CsvLines) and not show(writer.text([])):
+            return 0
         complain(options.command, f"nothing is found in {search.path}.")
     elif search.has_more:
         complain(options.command, f"the newest {shown} are shown; --limit 0 shows all.")

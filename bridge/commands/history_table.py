@@ -49,7 +49,7 @@ class Table:
             cells = cells_of(each)
             table.add_row(*(_styled([cells[key] for key in column]) for column in columns))
         self._is_first = False
-        with console.capture() as shown:  # else it ends the program when nobody reads
+        with console.capture() as shown:
             console.print(table)
         return shown.get()
 

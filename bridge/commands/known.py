@@ -47,7 +47,7 @@ def add(commands: Commands) -> None:
     )
     add_config(parser)
     parser.add_argument("--json", action="store_true", help="with show: a JSON object")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, unsaid=2)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from bridge.commands.kds_options import (
     named_pin,
     read_installation,
 )
-from bridge.commands.terminal import complain, prepare, reason, say
+from bridge.commands.terminal import complain, reason, say
 from bridge.core import ConfigError, TrustError, server_certificate
 from bridge.folder.kds import Installation, Pin, katabridge_yaml
 
@@ -44,7 +44,6 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write it: 0, 1 where it cannot be written or the server is not known, 2 configuration."""
-    prepare()
     try:
         installation = read_installation(options)
         installation.settings()

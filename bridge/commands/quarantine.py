@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bridge.commands import quarantine_acts, quarantine_list
 from bridge.commands.options import add_config, duration
-from bridge.commands.terminal import complain, prepare
+from bridge.commands.terminal import complain
 from bridge.core import OutcomeKind, read_settings
 from bridge.folder.quarantine import Verb, quarantines
 
@@ -29,6 +29,7 @@ def add(commands: Commands) -> None:
     )
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
     listing = _verb(verbs, "list", "show what lies there, newest first", quarantine_list.run)
+    listing.set_defaults(unsaid=2)
     listing.add_argument(
         "--limit",
         type=_count,
@@ -74,7 +75,6 @@ def _count(text: str) -> int:
 
 
 def _run(options: argparse.Namespace, run: Callable[..., int]) -> int:
-    prepare()
     settings = read_settings(options.config, check_only=False)
     if isinstance(settings, int):
         return settings

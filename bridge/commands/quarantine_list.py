@@ -12,8 +12,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from bridge.commands.quarantine_output import Output
-from bridge.commands.terminal import complain, reason
+from bridge.commands.terminal import complain, reason, show
 from bridge.core import OutcomeKind, Settings, printable
 from bridge.folder.quarantine import Entry, Found, Quarantine, State, find_all, read_entry
 
@@ -84,17 +83,16 @@ def run(settings: Settings, places: Sequence[Quarantine], options: argparse.Name
     """List: 0, or 1 where not all could be read."""
     del settings
     entries = Entries(places, options)
-    output = Output()
     wanted = iter(entries)
     shown = islice(wanted, options.limit) if options.limit else wanted
     if options.json:
         for entry in shown:
-            if not output.write(f"{as_json(entry)}\n"):
+            if not show(f"{as_json(entry)}\n"):
                 return int(entries.failed)
     else:
         rows = list(shown)
         if rows:
-            output.write(table_of(rows))
+            show(table_of(rows))
         else:
             complain("quarantine", "nothing is there.")
     if options.limit and next(wanted, None) is not None:
@@ -155,7 +153,7 @@ def table_of(entries: Sequence[Entry]) -> str:
             Text(what, style=_STYLES.get(what, "yellow")),
             Text(printable((note and note.threat) or entry.fault)),
         )
-    with console.capture() as shown:  # else it ends the program when nobody reads
+    with console.capture() as shown:
         console.print(table)
     return shown.get()
 

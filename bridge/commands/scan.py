@@ -20,7 +20,7 @@ from bridge.commands.scan_files import (
     not_readable,
 )
 from bridge.commands.scan_report import Report, Result
-from bridge.commands.terminal import complain, prepare
+from bridge.commands.terminal import complain
 from bridge.commands.working import Complaints, progress, run_workers
 from bridge.core import (
     Case,
@@ -56,7 +56,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("paths", type=_path, nargs="+", metavar="PATH")
     parser.add_argument("--config", type=Path, metavar="FILE", help="the configuration file")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, unsaid=2)
 
 
 def _path(text: str) -> Path:
@@ -67,7 +67,6 @@ def _path(text: str) -> Path:
 
 def run(options: argparse.Namespace) -> int:
     """Scan: 0 all clean, 1 a detection, 2 something was not judged, or it could not start."""
-    prepare()
     settings = read_settings(options.config, check_only=False)
     if isinstance(settings, int):
         return settings

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.commands.scan_files import context_of
-from bridge.commands.terminal import complain
+from bridge.commands.terminal import complain, show
 from bridge.core import Case, Decision, Item, Outcome, OutcomeKind, printable
 
 _ANY_WIDTH = 1 << 16  # not wrapped where it is no terminal
@@ -62,7 +61,7 @@ class Report:
     """Collects results; `exit_code`: 0 all clean, 1 a detection, 2 something was not judged."""
 
     def __init__(self, *, as_lines: bool, on_broken: Callable[[], None]) -> None:
-        """`as_lines`: JSON; `on_broken` is told that nobody reads stdout any more."""
+        """`as_lines`: JSON; `on_broken` is told that stdout takes no more."""
         self._as_lines = as_lines
         self._on_broken = on_broken
         self._results: list[Result] = []
@@ -75,7 +74,7 @@ class Report:
         if kind not in (OutcomeKind.NOT_DETECTED, OutcomeKind.DETECT):
             complain("scan", f"{result.path} was not judged: {kind}: {detail}.")
         if self._as_lines:
-            self._write(lambda: sys.stdout.write(f"{as_json(result)}\n"))
+            self._show(f"{as_json(result)}\n")
 
     @property
     def exit_code(self) -> int:
@@ -88,7 +87,7 @@ class Report:
     def close(self, left_out: int) -> None:
         """The table, and a line that sums up on stderr."""
         if not self._as_lines and self._results:
-            self._write(self._print_table)
+            self._show(self._table())
         clean, detected = self._count(OutcomeKind.NOT_DETECTED), self._count(OutcomeKind.DETECT)
         files = len(self._results) + self.missing
         words = f"files: {files}, not detected: {clean}, detected: {detected}"
@@ -99,17 +98,11 @@ class Report:
     def _count(self, kind: OutcomeKind) -> int:
         return sum(result.outcome.kind is kind for result in self._results)
 
-    def _write(self, write: Callable[[], object]) -> None:
-        try:
-            write()
-            sys.stdout.flush()
-        except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())  # else Python complains when it ends
-            os.close(nowhere)
+    def _show(self, text: str) -> None:
+        if not show(text):
             self._on_broken()
 
-    def _print_table(self) -> None:
+    def _table(self) -> str:
         from rich.console import Console  # noqa: PLC0415 - only where it is shown
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
@@ -129,4 +122,6 @@ class Report:
                 Text(outcome.source),
                 Text(printable(outcome.threat or "")),
             )
-        console.print(table)
+        with console.capture() as shown:
+            console.print(table)
+        return shown.get()

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import sys
 
-from bridge.core import printable
-
-
-def prepare() -> None:
-    """Let no name end a command because the terminal cannot show it."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+from bridge.core import is_heard, printable
 
 
 def say(sentence: str) -> None:
     """One line on stdout, whatever it holds."""
     sys.stdout.write(f"{printable(sentence)}\n")
     sys.stdout.flush()
+
+
+def show(text: str) -> bool:
+    """Text on stdout as it is; whether somebody still takes it."""
+    sys.stdout.write(text)
+    return is_heard()
 
 
 def complain(command: str, sentence: str) -> None:

@@ -32,7 +32,6 @@ from bridge.core.daemon import (
     EXIT_START,
     follow,
     leave_alone_what_is_there,
-    open_streams,
     read_settings,
     run_daemon,
     run_until_stopped,
@@ -133,6 +132,7 @@ from bridge.core.sieve import Sieve
 from bridge.core.spool import Spool
 from bridge.core.stamp import stamp
 from bridge.core.statuslink import StatusProcess, status_of
+from bridge.core.streams import EXIT_UNSAID, exit_code, is_heard, open_streams, run_program
 from bridge.core.submitter import PENDING
 from bridge.core.units import (
     Address,
@@ -159,6 +159,7 @@ __all__ = [
     "DETECTS",
     "EVENTS",
     "EXIT_START",
+    "EXIT_UNSAID",
     "HISTORY",
     "OF_ALL_WORKERS",
     "PENDING",
@@ -248,6 +249,7 @@ __all__ = [
     "compose_yaml",
     "configuration_of",
     "door_policy",
+    "exit_code",
     "expiry_warning",
     "find_config",
     "fingerprint",
@@ -255,6 +257,7 @@ __all__ = [
     "forget_hash",
     "format_group",
     "from_plain",
+    "is_heard",
     "is_secret_name",
     "keep_fixed",
     "keep_hangups",
@@ -290,6 +293,7 @@ __all__ = [
     "renew_certificate",
     "rotated_files",
     "run_daemon",
+    "run_program",
     "run_until_stopped",
     "say_refused",
     "say_reloaded",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -55,22 +54,6 @@ class _LineHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._log.write(self.format(record).encode("utf-8", "backslashreplace"))
-
-
-def open_streams() -> None:
-    """Give a process that was started without one a standard input, output and error.
-
-    Else the first file or socket that it opens becomes one, and is written to, or closed as one.
-    """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
-    if sys.stdout is None:
-        sys.stdout = os.fdopen(1, "w")
-    if sys.stderr is None:
-        sys.stderr = os.fdopen(2, "w")
 
 
 def read_settings(

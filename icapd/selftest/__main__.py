@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from bridge.core import Settings, open_streams, read_settings
+from bridge.core import Settings, open_streams, read_settings, run_program
 from icapd.selftest.examination import examine
 from icapd.selftest.finding import Finding
 
@@ -16,7 +16,11 @@ _SECONDS = 60.0
 
 def main(arguments: list[str] | None = None) -> int:
     """Ask icapd: 0 nothing failed, 1 something did, 2 the configuration cannot be read."""
-    open_streams()
+    open_streams("icapd.selftest")
+    return run_program(lambda: _run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m icapd.selftest",
         description="Asks the icapd of a configuration: OPTIONS, a clean body and EICAR through "

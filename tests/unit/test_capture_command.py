@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import io
 import os
 import tempfile
 import threading
@@ -312,27 +311,6 @@ def test_who_is_not_on_a_terminal_gets_a_line_now_and_then(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("Captures for 0:00:00")
     assert lines[1] == "0:00:00 of 0:00:00: 4 conversations, 92 bytes"
-
-
-def test_a_terminal_that_is_lost_costs_no_capture(
-    site: Site, output: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bridge.commands.capture_wait._EVERY", 0.05)
-    gone = os.open(os.devnull, os.O_WRONLY)
-
-    class Lost(io.TextIOBase):
-        def write(self, text: str) -> int:
-            raise OSError(5, "Input/output error")
-
-        def isatty(self) -> bool:
-            return False
-
-    monkeypatch.setattr("sys.stdout", Lost())
-    monkeypatch.setattr(os, "dup2", lambda *_: gone)
-    assert capture(site, output, "--for", "200ms", states=(CaptureState(4),))[0] == 0
-    os.close(gone)
-    assert output.stat().st_size > 28
-    assert left(site, output) == []
 
 
 def test_what_is_no_regular_file_is_never_replaced(

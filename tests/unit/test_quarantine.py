@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from bridge.commands import quarantine_list
-from bridge.commands.quarantine_output import Output
 from bridge.core import (
     Case,
     Decision,
@@ -529,19 +528,3 @@ def test_only_what_a_judge_says_is_a_detection(source: Source) -> None:
     case = Case(Door.FOLDER, Mode.ADVANCED, "a", {})
     entry = LedgerEntry(case, None, outcome, Decision.PASS)
     assert entry.detection is (source is not Source.RULE)
-
-
-def test_what_was_begun_is_done_though_stdout_takes_nothing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with open("/dev/full", "w") as full:  # noqa: PTH123 - no path, a device
-        monkeypatch.setattr("sys.stdout", full)
-        output = Output(goes_on=True)
-        assert [output.write("a\n"), output.write("b\n")] == [False, False]
-        assert output.failed
-    with open("/dev/full", "w") as full, pytest.raises(SystemExit) as ended:  # noqa: PTH123
-        monkeypatch.setattr("sys.stdout", full)
-        Output().write("a\n")
-    assert ended.value.code == 2
-    said = "kata-bridge: stdout takes no more: No space left on device.\n"
-    assert capsys.readouterr().err == said * 2

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from bridge.commands.checking.line import Line, Status, result
-from bridge.commands.quarantine_output import Output
+from bridge.commands.terminal import show
 
 _STYLES = {
     Status.OK: "green",
@@ -29,14 +29,8 @@ class Report:
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._output = Output(goes_on=True)  # threads may hang, which the command knows to end
         self._lines: list[Line] = []
         self._on_terminal = not as_json and sys.stdout.isatty()
-
-    @property
-    def failed(self) -> bool:
-        """Whether stdout did not take what was said."""
-        return self._output.failed
 
     @contextlib.contextmanager
     def showing(self, what: Callable[[], str]) -> Iterator[None]:
@@ -64,16 +58,16 @@ class Report:
         if self._on_terminal:
             self._show(line)
         elif not self._as_json:
-            self._output.write(as_text(line))
+            show(as_text(line))
 
     def end(self) -> None:
         """What comes last."""
         worst = result(self._lines)
         if self._as_json:
             found = [line.as_json() for line in self._lines]
-            self._output.write(json.dumps({"result": worst.value, "lines": found}) + "\n")
+            show(json.dumps({"result": worst.value, "lines": found}) + "\n")
         else:
-            self._output.write(f"{_WORDS[worst]}\n")
+            show(f"{_WORDS[worst]}\n")
 
     def _show(self, line: Line) -> None:
         from rich.text import Text  # noqa: PLC0415 - only where it is shown

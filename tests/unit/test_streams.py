@@ -1,0 +1,78 @@
+"""Standard output and error that end nothing."""
+
+from __future__ import annotations
+
+import os
+import pty
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from bridge.core.streams import exit_code, is_heard, open_streams, run_program
+
+
+@contextmanager
+def standard(number: int, target: int) -> Iterator[None]:
+    """The program's descriptor `number` is `target` meanwhile, and its stream is ours."""
+    kept, streams = os.dup(number), (sys.stdout, sys.stderr)
+    os.dup2(target, number)
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+    try:
+        open_streams("kata-bridge")
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams
+        os.dup2(kept, number)
+        os.close(kept)
+        os.close(target)
+
+
+def full() -> int:
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+def test_what_was_begun_is_done_though_stdout_takes_nothing(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with standard(1, full()):
+        for _ in range(2):
+            sys.stdout.write("a\n")
+            assert not is_heard()
+        assert [exit_code(0, 2), exit_code(1, 2)] == [2, 1]
+        assert run_program(lambda: 0) == 1
+    assert capfd.readouterr().err == "kata-bridge: stdout takes no more: No space left on device.\n"
+
+
+def test_a_terminal_that_is_lost_costs_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    ours, theirs = pty.openpty()
+    with standard(1, theirs):
+        assert sys.stdout.isatty()
+        os.close(ours)
+        sys.stdout.write("a\n")
+        assert not is_heard()
+        assert exit_code(0, 2) == 0
+    assert capfd.readouterr().err == ""
+
+
+def test_stderr_is_tried_anew(capfd: pytest.CaptureFixture[str]) -> None:
+    """The disk below it may have room again."""
+    with standard(2, full()):
+        sys.stderr.write("lost\n")
+        sys.stderr.flush()
+        ours, theirs = os.pipe()
+        os.dup2(theirs, 2)
+        sys.stderr.write("told \udcff\n")
+        sys.stderr.flush()
+        assert os.read(ours, 100) == b"told \\udcff\n"
+        os.close(ours)
+        os.close(theirs)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_stream_of_who_calls_us_stays_his() -> None:
+    before = sys.stdout, sys.stderr
+    open_streams("kata-bridge")
+    assert (sys.stdout, sys.stderr) == before
+    assert is_heard()
