@@ -7,15 +7,21 @@ import contextlib
 import os
 import threading
 from collections.abc import Generator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.commands.checking.examination import Examination, read_configuration
 from bridge.commands.checking.line import Line, Status, result
 from bridge.commands.checking.report import Report
-from bridge.commands.options import add_config
+from bridge.commands.kds_options import (
+    add_kds_config,
+    add_places,
+    add_trust,
+    config_of,
+    load_named,
+    refuse_without_kds_config,
+)
 from bridge.commands.terminal import complain
-from bridge.core import exit_code, find_config
+from bridge.core import ConfigError, exit_code
 
 if TYPE_CHECKING:
     from bridge.commands import Commands
@@ -35,19 +41,26 @@ def add(commands: Commands) -> None:
         "icapd, within a minute. The first line that failed names the fault. It changes nothing, "
         "but the self-test of icapd leaves records, and a detection of EICAR.",
     )
-    add_config(parser)
+    add_kds_config(parser)
     parser.add_argument("--json", action="store_true", help="a JSON object")
     parser.add_argument(
         "--no-self-test", action="store_true", help="do not ask icapd, and send no body"
     )
+    add_trust(parser)
+    add_places(parser)
     parser.set_defaults(run=run, unsaid=_EXIT_UNSAID)
 
 
 def run(options: argparse.Namespace) -> int:
     """0 nothing failed, 1 something did, 130 Ctrl-C; 2 the configuration cannot be read, or
     stdout does not take what is found."""
+    try:
+        refuse_without_kds_config(options)
+    except ConfigError as error:
+        complain("check", str(error))
+        return _EXIT_CONFIG
     report = Report(as_json=options.json)
-    check = _Check(find_config(options.config), self_test=not options.no_self_test)
+    check = _Check(options)
     try:
         with contextlib.closing(check.lines()) as lines, report.showing(lambda: check.looks_at):
             for line in lines:
@@ -72,9 +85,8 @@ def is_held_up() -> bool:
 
 
 class _Check:
-    def __init__(self, config: Path, *, self_test: bool) -> None:
-        self._config = config
-        self._self_test = self_test
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
         self._examination: Examination | None = None
         self._found: list[Line] = []
 
@@ -97,9 +109,15 @@ class _Check:
 
     def lines(self) -> Generator[Line, None, None]:
         """Everything, as it is known."""
-        settings, lines = read_configuration(self._config)
+        options, config = self._options, config_of(self._options)
+        settings, lines = read_configuration(config, lambda _: load_named(options))
         if settings is not None:
-            self._examination = Examination(settings, self._config, self_test=self._self_test)
+            self._examination = Examination(
+                settings,
+                config,
+                self_test=not options.no_self_test,
+                folders_only=options.kds_config is not None,
+            )
         self._found += lines
         yield from lines
         if self._examination is not None:

@@ -23,16 +23,27 @@ from bridge.commands.collecting.patience import STEP_SECONDS, looks, patiently
 from bridge.commands.collecting.progress import showing
 from bridge.commands.collecting.sources import Sources, find_sources
 from bridge.commands.collecting.work import Work
-from bridge.commands.options import add_config, duration
+from bridge.commands.kds_options import (
+    add_kds_config,
+    add_log,
+    add_places,
+    add_trust,
+    as_words,
+    as_yaml,
+    config_of,
+    load_named,
+    places_as_yaml,
+    refuse_without_kds_config,
+)
+from bridge.commands.options import duration
 from bridge.commands.terminal import complain, reason, say
 from bridge.core import (
     SHORTEST_SECRET,
     ConfigError,
-    find_config,
-    load_config,
     parse_size,
     scrub,
 )
+from bridge.folder.kds import DEFAULT_LOG, shown_conf
 
 if TYPE_CHECKING:
     from bridge.commands import Commands
@@ -50,11 +61,12 @@ class _CollectError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Config:
-    """The file, what may be shown of it, and what is wrong with it."""
+    """The file, what may be shown of it, and what is wrong with it. `kds`: what KDS's own says."""
 
     path: Path
     masked: Masked
     fault: str | None
+    kds: str | None = None
 
 
 def add(commands: Commands) -> None:
@@ -77,7 +89,10 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--anonymise", action="store_true", help="pseudonyms for users, clients and URLs in logs"
     )
-    add_config(parser)
+    add_kds_config(parser)
+    add_trust(parser)
+    add_places(parser)
+    add_log(parser)
     parser.set_defaults(run=run)
 
 
@@ -106,10 +121,16 @@ def run(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     folder: Path = options.output_dir
     try:
-        config = _read(find_config(options.config))
+        refuse_without_kds_config(options)
+        config = _read(options)
         sources = find_sources(config.masked, config.path.parent)
+        if options.kds_config is not None:
+            sources.service_log = (options.log or DEFAULT_LOG).absolute()
         _check_folder(folder, sources)
         target = _collect(options, config, sources)
+    except ConfigError as error:
+        complain("collect", str(error))
+        return 2
     except _CollectError as error:
         complain("collect", scrub(str(error)))
         return error.code
@@ -126,7 +147,8 @@ def _end(number: int, frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def _read(path: Path) -> _Config:
+def _read(options: argparse.Namespace) -> _Config:
+    path = config_of(options)
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for without end
             raise OSError(errno.EINVAL, "it is no regular file")
@@ -134,17 +156,24 @@ def _read(path: Path) -> _Config:
     except OSError as error:
         raise _CollectError(
             f"{path}: the configuration cannot be read: {reason(error)}. Name another with "
-            "--config, or collect as the service's user or as root.",
+            f"{'--config' if options.kds_config is None else '--kds-config'}, or collect as the "
+            "service's user or as root.",
             2,
         ) from None
     try:
-        patiently(STEP_SECONDS, load_config, path)
+        patiently(STEP_SECONDS, load_named, options)
         fault = None
     except ConfigError as error:
         fault = str(error)
     except OSError as error:
         fault = f"what it names {reason(error)}"
-    return _Config(path, mask(text), fault)
+    if options.kds_config is None:
+        return _Config(path, mask(text), fault)
+    try:
+        ours = patiently(STEP_SECONDS, as_yaml, options)
+    except (ConfigError, OSError):
+        ours = places_as_yaml(options)
+    return _Config(path, mask(ours), fault, shown_conf(text) or "")
 
 
 def _check_folder(folder: Path, sources: Sources) -> None:
@@ -169,10 +198,10 @@ def _collect(options: argparse.Namespace, config: _Config, sources: Sources) -> 
         showing("collect") as (begin, advance),
     ):
         work = Work(archive, sources, begin, advance)
-        work.configuration(config.masked)
+        work.configuration(config.masked, config.kds)
         work.system()
         work.daemons()
-        work.check(config.path)
+        work.check(as_words(options))
         work.logs(now - options.since, anonymise=options.anonymise)
         return archive.finish(_head(options, config, sources, now))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.commands.history_csv import CsvLines
@@ -10,9 +11,14 @@ from bridge.commands.history_pages import Search
 from bridge.commands.history_table import Table
 from bridge.commands.history_times import moment
 from bridge.commands.history_writing import JsonLines, Writer
-from bridge.commands.options import add_config
+from bridge.commands.kds_options import (
+    add_kds_config,
+    add_records,
+    read_installation,
+    refuse_without_kds_config,
+)
 from bridge.commands.terminal import complain, reason, show
-from bridge.core import DETECTS, HISTORY, HistoryFilter, read_settings
+from bridge.core import DETECTS, HISTORY, ConfigError, HistoryFilter, find_config, load_config
 
 if TYPE_CHECKING:
     from bridge.commands import Commands
@@ -44,7 +50,8 @@ def _add(commands: Commands, name: str, log: str, words: str) -> None:
         description=f"{words[0].upper()}{words[1:]}, newest first. Texts fit whatever their "
         "capitals. Exit code: 0 done, 1 a log cannot be read, 2 usage or configuration.",
     )
-    add_config(parser)
+    add_kds_config(parser)
+    add_records(parser)
     times = "as in 2h, 2026-11-24 or 2026-11-24T10:00 (local time)"
     parser.add_argument("--since", metavar="TIME", help=times)
     parser.add_argument("--until", metavar="TIME", help="the same; a day means its end")
@@ -56,7 +63,7 @@ def _add(commands: Commands, name: str, log: str, words: str) -> None:
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="one JSON object a line")
     shape.add_argument("--csv", action="store_true", help="all keys, for a spreadsheet")
-    parser.set_defaults(run=run, command=name, log=log, unsaid=2)
+    parser.set_defaults(run=run, command=name, log_name=log, unsaid=2)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -66,21 +73,32 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as error:
         complain(options.command, f"{error}.")
         return 2
-    settings = read_settings(options.config, check_only=False)
-    if isinstance(settings, int):
-        return settings
-    search = Search(settings.logs.dir / options.log, wanted, limit)
+    try:
+        folder = _folder(options)
+    except ConfigError as error:
+        for line in str(error).splitlines():
+            complain(options.command, line)
+        return 2
+    search = Search(folder / options.log_name, wanted, limit)
     try:
         return _show(search, options)
     except OSError as error:
         complain(
             options.command,
             f"{error.filename or search.path} cannot be read: {reason(error)}; "
-            "logs.dir says where it is, and its owner or root may read it.",
+            f"{_says_where(options)} says where it is, and its owner or root may read it.",
         )
     except KeyboardInterrupt:
         complain(options.command, "stopped before the search was over.")
     return 1
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    """Where the logs are; ConfigError."""
+    refuse_without_kds_config(options)
+    if options.kds_config is not None:
+        return read_installation(options).records
+    return load_config(find_config(options.config)).logs.dir
 
 
 def _wanted(options: argparse.Namespace) -> HistoryFilter:
@@ -90,6 +108,10 @@ def _wanted(options: argparse.Namespace) -> HistoryFilter:
         until=moment("--until", options.until, ends=True),
         **texts,
     )
+
+
+def _says_where(options: argparse.Namespace) -> str:
+    return "logs.dir" if options.kds_config is None else "--records"
 
 
 def _count(text: str) -> int:
@@ -120,4 +142,4 @@ def _writer(options: argparse.Namespace) -> Writer:
         return JsonLines()
     if options.csv:
         return CsvLines()
-    return Table(shows_late=options.log == DETECTS)
+    return Table(shows_late=options.log_name == DETECTS)

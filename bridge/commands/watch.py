@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.commands.kds_options import (
     add_kds_config,
+    add_log,
     add_places,
     add_trust,
     named_pin,
@@ -47,10 +47,7 @@ def add(commands: Commands) -> None:
     )
     add_trust(parser)
     add_places(parser)
-    parser.add_argument(
-        "--log", type=Path, metavar="FILE",
-        help=f"with --kds-config: the service's log ({DEFAULT_LOG})",
-    )  # fmt: skip
+    add_log(parser)
     parser.set_defaults(run=run)
 
 

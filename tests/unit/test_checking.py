@@ -128,9 +128,8 @@ def test_a_configuration_that_cannot_be_read_for_a_share_names_the_share(
 ) -> None:
     forever = threading.Event()
     monkeypatch.setattr(examination, "_CONFIG_SECONDS", 0.05)
-    monkeypatch.setattr(examination, "load_config", lambda _: forever.wait())
     monkeypatch.setattr(examination, "hanging_shares", lambda: ["/mnt/in"])
-    settings, lines = examination.read_configuration(Path("k.yaml"))
+    settings, lines = examination.read_configuration(Path("k.yaml"), lambda _: forever.wait())  # type: ignore[arg-type,return-value]
     forever.set()
     assert settings is None
     assert "/mnt/in does not answer" in lines[0].sentence

@@ -294,11 +294,11 @@ def test_a_signal_ends_it_with_nothing_left(
     assert list((place.directory / "support").iterdir()) == []
 
 
-def test_a_check_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asked.sys, "executable", "/bin/sh")  # type: ignore[attr-defined]
     monkeypatch.setattr(asked, "_COMMAND", ["-c", "echo begun; sleep 1000"])
     monkeypatch.setattr(asked, "_CHECK_SECONDS", 0.5)
-    *steps, last = asked.check(tmp_path / "x.yaml", 0.05)
+    *steps, last = asked.check([], 0.05)
     assert steps
     assert last == ("begun\n", "it was ended after 0 s")
 
@@ -491,7 +491,7 @@ def test_steps_that_hang_are_left_out(
         hanging.wait(20)
         return "late"
 
-    for module, name in ((work, "sizes_below"), (logs, "rotated_files"), (command, "load_config")):
+    for module, name in ((work, "sizes_below"), (logs, "rotated_files"), (command, "load_named")):
         monkeypatch.setattr(module, name, hang)
         monkeypatch.setattr(module, "STEP_SECONDS", 0.3)
     assert collect(place) == 0

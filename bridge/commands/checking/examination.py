@@ -27,7 +27,7 @@ from bridge.commands.checking.rules import look_at_bypass, look_at_rules
 from bridge.commands.checking.running import Running, TooSlowError, within
 from bridge.commands.checking.secrets import look_at_secrets
 from bridge.commands.checking.store import look_at_store
-from bridge.core import ConfigError, Settings, load_config
+from bridge.core import ConfigError, Door, Settings, load_config
 
 CONFIGURATION = "configuration"
 _CONFIG_SECONDS = 8.0
@@ -39,10 +39,12 @@ _PROXY_SECONDS = 5.0
 Look = Callable[[], Iterable[Line]]
 
 
-def read_configuration(path: Path) -> tuple[Settings | None, list[Line]]:
+def read_configuration(
+    path: Path, load: Callable[[Path], Settings] = load_config
+) -> tuple[Settings | None, list[Line]]:
     """The settings, or None, and what is said of them. Blocks: disk."""
     try:
-        settings = within(_CONFIG_SECONDS, load_config, path)
+        settings = within(_CONFIG_SECONDS, load, path)
     except ConfigError as error:
         found = sentences(str(error), path)
         return None, [failed(CONFIGURATION, each, _mend(each)) for each in found]
@@ -73,11 +75,14 @@ def _mend(sentence: str) -> str:
 class Examination:
     """One pass through everything; `lines` gives what is found as it is known."""
 
-    def __init__(self, settings: Settings, config: Path, *, self_test: bool) -> None:
-        """`config`: the file that the settings came from."""
+    def __init__(
+        self, settings: Settings, config: Path, *, self_test: bool, folders_only: bool = False
+    ) -> None:
+        """`config`: the file that the settings came from. `folders_only`: it has no icapd."""
         self._settings = settings
         self._config = config
         self._self_test = self_test
+        self._folders_only = folders_only
         self._pages = Pages(settings)
         pages = self._pages
         self._readiness = Running(_PAGES, lambda: look_at_readiness(settings, pages), _SAID_SECONDS)
@@ -91,6 +96,8 @@ class Examination:
             for line in self._seen(running):
                 found.append(line)
                 yield line
+        if self._folders_only:
+            return
         answers = []
         for line in self._icap(found):
             answers.append(line.area == "icap" and line.status is Status.OK)
@@ -119,6 +126,10 @@ class Examination:
     def _said(self) -> list[Line]:
         return list(self._of(self._readiness))
 
+    @property
+    def _doors(self) -> list[Door]:
+        return [Door.FOLDER] if self._folders_only else list(Door)
+
     def _begun(self) -> list[Running]:
         settings, config, pages = self._settings, self._config, self._pages
         looks: list[tuple[str, Look, float]] = [
@@ -132,7 +143,7 @@ class Examination:
             ("folders", lambda: look_at_folders(settings), _SECONDS),
             ("watch", lambda: look_at_watch(settings), _SECONDS),
             (_PAGES, lambda: look_at_pages(settings, pages), _SECONDS),
-            ("policy", lambda: look_at_rules(settings), _SECONDS),
+            ("policy", lambda: look_at_rules(settings, self._doors), _SECONDS),
             ("bypass", lambda: look_at_bypass(settings), _SECONDS),
             ("receivers", lambda: look_at_receivers(settings), kata.SECONDS),
             ("outages", lambda: look_at_outages(settings, pages), _SECONDS),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from bridge.commands.checking.line import Line, failed, ok, skipped, warning
 from bridge.core import (
@@ -23,11 +23,12 @@ from bridge.core import (
 _KNOWN = (OutcomeKind.NOT_DETECTED, OutcomeKind.EXCLUDED)
 
 
-def look_at_rules(settings: Settings) -> Iterator[Line]:
-    """Exclusions, policies, and what the ICAP door lets by. Pure."""
+def look_at_rules(settings: Settings, doors: Collection[Door] = tuple(Door)) -> Iterator[Line]:
+    """Exclusions, policies, and what the ICAP door lets by, where it is one of `doors`. Pure."""
     yield from _or_ok(_exclusions(settings), "exclusions", "none stands on what a stranger chooses")
-    yield from _or_ok(_policies(settings), "policy", "nothing passes unjudged")
-    yield from _icap(settings)
+    yield from _or_ok(_policies(settings, doors), "policy", "nothing passes unjudged")
+    if Door.ICAP in doors:
+        yield from _icap(settings)
 
 
 def look_at_bypass(settings: Settings) -> Iterator[Line]:
@@ -74,11 +75,13 @@ def _exclusions(settings: Settings) -> Iterator[Line]:
         yield warning("exclusions", sentence, "submit.types: all sends everything")
 
 
-def _policies(settings: Settings) -> Iterator[Line]:
-    doors = [(Door.ICAP, settings.icap.policy, "icap.policy")]
+def _policies(settings: Settings, doors: Collection[Door]) -> Iterator[Line]:
+    policies = [(Door.ICAP, settings.icap.policy, "icap.policy")]
     if settings.folders:
-        doors.append((Door.FOLDER, settings.folder_policy, "folder_policy"))
-    for door, own, key in doors:
+        policies.append((Door.FOLDER, settings.folder_policy, "folder_policy"))
+    for door, own, key in policies:
+        if door not in doors:
+            continue
         policy = door_policy(door, settings.policy, own)
         passes = [kind for kind in OutcomeKind if policy[kind] is Decision.PASS]
         by_word = lenient(door, policy)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import bridge
@@ -27,10 +27,11 @@ def said_by(address: Address, path: str) -> str:
     return ask(address, path)[:_MOST].decode("utf-8", "backslashreplace")
 
 
-def check(config: Path, tick: float = 0.2) -> Iterator[tuple[str, str] | None]:
-    """Run `kata-bridge check`: None while it goes on, at the end what it wrote and how it ended."""
+def check(named: Sequence[str], tick: float = 0.2) -> Iterator[tuple[str, str] | None]:
+    """Run `kata-bridge check` with these options: None while it goes on, at the end what it wrote
+    and how it ended."""
     process = subprocess.Popen(
-        [sys.executable, *_COMMAND, "--config", str(config.absolute())],
+        [sys.executable, *_COMMAND, *named],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -50,24 +50,28 @@ class Logs:
         self._begin = begin
         self._advance = advance
 
-    def add(self, folder: Path, since: float) -> None:
-        """Those in `folder` from that time on (epoch). OSError: the archive's. Blocks: disk."""
+    def add(self, folder: Path, since: float, service_log: Path | None = None) -> None:
+        """Those in `folder`, and that one, from that time on (epoch). OSError: the archive's.
+        Blocks: disk."""
+        paths = {name: folder / name for name in NAMES}
+        if service_log is not None:
+            paths[service_log.name] = service_log
         with contextlib.ExitStack() as stack:
             try:
-                pieces = patiently(STEP_SECONDS, self._all_pieces, folder, since, stack)
+                pieces = patiently(STEP_SECONDS, self._all_pieces, paths, since, stack)
             except OSError as error:
                 self._archive.leave_out(f"logs of {folder}", reason(error))
                 return
             sizes = {name: sum(piece.size for piece in found) for name, found in pieces.items()}
             given = shares(sizes, self._archive.left)
             self._begin("logs", sum(given.values()))
-            for name in NAMES:
+            for name in paths:
                 self._add_newest(pieces[name], given[name])
 
     def _all_pieces(
-        self, folder: Path, since: float, stack: contextlib.ExitStack
+        self, paths: Mapping[str, Path], since: float, stack: contextlib.ExitStack
     ) -> dict[str, list[_Piece]]:
-        return {name: list(self._pieces(folder / name, since, stack)) for name in NAMES}
+        return {name: list(self._pieces(path, since, stack)) for name, path in paths.items()}
 
     def _pieces(self, path: Path, since: float, stack: contextlib.ExitStack) -> Iterator[_Piece]:
         """The parts of a log and of its rotated files in the period, newest first."""

@@ -52,6 +52,7 @@ class Sources:
     certificates: dict[str, Path] = field(default_factory=dict)
     keys: dict[str, Path] = field(default_factory=dict)
     ports: dict[int, str] = field(default_factory=dict)
+    service_log: Path | None = None  # of an installation of KDS, beside those in `logs`
     nodes: tuple[str, ...] = ()
     secrets: frozenset[str] = frozenset()
     unread: dict[str, str] = field(default_factory=dict)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import ParamSpec
 
 from bridge.commands.collecting.archive import Archive
@@ -20,6 +19,7 @@ from bridge.commands.collecting.sources import Sources
 from bridge.commands.terminal import reason
 
 P = ParamSpec("P")
+_KDS_CONF = "kata_dir_scanner.conf"
 
 
 class Work:
@@ -31,14 +31,19 @@ class Work:
         self._begin = begin
         self._advance = advance
 
-    def configuration(self, masked: Masked) -> None:
-        """The configuration file."""
+    def configuration(self, masked: Masked, kds: str | None) -> None:
+        """The configuration file; `kds`: what KDS's own says, empty where it is no JSON."""
         self._begin("configuration", None)
         if masked.text is None:
             self._archive.leave_out("katabridge.yaml", "it is no YAML, so secrets are not known")
         else:
             what = "the configuration, without secrets and comments"
+            what += "" if kds is None else ", as a katabridge.yaml"
             self._archive.add("katabridge.yaml", masked.text, what)
+        if kds:
+            self._archive.add(_KDS_CONF, kds, "KDS's own configuration, its known keys")
+        elif kds is not None:
+            self._archive.leave_out(_KDS_CONF, "it is no JSON")
 
     def system(self) -> None:
         """What the system says."""
@@ -80,12 +85,12 @@ class Work:
                 else:
                     self._archive.add(f"{name}/{file}", text, f"{path} of {address}")
 
-    def check(self, config: Path) -> None:
-        """What `kata-bridge check` finds."""
+    def check(self, named: Sequence[str]) -> None:
+        """What `kata-bridge check` finds; `named`: the options that name the configuration."""
         self._begin("kata-bridge check", None)
         said = None
         try:
-            for step in check(config):
+            for step in check(named):
                 said = step
                 self._advance(1)
         except OSError as error:
@@ -99,4 +104,6 @@ class Work:
         """The logs from that time on (epoch)."""
         self._begin("logs", None)
         change = Pseudonyms(self._sources.nodes).line if anonymise else str
-        Logs(self._archive, change, self._begin, self._advance).add(self._sources.logs, since)
+        Logs(self._archive, change, self._begin, self._advance).add(
+            self._sources.logs, since, self._sources.service_log
+        )

@@ -15,6 +15,7 @@ from bridge.folder.kds.migration import katabridge_yaml
 from bridge.folder.kds.pair import make_pair, renew_pair
 from bridge.folder.kds.pin import Pin, read_pin, write_pin
 from bridge.folder.kds.service import check_folders, serve_kds
+from bridge.folder.kds.shown import shown_conf
 
 __all__ = [
     "DEFAULT_LOG",
@@ -32,5 +33,6 @@ __all__ = [
     "read_pin",
     "renew_pair",
     "serve_kds",
+    "shown_conf",
     "write_pin",
 ]

@@ -1,0 +1,102 @@
+"""`check`, `history`, `detects` and `collect` for an installation of KDS."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from bridge.core import fingerprint
+from bridge.emulator import EICAR, Emulator
+from bridge.folder.kds import shown_conf
+from tests.support.commands import Done, call
+from tests.support.katabridge import Site
+from tests.support.kds import KdsSite
+
+
+@pytest.fixture
+def kds(site: Site, kata: Emulator) -> KdsSite:
+    """One that has judged a file, and knows its server."""
+    kds = KdsSite(site)
+    (kds.directory / "in" / "eicar.com").write_bytes(EICAR)
+    trust = ["--fingerprint", f"sha256:{fingerprint(kata.certificate)}"]
+    log = ["--log", kds.log]
+    done = call("watch", "--once", *kds.places, *log, *trust)
+    assert done.returncode == 0, done.stderr
+    kds.log.write_text("what the service said\n")
+    return kds
+
+
+def asked(kds: KdsSite, command: str, *words: object) -> Done:
+    return call(command, *kds.places, *words)
+
+
+@pytest.mark.parametrize("command", ["history", "detects"])
+def test_what_was_recorded_is_found(kds: KdsSite, command: str) -> None:
+    places = ["--kds-config", kds.conf, "--records", kds.directory / "log"]
+    done = call(command, *places, "--name", "eicar")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "EICAR-Test-File" in done.stdout
+    done = call(command, *places[:3], kds.directory / "nowhere")
+    assert done.returncode == 1
+    assert "--records says where it is" in done.stderr
+
+
+def test_the_doctor_looks_at_it_and_not_at_icapd(kds: KdsSite, kata: Emulator) -> None:
+    done = asked(kds, "check")
+    assert done.returncode == 2
+    assert "certificate is not pinned yet" in done.stdout
+    done = asked(kds, "check", "--fingerprint", f"sha256:{fingerprint(kata.certificate)}")
+    assert done.returncode == 0, done.stdout
+    assert f"accepts this system (sensorId {kds.system_id})" in done.stdout
+    assert "folder kds: quarantine" in done.stdout
+    assert "ICAP" not in done.stdout
+    assert not [each for each in done.stdout.splitlines() if each.split()[1] == "icap:"]
+
+
+def collected(folder: Path) -> dict[str, str]:
+    (path,) = folder.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        files = {each.name.partition("/")[2]: archive.extractfile(each) for each in archive}
+        return {name: file.read().decode() for name, file in files.items() if file}
+
+
+def test_support_gets_its_logs_and_both_forms_of_its_configuration(kds: KdsSite) -> None:
+    target = kds.directory / "support"
+    target.mkdir()
+    done = asked(kds, "collect", "--log", kds.log, "--output-dir", target)
+    assert done.returncode == 0, done.stderr
+    files = collected(target)
+    assert f'system_id: "{kds.system_id}"' in files["kata_dir_scanner.conf"]
+    assert 'name: "kds"' in files["katabridge.yaml"]
+    assert "eicar.com" in files["logs/log-history.log"]
+    assert files[f"logs/{kds.log.name}"] == "what the service said\n"
+    assert "certificate is not pinned yet" in files["check.txt"]
+    assert "Left out:\nicapd" in files["MANIFEST.txt"]
+
+
+def test_a_configuration_that_is_refused_is_no_hindrance(kds: KdsSite) -> None:
+    kds.conf.write_text("{")
+    target = kds.directory / "support"
+    target.mkdir()
+    assert asked(kds, "collect", "--log", kds.log, "--output-dir", target).returncode == 0
+    files = collected(target)
+    assert "eicar.com" in files["logs/log-history.log"]
+    assert "kata_dir_scanner.conf: it is no JSON" in files["MANIFEST.txt"]
+    assert "not JSON" in files["MANIFEST.txt"]
+
+
+def test_what_no_key_of_kds_has_is_not_shown() -> None:
+    text = '{"in_dir": "/mnt/in",\n"s3cret": 1,\n"out_dir": {"s3cret": 2}}'
+    assert (
+        shown_conf(text) == '1: in_dir: "/mnt/in"\n2: [removed]: [removed]\n3: out_dir: [removed]\n'
+    )
+
+
+@pytest.mark.parametrize("command", ["check", "history", "detects", "collect"])
+def test_what_only_kds_needs_is_refused_without_it(command: str, tmp_path: Path) -> None:
+    more = ["--output-dir", tmp_path] if command == "collect" else []
+    done = call(command, "--records", tmp_path, *more)
+    assert done.returncode == 2
+    assert "--records goes with --kds-config only" in done.stderr
