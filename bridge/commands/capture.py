@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from bridge.commands.capture_draft import draft_of
-from bridge.commands.capture_wait import PICK_UP_SECONDS, Waiting, size_text
+from bridge.commands.capture_wait import PICK_UP_SECONDS, Waiting
 from bridge.commands.options import add_config, duration
 from bridge.commands.terminal import complain, say
+from bridge.commands.words import size_words
 from bridge.core import (
     CAPTURE_BYTES,
     CAPTURE_SECONDS,
@@ -126,7 +127,7 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         complain("capture", "stopped; no file was written.")
     else:
-        say(f"{options.output}: {waiting.caught}, {size_text(merged.size)}; {waiting.reason}.")
+        say(f"{options.output}: {waiting.caught}, {size_words(merged.size)}; {waiting.reason}.")
         if not merged.packets:
             say("Nothing was said on an ICAP connection that fits.")
         return 1 if waiting.is_fault else 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.commands.terminal import reason, say
+from bridge.commands.words import size_words
 from bridge.core import CaptureError, CaptureState, CaptureSwitch, capture_states, captured_bytes
 
 if TYPE_CHECKING:
@@ -131,9 +132,9 @@ class Waiting:
         if not self._states:
             return "waiting for icapd to begin"
         if self.reason:
-            return f"puts the file together: {self.caught}, {size_text(self._bytes)}"
+            return f"puts the file together: {self.caught}, {size_words(self._bytes)}"
         passed, whole = (timedelta(seconds=round(s)) for s in (self._passed, self._seconds))
-        return f"{passed} of {whole}: {self.caught}, {size_text(self._bytes)}"
+        return f"{passed} of {whole}: {self.caught}, {size_words(self._bytes)}"
 
     @contextlib.contextmanager
     def showing(self) -> Iterator[None]:
@@ -152,13 +153,3 @@ class Waiting:
 
         hint = "" if self.reason else " (Ctrl-C ends it)"
         return Text(f"{self._line()}{hint}", style="bold")
-
-
-def size_text(size: int) -> str:
-    """Bytes for people."""
-    value, unit = float(size), "bytes"
-    for larger in ("KiB", "MiB", "GiB"):
-        if value < 1024:
-            break
-        value, unit = value / 1024, larger
-    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"

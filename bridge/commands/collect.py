@@ -37,6 +37,7 @@ from bridge.commands.kds_options import (
 )
 from bridge.commands.options import duration
 from bridge.commands.terminal import complain, reason, say
+from bridge.commands.words import size_words
 from bridge.core import (
     SHORTEST_SECRET,
     ConfigError,
@@ -137,7 +138,7 @@ def _run(options: argparse.Namespace) -> int:
     except OSError as error:
         complain("collect", f"{folder}: {reason(error)}; no file was made there.")
         return 1
-    size = _human(target.stat().st_size)
+    size = size_words(target.stat().st_size)
     say(f"{target}: {size}; MANIFEST.txt in it says what is inside, and what is not.")
     return 0
 
@@ -232,7 +233,3 @@ def _head(
 
 def _time(moment: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
-
-
-def _human(size: int) -> str:
-    return f"{size / (1 << 20):.1f} MiB" if size >= 1 << 20 else f"{size / (1 << 10):.1f} KiB"

@@ -310,7 +310,7 @@ def test_who_is_not_on_a_terminal_gets_a_line_now_and_then(
     capture(site, output, "--for", "350ms", states=(CaptureState(4),))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("Captures for 0:00:00")
-    assert lines[1] == "0:00:00 of 0:00:00: 4 conversations, 92 bytes"
+    assert lines[1] == "0:00:00 of 0:00:00: 4 conversations, 92 B"
 
 
 def test_what_is_no_regular_file_is_never_replaced(

@@ -40,7 +40,7 @@ from bridge.commands.checking.rights import (
 )
 from bridge.commands.checking.room import Room, minding_files, room
 from bridge.commands.checking.running import Running, TooSlowError, within
-from bridge.commands.checking.words import clock_words, size_words, time_words
+from bridge.commands.words import clock_words, size_words, time_words
 from bridge.core import Answer, CallResult, LogSettings, Outage, Settings, SpoolSettings, stamp
 from bridge.core.settings.logs import NotifySettings, StatusSettings
 from tests.support.certificates import put_certificate
@@ -70,8 +70,8 @@ def test_whatever_is_quoted_stays_one_line_and_harmless() -> None:
 
 
 def test_words() -> None:
-    assert [size_words(n) for n in (0, 2048, 3 << 29, 1 << 60)] == [
-        *("0 B", "2.0 KiB", "1.5 GiB", "1048576.0 TiB"),
+    assert [size_words(n) for n in (0, 2048, (1 << 20) - 1, 3 << 29, 1 << 60)] == [
+        *("0 B", "2.0 KiB", "1.0 MiB", "1.5 GiB", "1048576.0 TiB"),
     ]
     assert [time_words(n) for n in (-45, 300, 10000, 864000)] == ["45 s", "5 min", "3 h", "10 days"]
     assert clock_words(1e30) == "1e+30"

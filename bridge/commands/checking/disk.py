@@ -17,7 +17,7 @@ from bridge.commands.checking.rights import (
     user_name,
 )
 from bridge.commands.checking.room import minding_files, room
-from bridge.commands.checking.words import size_words
+from bridge.commands.words import size_words
 from bridge.core import (
     DETECTS,
     EVENTS,

@@ -12,7 +12,7 @@ from bridge.commands.checking.line import Line, failed, ok, warning
 from bridge.commands.checking.rights import folder_fault, mend
 from bridge.commands.checking.room import room
 from bridge.commands.checking.running import TooSlowError, begin, result_within
-from bridge.commands.checking.words import size_words
+from bridge.commands.words import size_words
 from bridge.core import FolderSettings, Settings
 from bridge.folder.mounts import AwayError, Mount, SamePlace, mount_around, parse_mounts
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from bridge.commands.checking.line import Line, Status, failed, ok, skipped, warning
 from bridge.commands.checking.running import TooSlowError, begin, result_within, within
-from bridge.commands.checking.words import size_words, time_words
+from bridge.commands.words import size_words, time_words
 from bridge.core import (
     Answer,
     CallResult,

@@ -11,7 +11,7 @@ from bridge.commands.checking.disk import LEAST_LOG_ROOM
 from bridge.commands.checking.line import Line, ok, skipped, warning
 from bridge.commands.checking.pages import Page, Pages
 from bridge.commands.checking.room import room
-from bridge.commands.checking.words import clock_words, time_words
+from bridge.commands.words import clock_words, time_words
 from bridge.core import Outage, OutageKind, Settings, outages
 
 _DAY = 86400.0

@@ -13,7 +13,7 @@ from typing import Any
 
 from bridge.commands.checking.line import Line, ok, skipped, warning
 from bridge.commands.checking.pages import Page
-from bridge.commands.checking.words import clock_words
+from bridge.commands.words import clock_words
 from bridge.core import HISTORY, Settings, tail_lines
 
 CHECKER = "kata-bridge check"  # the user of our own requests: `icapd.selftest`

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from bridge.commands.checking.line import Line, failed, warning
 from bridge.commands.checking.outages import known_outages
 from bridge.commands.checking.pages import Page, Pages
-from bridge.commands.checking.words import clock_words, time_words
+from bridge.commands.words import clock_words, time_words
 from bridge.core import Outage, OutageKind, Settings
 
 _DISK = "see its disk: room, inodes (`df -i`), quota, rights, and what the kernel says of it"

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from bridge.commands.checking.line import Line, failed, ok, warning
 from bridge.commands.checking.rights import file_fault, mend, own_folder_fault
 from bridge.commands.checking.room import minding_files, room
-from bridge.commands.checking.words import size_words
+from bridge.commands.words import size_words
 from bridge.core import SCHEMA_VERSION, Settings, StartError, StoreError, open_verdicts, show_hash
 
 _AREA = "verdicts"

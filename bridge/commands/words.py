@@ -8,9 +8,9 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def size_words(size: float) -> str:
-    """`1.5 GiB`."""
+    """Bytes as `1.5 GiB`."""
     for unit in _UNITS[:-1]:
-        if abs(size) < 1024:
+        if round(abs(size), 1) < 1024:  # as it is shown
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} {_UNITS[-1]}"
