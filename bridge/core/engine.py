@@ -154,7 +154,6 @@ class Core:
         self._clockwork.every(_SWEEP_SECONDS, self._poster.sweep)
         self._clockwork.every(_HEAP_SECONDS, lambda: self._off_loop(give_back))
         self._clockwork.every(_PROBE_SECONDS, lambda: self._verdicts.probe(self.instance))
-        self._clockwork.every(_PROBE_SECONDS, lambda: self._off_loop(self.spool.look))
         self._clockwork.every(_DAY, self._look_at_certificate)
         return self
 

@@ -38,7 +38,6 @@ class Spool:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="spool")
         self.memory_used = 0
         self.disk_used = 0
-        self._disk_has_room = True
 
     def use(self, settings: SpoolSettings) -> None:
         """Keep to these limits from now on."""
@@ -94,8 +93,12 @@ class Spool:
     def check_free(self) -> None:
         """SpoolError where the disk would be left with less than `min_free`. Blocks: disk."""
         if not self._is_free:
-            self._refused = f"the disk of the spool {self.dir} is down to spool.min_free"
+            self._refused = self._down
             raise SpoolError(self._refused)
+
+    @property
+    def _down(self) -> str:
+        return f"the disk of the spool {self.dir} is down to spool.min_free"
 
     @property
     def _is_free(self) -> bool:
@@ -103,21 +106,22 @@ class Spool:
         return state.f_bavail * state.f_frsize >= self._settings.min_free + BLOCK
 
     def why_full(self) -> str:
-        """Why bodies are refused for lack of space; empty once there is room. Blocks: disk.
+        """Why there is no room, after a look; empty where there is. Blocks: disk."""
+        self.look()
+        return self._refused
+
+    def look(self) -> None:
+        """See whether bodies find room, for `has_room`. Blocks: disk.
 
         Room is where one of 1 MiB, or of half of `max_bytes`, fits.
         """
-        if self._refused and self._has_room():
-            self._refused, self._write_failed = "", False
-        return self._refused
-
-    def _has_room(self) -> bool:
-        if not self._fits(self._ordinary):
-            return False
         try:
-            return self._is_free and (not self._write_failed or self._takes_bytes())
-        except OSError:
-            return False
+            if not self._is_free:
+                self._refused = self._refused or self._down
+            elif self._fits(self._ordinary) and (not self._write_failed or self._takes_bytes()):
+                self._refused, self._write_failed = "", False
+        except OSError as error:
+            self._refused = self._refused or f"the spool {self.dir} fails: {error.strerror}"
 
     def _takes_bytes(self) -> bool:
         """A quota is in no figure of the disk's."""
@@ -127,19 +131,10 @@ class Spool:
         finally:
             probe.unlink(missing_ok=True)
 
-    def look(self) -> None:
-        """See whether there is room for more; for `has_room`. Blocks: disk."""
-        try:
-            self.check_free()
-        except (OSError, SpoolError):
-            self._disk_has_room = False
-        else:
-            self._disk_has_room = True
-
     @property
     def has_room(self) -> bool:
         """Whether an ordinary body would be taken, when that was last looked at."""
-        return self._disk_has_room and self._fits(self._ordinary) and not self._refused
+        return self._fits(self._ordinary) and not self._refused
 
     def in_thread(self, function: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
         """Run blocking file work off the loop."""

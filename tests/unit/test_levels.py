@@ -109,6 +109,25 @@ def test_a_disk_below_min_free_is_full_until_there_is_room(
     spool.close()
 
 
+def test_the_page_and_the_outage_say_the_same_of_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a body was refused, and as soon as there is room again."""
+    spool = new_spool(tmp_path, min_free=1 << 60)
+    assert "spool.min_free" in spool.why_full()
+    assert not spool.has_room
+    spool.use(SpoolSettings.model_construct(max_bytes=MIB << 4, min_free=0))
+    assert spool.why_full() == ""
+    assert spool.has_room
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "statvfs", _fails)
+        assert spool.why_full() == f"the spool {spool.dir} fails: Input/output error"
+        assert not spool.has_room
+    assert spool.why_full() == ""
+    assert spool.has_room
+    spool.close()
+
+
 def _fails(*_: object) -> None:
     raise OSError(errno.EIO, "Input/output error")
 
