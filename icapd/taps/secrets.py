@@ -8,16 +8,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from bridge.core import is_secret_name
 from icapd.taps.credentials import stars, without_credentials
 
-# a name that holds one of these carries what lets somebody in
-_SECRET_NAMES = re.compile(
-    rb"assertion|auth|bearer|cookie|credential|csrf|hmac|jwt|key|mfa|nonce|oidc|otp|pass|psk|pwd"
-    rb"|saml|secret|session|signature|ticket|token|xsrf|\b(?:pin|sid|sig)\b",
-    re.IGNORECASE,
-)
-# who asks, and not what proves it
-_USER_NAMES = frozenset({b"x-authenticated-user", b"x-authenticated-groups"})
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NO_SIGN_OF_NAMES = re.compile(rb"[^A-Za-z0-9-]")
 # to its end; what follows a bare CR, and a folded line, may go on with a value
@@ -103,7 +96,5 @@ def _is_secret(name: bytes) -> bool:
 @lru_cache(maxsize=1000)  # there are not many names
 def _is_secrets_name(name: bytes) -> bool:
     name = name.strip(b" \t")
-    plain = _NO_SIGN_OF_NAMES.sub(b"", name.replace(b"_", b"-")).lower()
-    if plain in _USER_NAMES and _TOKEN.fullmatch(name):
-        return False
-    return _TOKEN.fullmatch(name) is None or _SECRET_NAMES.search(plain) is not None
+    plain = _NO_SIGN_OF_NAMES.sub(b"", name.replace(b"_", b"-")).decode("ascii")
+    return _TOKEN.fullmatch(name) is None or is_secret_name(plain)

@@ -216,6 +216,7 @@ def test_names_that_go_with_secrets() -> None:
         *("X-Auth", "X-Passphrase", "X-Pass", "X-TOTP", "X-Assertion", "X-Amzn-Oidc-Data"),
         *("jsessionid", "PHPSESSID", "access_token", "apiKey", "apikey", "user[password]"),
         *("Ocp-Apim-Subscription-Key", "sid", "code", "userPin", "Cookie", "set-cookie2"),
+        *("X-HMAC", "X-MFA", "X-PSK", "X-Passkey", "X-Masterkey", "hotp", "pass2", "X-Passport"),
     ):
         assert is_secret_name(name), name
     for name in (
@@ -228,6 +229,9 @@ def test_names_that_go_with_secrets() -> None:
             "signal",
             "author",
             "authority",
+            "X-Bypass-Cache",
+            "keyword",
+            "footprint",
         ),
     ):
         assert not is_secret_name(name), name

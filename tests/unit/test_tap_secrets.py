@@ -229,3 +229,17 @@ QUERIES = [
 def test_queries_go_where_logs_do_not_have_them(line: bytes, hidden: bytes) -> None:
     assert without_secrets(line + b"\r\n\r\n", keep_query=False) == hidden + b"\r\n\r\n"
     assert without_secrets(line + b"\r\n\r\n") == line + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Code", "X-Pw", "X-Passkey", "x_hmac", "X-To|ken", "X-sessionId"]
+)
+def test_headers_go_by_the_same_names_as_in_the_file_for_support(name: str) -> None:
+    line = f"{name}: abc\r\n".encode()
+    assert without_secrets(b"GET / HTTP/1.1\r\n" + line).endswith(b": ***\r\n")
+
+
+@pytest.mark.parametrize("name", ["X-Monkey", "X-Bypass-Cache", "X-Author", "X-Keyword"])
+def test_a_part_of_a_word_makes_no_secret(name: str) -> None:
+    head = f"GET / HTTP/1.1\r\n{name}: abc\r\n".encode()
+    assert without_secrets(head) == head

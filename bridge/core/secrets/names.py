@@ -18,16 +18,15 @@ SIGNS_OF_NAMES = (
 
 # also as a part of a longer name
 _PARTS = (
-    r"auth(?!or(?!i[sz]))|assertion|bearer|cookie|credential|csrf|jwt|oidc|passcode|passphrase|passw|pwd|saml"
-    "|secret|sess(?:ion|id)|signature|ticket|token|totp|xsrf"
+    r"auth(?!or(?!i[sz]))|assertion|bearer|cookie|credential|csrf|hmac|jwt|mfa|nonce|oidc|psk|pwd"
+    r"|(?<!mon)(?<!don)(?<!tur)(?<!hoc)key(?!w|b)|(?<!com)(?<!by)pass(?!i|age|eng)|saml|secret"
+    r"|sess(?:ion|id)|signature|ticket|token|[ht]otp|xsrf"
 )
-# only as a word of the name: `monkey` and `compass` carry nothing
-_WORDS = "code|key|nonce|otp|pass|pin|pw|sid|sig"
+# only as a word of the name: `spinner` and `encoding` carry nothing
+_WORDS = "code|otp|pin|pw|sid|sig"
 # who asks, and not what proves it
 _USER_NAMES = frozenset({"x-authenticated-user", "x-authenticated-groups"})
-_SECRET = re.compile(
-    rf"{_PARTS}|(?:api|access|private|subscription)key|(?<![a-z])(?:{_WORDS})(?![a-z])"
-)
+_SECRET = re.compile(rf"{_PARTS}|(?<![a-z])(?:{_WORDS})(?![a-z])")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
