@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge.commands.options import count
 from bridge.core import parse_address
 
 if TYPE_CHECKING:
@@ -21,22 +22,19 @@ def add(commands: Commands) -> None:
     parser.add_argument("--listen", default="127.0.0.1:9443", metavar="HOST:PORT")
     parser.add_argument("--delay", type=_seconds, default=0.2, metavar="SECONDS")
     parser.add_argument("--accept", choices=("auto", "manual"), default="auto")
-    parser.add_argument("--max-in-flight", type=_count, metavar="N")
+    parser.add_argument("--max-in-flight", type=count, metavar="N")
     parser.add_argument("--accept-sensor", metavar="ID", help="press Accept for ID, and end")
     parser.set_defaults(run=run)
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 <= value < 86400:
         raise argparse.ArgumentTypeError(f"{text} is no number of seconds between 0 and a day")
     return value
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise argparse.ArgumentTypeError(f"{text} is no count")
-    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

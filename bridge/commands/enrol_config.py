@@ -68,6 +68,8 @@ def _load(path: Path) -> dict[Any, Any]:
         data = yaml.safe_load(read_plain(path).decode("utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: the configuration cannot be read: {reason(error)}.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: the configuration cannot be read: it is not UTF-8.") from None
     except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""

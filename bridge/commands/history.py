@@ -17,6 +17,7 @@ from bridge.commands.kds_options import (
     read_installation,
     refuse_without_kds_config,
 )
+from bridge.commands.options import count
 from bridge.commands.terminal import complain, reason, show
 from bridge.core import DETECTS, HISTORY, ConfigError, HistoryFilter, find_config, load_config
 
@@ -69,9 +70,12 @@ def _add(commands: Commands, name: str, log: str, words: str) -> None:
 def run(options: argparse.Namespace) -> int:
     """0 done, also where nothing is found; 1 a log cannot be read; 2 usage or configuration."""
     try:
-        wanted, limit = _wanted(options), _count(options.limit)
+        wanted, limit = _wanted(options), count(options.limit)
     except ValueError as error:
         complain(options.command, f"{error}.")
+        return 2
+    except argparse.ArgumentTypeError as error:
+        complain(options.command, f"--limit {error}; 0 shows all.")
         return 2
     try:
         folder = _folder(options)
@@ -112,12 +116,6 @@ def _wanted(options: argparse.Namespace) -> HistoryFilter:
 
 def _says_where(options: argparse.Namespace) -> str:
     return "logs.dir" if options.kds_config is None else "--records"
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise ValueError(f"--limit {text!r} is no number; 0 shows all")
-    return int(text)
 
 
 def _show(search: Search, options: argparse.Namespace) -> int:

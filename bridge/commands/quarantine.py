@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from bridge.commands import quarantine_acts, quarantine_list
-from bridge.commands.options import add_config, duration
+from bridge.commands.options import add_config, count, duration
 from bridge.commands.terminal import complain
 from bridge.core import OutcomeKind, read_settings
 from bridge.folder.quarantine import Verb, quarantines
@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
     listing.set_defaults(unsaid=2)
     listing.add_argument(
         "--limit",
-        type=_count,
+        type=count,
         metavar="N",
         help=f"how many at most; a table has {_MOST_SHOWN} if not given, 0 is all",
     )
@@ -66,12 +66,6 @@ def _verb(
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.set_defaults(run=lambda options: _run(options, run), limit=None)
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text} is no number")
-    return int(text)
 
 
 def _run(options: argparse.Namespace, run: Callable[..., int]) -> int:

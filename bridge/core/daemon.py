@@ -19,7 +19,7 @@ from bridge.core.ending import Ending
 from bridge.core.hangups import take_hangup
 from bridge.core.linelog import LineLog
 from bridge.core.logfiles import open_log
-from bridge.core.opening import StartError
+from bridge.core.opening import StartError, why_not
 from bridge.core.printable import printable
 from bridge.core.reloading import Adopt, Prepare
 from bridge.core.saying import is_own_word
@@ -94,7 +94,8 @@ def start_log(settings: Settings, name: str, speaker: str = "", *, echo: bool = 
     try:
         log = open_log(settings.logs, name)
     except OSError as error:
-        raise StartError(f"{path}: {error.strerror} (logs.dir).") from None
+        where = error.filename or path
+        raise StartError(f"{where}: {why_not(error)} (logs.dir).") from None
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr), _LineHandler(log)]
     for handler in handlers:
         handler.setFormatter(_Formatter(speaker))

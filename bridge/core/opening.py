@@ -19,6 +19,7 @@ from bridge.core.verdicts import StoreError, VerdictStore, open_store
 _NOT_HAD = {
     errno.EADDRINUSE: "it is taken by another program",
     errno.EADDRNOTAVAIL: "it is no address of this machine",
+    errno.EACCES: "this user may not; below 1024 that takes the capability CAP_NET_BIND_SERVICE",
 }
 
 
@@ -30,13 +31,19 @@ class InstanceTakenError(StartError):
     """Somebody runs under this instance's name already."""
 
 
+def why_not(error: OSError) -> str:
+    """Why a folder, or a file in it, cannot be had."""
+    # `mkdir` says so of what is there and is none
+    return "it is no folder" if isinstance(error, FileExistsError) else str(error.strerror)
+
+
 @contextmanager
 def said(journal: Path) -> Iterator[None]:
     """Faults of files as a StartError."""
     try:
         yield
     except OSError as error:
-        raise StartError(f"{error.filename}: {error.strerror}.") from None
+        raise StartError(f"{error.filename}: {why_not(error)}.") from None
     except KdsListError as error:
         raise StartError(str(error)) from None
     except sqlite3.Error as error:
@@ -50,7 +57,7 @@ def lock_instance(directory: Path, instance: str) -> int:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StartError(f"{error.filename}: {error.strerror} (spool.dir).") from None
+        raise StartError(f"{error.filename}: {why_not(error)} (spool.dir).") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -88,5 +95,5 @@ def bind(address: Address) -> socket.socket:
 
 def cannot_listen(address: Address, key: str, error: OSError) -> StartError:
     """The sentence for an address that cannot be had; `key`: of the configuration."""
-    reason = _NOT_HAD.get(error.errno or 0, error.strerror)
+    reason = _NOT_HAD.get(error.errno or 0, os.strerror(error.errno or 0))  # its own words vary
     return StartError(f"cannot listen on {address} ({key}): {reason}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import stat
@@ -80,7 +81,7 @@ def log_files(path: Path) -> Generator[LogFile, None, None]:
     """A log and its rotated files, newest first, each open until the next is asked for.
 
     OSError: one that is there cannot be read; FileNotFoundError: there is none at all. What is
-    deleted meanwhile, and what is no regular file, is left out.
+    deleted meanwhile, and what is no regular file, is left out, unless nothing else is there.
     """
     seen = set()
     for file in _opened(path):
@@ -91,6 +92,8 @@ def log_files(path: Path) -> Generator[LogFile, None, None]:
                 yield LogFile(file, status.st_ino, status.st_size)
         finally:
             os.close(file)
+    if not seen:
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
 
 
 def _opened(path: Path) -> Iterator[int]:

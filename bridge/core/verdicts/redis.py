@@ -155,7 +155,7 @@ class RedisVerdicts:
 
     def _words(self, error: Exception) -> str:
         """The text of an error; redis may quote what it was sent."""
-        text = str(error)
+        text = str(error).removesuffix(".")
         return text.replace(self._password, "***") if self._password else text
 
     def _say_unreadable(self, key: str) -> None:
