@@ -20,24 +20,27 @@ class Why(StrEnum):
 class Note:
     """A file whose case has its record. `folder`: its name in the configuration.
 
-    `sha256`: of what was judged, where it was.
+    `sha256`: of what was judged, where it was. `rules`: a mark of those by which it is left, None
+    where that was not noted.
     """
 
     folder: str
     look: Look
     why: Why
     sha256: str = ""
+    rules: str | None = None
 
 
 def format_note(note: Note) -> str:
-    """The note as text."""
-    return json.dumps([note.folder, astuple(note.look), note.why.value, note.sha256])
+    """The note as text, as before there were marks of rules where it has none."""
+    rules = [] if note.rules is None else [note.rules]
+    return json.dumps([note.folder, astuple(note.look), note.why.value, note.sha256, *rules])
 
 
 def parse_note(text: str) -> Note:
     """The note again; ValueError where it is none, or one of another version."""
     try:
-        folder, look, why, sha256 = json.loads(text)
-        return Note(folder, Look(*look), Why(why), sha256)
+        folder, look, why, *more = json.loads(text)
+        return Note(folder, Look(*look), Why(why), *more)
     except TypeError as error:
         raise ValueError(str(error)) from None

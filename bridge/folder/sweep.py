@@ -36,7 +36,6 @@ class Sweeper:
         self._transfer = transfer
         self._handler = handler
         self._notes = notes
-        self._rules = transfer.rules  # by which a note says that a file stays
         self._next = 0.0
         self._waiting: dict[str, float] = {}  # case id -> since when its name is taken
         self.troubles: dict[str, str] = {}
@@ -96,7 +95,7 @@ class Sweeper:
 
     async def _end(self, case_id: str, note: Note) -> None:
         if note.why is Why.LEFT:
-            self._transfer.leave(case_id, note.look, self._rules)
+            self._transfer.leave(case_id, note.look, note.rules)
         elif case_id not in self._handler.not_removed:  # it was removed before the crash
             await self._transfer.removed(case_id)
 

@@ -128,7 +128,7 @@ class Transfer:
             writer.discard()
 
     async def _stay(self, case: Case, look: Look, outcome: Outcome, rules: str) -> Done:
-        note = self._note(look, Why.LEFT)
+        note = Note(self._folder.name, look, Why.LEFT, rules=rules)
         await self._finish(case, None, outcome, Decision.SKIP, format_note(note))
         self.leave(case.id, look, rules)
         return Done(Decision.SKIP)
@@ -177,7 +177,8 @@ class Transfer:
         """Deliver, record, remove."""
         case, look, decision = judged.case, judged.look, judged.decision
         why = Why.LEFT if decision is Decision.SKIP else Why.DELIVERED
-        note = self._note(look, why, judged.item.sha256)
+        left_by = rules if why is Why.LEFT else None
+        note = Note(self._folder.name, look, why, judged.item.sha256, left_by)
         judged.item.body.retain()
         try:
             if why is Why.DELIVERED:  # what lies beside a threat says its name
@@ -246,8 +247,9 @@ class Transfer:
         """A mark of the rules in force by which a file may be left."""
         return self._parts.left.rules
 
-    def leave(self, case_id: str, look: Look, rules: str) -> None:
-        """The case has its record, and the file stays by `rules`: remembered, also for later.
+    def leave(self, case_id: str, look: Look, rules: str | None) -> None:
+        """The case has its record, and the file stays by `rules` (None: those in force):
+        remembered, also for later.
 
         Until that is saved (`removed`), the journal remembers it.
         """
@@ -267,9 +269,6 @@ class Transfer:
             with contextlib.suppress(asyncio.CancelledError):  # a second one cuts off nothing
                 await asyncio.wait(self._completing)  # unlike gather, it cancels none of them
         self._go_on()
-
-    def _note(self, look: Look, why: Why, sha256: str = "") -> Note:
-        return Note(self._folder.name, look, why, sha256)
 
     async def _finish(
         self,

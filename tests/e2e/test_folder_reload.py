@@ -23,6 +23,7 @@ from bridge.emulator import EICAR, Emulator
 from bridge.folder.claim import Claims
 from bridge.folder.crew import Wanted
 from bridge.folder.folders import Folders
+from bridge.folder.left import LeftFiles
 from bridge.folder.publish import draft_name
 from tests.support.folders import OWN, Places, sha256
 from tests.support.katabridge import Site
@@ -278,6 +279,33 @@ def test_a_file_whose_record_is_begun_is_left_by_it_once(
 
     asyncio.run(main())
     assert [record["name"] for record in site.records()] == ["a.iso", "b.iso"]
+
+
+@pytest.mark.parametrize(
+    "exclusion", [{"name": "*.iso"}, {"format": "pdf"}], ids=["by name", "by bytes"]
+)
+@pytest.mark.parametrize("change", [False, True], ids=["the same rules", "others"])
+def test_a_start_after_a_crash_looks_again_at_what_other_rules_left(
+    site: Site, monkeypatch: pytest.MonkeyPatch, exclusion: dict[str, str], change: bool
+) -> None:
+    """Nothing but the journal remembers that it is left, and by which rules."""
+    site.changes = {"exclusions": [exclusion]}
+
+    async def dropped(name: str, data: bytes, records: int) -> None:
+        async with watched(site):
+            drop(site, name, data)
+            await until(lambda: len(site.records()) == records)
+
+    with monkeypatch.context() as crash:
+        crash.setattr(LeftFiles, "save", lambda _: [])
+        asyncio.run(dropped("a.iso", b"%PDF-1.7\n", 1))
+    if change:
+        site.changes = {}
+    asyncio.run(dropped("b", b"b", 3 if change else 2))
+    first, *others = [(record["name"], record["outcome"]) for record in site.records()]
+    again = [("a.iso", "not_detected")] if change else []
+    assert (first, sorted(others)) == (("a.iso", "excluded"), [*again, ("b", "not_detected")])
+    assert lie(site, "in") == ([] if change else ["a.iso"])
 
 
 def test_of_a_folder_that_is_removed_nothing_is_out(site: Site) -> None:

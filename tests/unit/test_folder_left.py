@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from bridge.folder.left import LeftFiles
-from bridge.folder.settle import Lasting
+from bridge.folder.notes import Note, Why, format_note, parse_note
+from bridge.folder.settle import Lasting, Look
 
 FILE, OTHER = Lasting("a", 1, 1), Lasting("b", 1, 1)
 
@@ -34,3 +37,18 @@ def test_what_was_decided_by_the_old_rules_is_looked_at_again(tmp_path: Path) ->
     assert FILE not in left
     assert OTHER in left
     assert left.save() == ["1", "2"]
+
+
+@pytest.mark.parametrize("rules", [None, "a mark"])
+def test_a_note_is_read_again_also_one_without_rules(rules: str | None) -> None:
+    note = Note("share", Look("a", 1, 2, 3, 4), Why.LEFT, "", rules)
+    assert parse_note(format_note(note)) == note
+    assert parse_note('["share", ["a", 1, 2, 3, 4], "left", ""]').rules is None
+
+
+@pytest.mark.parametrize(
+    "text", ['["share"]', '["s", [1], "left"]', '[1, [1, 2, 3, 4, 5], "x", ""]']
+)
+def test_what_is_no_note_is_no_fault(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_note(text)
