@@ -91,8 +91,6 @@ class Storage:
 
     def take_clone(self, source: int, size: int) -> bool:
         """Become a clone of an open file of that size; False where there is none. Blocks: disk."""
-        if os.fstat(source).st_dev != self.spool.dir.stat().st_dev:
-            return False
         self.spool.check_free()
         self._make_file()
         if clone(source, self.fd) and os.fstat(self.fd).st_size == size:
@@ -171,8 +169,15 @@ class BodyWriter:
             offset += len(part)
         self._hashed = offset
 
+    def is_beside(self, source: int) -> bool:
+        """Whether an open file (descriptor) lies on the spool's disk: only then it can be cloned.
+
+        Blocks: the disk of that file. So it is for a thread of whoever has it, not of the spool's.
+        """
+        return os.fstat(source).st_dev == self._spool.dir.stat().st_dev
+
     async def clone(self, source: int, size: int) -> bool:
-        """Make an empty body a clone of an open file (descriptor) of that size in bytes.
+        """Make an empty body a clone of an open file that `is_beside`, of that size in bytes.
 
         False: the disk of the spool cannot do it, and the body is still empty. SpoolError.
         """

@@ -32,8 +32,8 @@ async def take_snapshot(
     opening = claims.open(case_id, look)
     file: FileIO = await in_thread(opening.__enter__)
     try:
-        kept = await in_thread(read_metadata, file.fileno())
-        if not await writer.clone(file.fileno(), look.size):
+        kept, is_beside = await in_thread(_known, file.fileno(), writer)
+        if not (is_beside and await writer.clone(file.fileno(), look.size)):
             await _copy(file, look, writer, in_thread)
         await in_thread(check_still, file, look)
     finally:
@@ -49,6 +49,11 @@ def _read_whole(claims: Claims, case_id: str, look: Look) -> tuple[bytes, Metada
             data += block
         check_still(file, look)
     return data, kept
+
+
+def _known(source: int, writer: BodyWriter) -> tuple[Metadata, bool]:
+    """What is to be kept of an open file, and whether it lies on the disk of the spool."""
+    return read_metadata(source), writer.is_beside(source)
 
 
 async def _copy(file: FileIO, look: Look, writer: BodyWriter, in_thread: InThread) -> None:

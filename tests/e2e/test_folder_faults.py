@@ -21,6 +21,7 @@ from bridge.folder import handling, listing, service, sight
 from bridge.folder.claim import Claims
 from bridge.folder.folders import Folders
 from bridge.folder.left import LeftFiles
+from bridge.folder.metadata import Metadata, read_metadata
 from bridge.folder.settle import Lasting, Look
 from tests.support.folders import Places
 from tests.support.katabridge import Site
@@ -352,6 +353,47 @@ def test_a_share_that_fails_in_the_middle_is_said_once(
     watching(site, fails)
     assert caplog.text.count("Host is down; files stay in input") == 1
     assert caplog.text.count("reading files of the input works again") == 1
+
+
+def test_a_share_that_hangs_while_it_is_copied_holds_up_no_other(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What asks a share is a thread of its folder's; those of the spool are for all."""
+    second = {"name": "second", "input": "in2", "output": "out2", "quarantine": "quarantine2"}
+    for name in ("in2", "out2", "quarantine2"):
+        (site.directory / name).mkdir()
+    site.changes = {"folders": [site.folder, {**site.folder, **second}]}
+    is_back, away = threading.Event(), set[int]()
+    looked_at, real_stat = "bridge.folder.snapshot.read_metadata", os.fstat
+
+    def look(descriptor: int) -> Metadata:
+        kept = read_metadata(descriptor)
+        if not is_back.is_set():
+            away.add(descriptor)
+        return kept
+
+    def stat_of(descriptor: int) -> os.stat_result:
+        if descriptor in away:
+            is_back.wait(30)
+        return real_stat(descriptor)
+
+    async def hangs() -> None:
+        try:
+            await until(lambda: len(away) == 4)
+            large = site.directory / "in2" / "large"
+            large.write_bytes(b"large" * 100_000)
+            monkeypatch.setattr(looked_at, read_metadata)
+            await until((site.directory / "out2" / "large").exists)
+            assert names(site, "out") == set()
+        finally:
+            is_back.set()
+        await until(lambda: len(names(site, "out")) == 4)
+
+    monkeypatch.setattr(looked_at, look)
+    monkeypatch.setattr(os, "fstat", stat_of)
+    for number in range(4):
+        drop(site, f"{number}", b"%d" % number * 300_000)
+    watching(site, hangs)
 
 
 @pytest.mark.parametrize(
