@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from bridge.core import FolderSettings, service_manager
 from bridge.folder.notes import Note
@@ -247,7 +247,7 @@ class Crew:
                 post.ending.cancel()
         endings = [post.ending for post in self._posts if post.ending is not None]
         runs = [post.run for post in self._posts]
-        await _all_end([*endings, *runs])
+        await all_end([*endings, *runs])
         for run in runs:
             if not run.cancelled():
                 run.result()
@@ -256,7 +256,7 @@ class Crew:
         return asyncio.get_running_loop().time()
 
 
-async def _all_end(tasks: Sequence[asyncio.Task[None]]) -> None:
+async def all_end(tasks: Sequence[asyncio.Task[Any]]) -> None:
     """Wait for all; where we are cancelled once more meanwhile, that cuts off none of them."""
     while not all(task.done() for task in tasks):
         with contextlib.suppress(asyncio.CancelledError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from bridge.core import (
     new_case_id,
     real_path,
 )
-from bridge.folder.crew import Crew, Wanted, say_watches
+from bridge.folder.crew import Crew, Wanted, all_end, say_watches
 from bridge.folder.handling import GONE_SECONDS
 from bridge.folder.left import LeftFiles
 from bridge.folder.mounts import SamePlace
@@ -71,7 +72,14 @@ class Folders:
 
     async def _once(self, wanted: Wanted) -> int:
         say_watches(wanted)
-        return await self.make(wanted).run_once()
+        watcher = self.make(wanted)
+        work = asyncio.create_task(watcher.run_once(), name=f"once-{wanted.folder.name}")
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({work})
+        if not watcher.is_ending:  # to cancel it then would cut that off
+            work.cancel()
+        await all_end([work])
+        return work.result()
 
     def give_up(self) -> list[FolderSettings]:
         """Have those who watch do nothing more; the folders where something was under way."""

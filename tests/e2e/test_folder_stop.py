@@ -12,16 +12,19 @@ from pathlib import Path
 import pytest
 
 from bridge.core import Core, Door
-from bridge.emulator import EICAR
+from bridge.emulator import EICAR, Emulator
 from bridge.folder import sight
+from bridge.folder.claim import Claims
 from bridge.folder.deliver import Delivery, Judged
 from bridge.folder.folders import Folders
+from bridge.folder.settle import Look
 from tests.support.faults import hanging_when, met, start_watch
 from tests.support.folders import OWN, Places, check_ends
 from tests.support.katabridge import Site
 from tests.support.processes import Program, wait_until
 
 Keep = Callable[[Program], Program]
+CONTENTS = {"judged": b"judged", "at KATA": b"#kata delay=60\nat KATA"}
 
 
 def drop(site: Site, name: str, data: bytes) -> None:
@@ -146,17 +149,23 @@ def test_a_thread_that_wakes_up_after_that_has_no_consequence(
     check_ends(Places.of(site), site.records(), [b"%d" % number for number in range(6)])
 
 
-def test_a_stop_while_a_failed_watcher_ends_cuts_off_no_delivery(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("once", [False, True], ids=["for good", "once"])
+def test_a_stop_while_a_failed_watcher_ends_cuts_off_nothing(
+    kata: Emulator, site: Site, monkeypatch: pytest.MonkeyPatch, once: bool
 ) -> None:
-    real = Delivery.deliver
+    """Neither a delivery nor a file that is put back."""
+    deliver, put_back = Delivery.deliver, Claims.put_back
     begun, goes_on = threading.Event(), threading.Event()
 
-    def deliver(delivery: Delivery, file: Judged, still: Callable[[], None]) -> Path:
-        path = real(delivery, file, still)
+    def slowly(delivery: Delivery, file: Judged, still: Callable[[], None]) -> Path:
+        path = deliver(delivery, file, still)
         begun.set()
         goes_on.wait(30)
         return path
+
+    def back(claims: Claims, case_id: str, path: str, *, number: bool = False) -> Look:
+        goes_on.wait(30)
+        return put_back(claims, case_id, path, number=number)
 
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("planted")
@@ -164,12 +173,16 @@ def test_a_stop_while_a_failed_watcher_ends_cuts_off_no_delivery(
     async def main() -> None:
         async with Core(site.settings(), Door.FOLDER) as core:
             folders = Folders(core)
-            running = asyncio.create_task(folders.run())
-            drop(site, "f", b"f")
+            for name, data in CONTENTS.items():
+                drop(site, name, data)
+            works = folders.run_once() if once else [folders.run()]
+            (running,) = [asyncio.create_task(work) for work in works]
             assert await asyncio.to_thread(begun.wait, 30)
             (watcher,) = folders._watchers
-            monkeypatch.setattr(sight, "list_input", fail)
             async with asyncio.timeout(30):
+                while len(kata.memory.scans) < len(CONTENTS):
+                    await asyncio.sleep(0.02)
+                monkeypatch.setattr(sight, "list_input", fail)
                 while not watcher.is_ending:
                     watcher.look_soon()
                     await asyncio.sleep(0.02)
@@ -180,6 +193,8 @@ def test_a_stop_while_a_failed_watcher_ends_cuts_off_no_delivery(
             with pytest.raises(ZeroDivisionError):
                 await asyncio.wait_for(running, 30)
 
-    monkeypatch.setattr(Delivery, "deliver", deliver)
+    monkeypatch.setattr(Delivery, "deliver", slowly)
+    monkeypatch.setattr(Claims, "put_back", back)
     asyncio.run(main())
-    check_ends(Places.of(site), site.records(), [b"f"])
+    check_ends(Places.of(site), site.records(), list(CONTENTS.values()), left=1)
+    assert not Places.of(site).leftovers()
