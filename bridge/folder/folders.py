@@ -43,6 +43,7 @@ class Folders:
         slots = FairSlots(kata.max_in_flight, len(core.settings.folders))
         self._common = Common(core, slots, owner_of(core), new_case_id(), self._place)
         self._places: Mapping[Path, SamePlace] = {}  # all that are configured
+        self._before: dict[Path, SamePlace] = {}  # all that ever were
         self._files = core.metrics.tally(
             "folder_files", "Files of a folder by what was done.", ("folder", "decision")
         )
@@ -108,6 +109,7 @@ class Folders:
         def adopt() -> None:
             self._lefts |= lefts
             self._places = places
+            self._before |= places
             self._common.slots.resize(settings.kata.max_in_flight, len(wanted))
             self._crew.want(wanted)
             for name, mark in marks.items():
@@ -123,7 +125,8 @@ class Folders:
     def _places_of(self, folders: Sequence[FolderSettings]) -> Mapping[Path, SamePlace]:
         """Also who watches a share anew knows what it was: it may be unmounted just now."""
         paths = {path for each in folders for path in (each.input, each.output, each.quarantine)}
-        return {path: self._places.get(path) or SamePlace(path) for path in paths}
+        new = {path: SamePlace(path, self._before.get(path)) for path in paths}
+        return new | {path: place for path, place in self._places.items() if path in paths}
 
     def _place(self, path: Path) -> SamePlace:
         return self._places[path]

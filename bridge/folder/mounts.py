@@ -85,11 +85,12 @@ class SamePlace:
     Neither a share that is not mounted nor a link that somebody puts in its place is taken for it.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, before: SamePlace | None = None) -> None:
+        """`before`: what it was until nobody watched it: what was mounted there must be again."""
         self.root = root
         self._identity: tuple[int, int] | None = None
         self._real = ""
-        self._mount: Mount | None = None
+        self._mount: Mount | None = before._mount if before is not None else None
         self._said = False
         self._lock = threading.Lock()
 
@@ -145,14 +146,16 @@ class SamePlace:
         real = str(Path(f"/proc/self/fd/{descriptor}").readlink())
         mount = mount_around(real, parse_mounts(_read(_MOUNTINFO)))
         if self._identity is None:
-            self._check_fstab(real, mount)
+            self._check_mounted(real, mount)
             self._real = real
         else:
             self._check_moved(real, mount, same_device=identity[0] == self._identity[0])
         self._mount, self._identity = mount, identity
 
-    def _check_fstab(self, real: str, mount: Mount | None) -> None:
-        wanted = mount_around(real, parse_fstab(_read(_FSTAB)))
+    def _check_mounted(self, real: str, mount: Mount | None) -> None:
+        """By fstab, and by what was there before."""
+        before = [self._mount] if self._mount is not None else []
+        wanted = mount_around(real, [*parse_fstab(_read(_FSTAB)), *before])
         there = mount.point if mount is not None else ""
         if wanted is not None and wanted.point != "/" and len(there) < len(wanted.point):
             raise self._away(wanted)

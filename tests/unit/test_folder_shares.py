@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,10 @@ import pytest
 from bridge.core import Core, Door
 from bridge.emulator import EICAR
 from bridge.folder import mounts
+from bridge.folder.claim import Claims
 from bridge.folder.folders import Folders
+from bridge.folder.sweep import Sweeper
+from tests.support.folders import Places, check_ends
 from tests.support.katabridge import Site
 
 SHARES = [("input", b"clean"), ("output", b"clean"), ("quarantine", EICAR)]
@@ -70,22 +75,106 @@ def test_a_share_that_is_away_at_a_reload_is_waited_for(
         assert names(share) == []
 
 
-def test_a_path_that_no_folder_names_any_longer_is_forgotten(site: Site, mountinfo: Path) -> None:
-    share = site.directory / site.folder["output"]
+@pytest.mark.parametrize(("key", "data"), SHARES, ids=[key for key, _ in SHARES])
+def test_a_share_that_is_away_when_it_is_named_again_is_waited_for(
+    site: Site, mountinfo: Path, key: str, data: bytes
+) -> None:
+    share, was = site.directory / site.folder[key], site.folder[key]
+    (site.directory / "other").mkdir()
     source = site.directory / site.folder["input"]
-    other = site.directory / "other"
-    other.mkdir()
     mount(mountinfo, share)
 
     async def main() -> None:
         async with Core(site.settings(), Door.FOLDER) as core:
             folders = Folders(core)
+            assert await once(folders) == 0
             unmount(mountinfo, share)
-            (source / "a").write_bytes(b"clean")
-            for output in (str(other), str(share)):
-                site.folder["output"] = output
+            (source / "a").write_bytes(data)
+            for place in ("other", was):
+                site.folder[key] = place
+                folders.prepare(site.settings())()
+            assert await once(folders) > 0
+            mount(mountinfo, share)
+            assert await once(folders) == 0
+
+    asyncio.run(main())
+    assert [record["name"] for record in site.records()] == ["a"]
+
+
+def test_a_folder_that_was_replaced_while_nobody_named_it_is_taken(
+    site: Site, mountinfo: Path
+) -> None:
+    share = site.directory / site.folder["output"]
+    (site.directory / "other").mkdir()
+    mount(mountinfo, share)
+
+    async def main() -> None:
+        async with Core(site.settings(), Door.FOLDER) as core:
+            folders = Folders(core)
+            assert await once(folders) == 0
+            share.rename(share.with_name("aside"))
+            share.mkdir()
+            (site.directory / site.folder["input"] / "a").write_bytes(b"clean")
+            for place in ("other", str(share)):
+                site.folder["output"] = place
                 folders.prepare(site.settings())()
             assert await once(folders) == 0
 
     asyncio.run(main())
     assert names(share) == ["a"]
+
+
+def test_what_is_left_to_do_on_a_share_outlasts_that_nobody_names_it(
+    site: Site, mountinfo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file is delivered and recorded, and its share goes away before it is removed there."""
+    share = site.directory / site.folder["input"]
+    (site.directory / "other").mkdir()
+    mount(mountinfo, share)
+    here, elsewhere = site.folder, {**site.folder, "name": "other", "input": "other"}
+    tries, sweeps, sweep = [], [], Sweeper.sweep
+
+    def refuse(*_: object) -> bool:
+        tries.append(1)
+        raise OSError(errno.EHOSTDOWN, "Host is down")
+
+    async def counted(sweeper: Sweeper) -> None:
+        try:
+            await sweep(sweeper)
+        finally:
+            sweeps.append(sweeper)
+
+    async def until(condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(20):
+            while not condition():  # files tell nobody
+                await asyncio.sleep(0.02)
+
+    async def main() -> None:
+        async with Core(site.settings(), Door.FOLDER) as core:
+            folders = Folders(core)
+            running = asyncio.create_task(folders.run())
+
+            async def name(*wanted: dict[str, object]) -> None:
+                site.changes = {"folders": list(wanted)}
+                folders.prepare(site.settings())()
+                begun = len(set(sweeps))
+                await until(lambda: len(set(sweeps)) > begun)
+
+            with monkeypatch.context() as failing:
+                failing.setattr(Claims, "remove", refuse)
+                (share / "a").write_bytes(b"clean")
+                await until(lambda: tries)
+                await name(elsewhere)
+                unmount(mountinfo, share)
+            await name(elsewhere, here)
+            share.rmdir()
+            share.with_name("mounted-elsewhere").rename(share)
+            mount(mountinfo, share)
+            await until(lambda: not Places.of(site, 1).waiting())
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    monkeypatch.setattr(Sweeper, "sweep", counted)
+    asyncio.run(main())
+    check_ends(Places.of(site, 1), site.records(), [b"clean"])
+    assert len(site.records()) == 1
