@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Awaitable, Callable
 from io import FileIO
 from typing import Any
@@ -22,12 +23,14 @@ async def take_snapshot(
 ) -> Metadata:
     """Copy the file into `writer`; what is to be kept of it beside its content.
 
-    NotStillError where it changed while it was copied; OSError, SpoolError where a disk fails.
+    NotStillError where it changed while it was copied; OSError, SpoolError where a disk fails, or
+    where it is not as long as it says.
     """
     kept: Metadata
     if look.size <= _BLOCK:
         data, kept = await in_thread(_read_whole, claims, case_id, look)
         await writer.write(data)
+        _check_whole(writer.size, look)
         return kept
     opening = claims.open(case_id, look)
     file: FileIO = await in_thread(opening.__enter__)
@@ -38,6 +41,7 @@ async def take_snapshot(
         await in_thread(check_still, file, look)
     finally:
         await in_thread(file.close)
+    _check_whole(writer.size, look)
     return kept
 
 
@@ -61,3 +65,10 @@ async def _copy(file: FileIO, look: Look, writer: BodyWriter, in_thread: InThrea
         await writer.write(block)
         if writer.size > look.size:
             raise NotStillError
+
+
+def _check_whole(size: int, look: Look) -> None:
+    """Where the source looks the same in the end it is removed unread: a part will not do."""
+    if size != look.size:
+        said = f"{size} bytes of it could be read, and it says that it has {look.size}"
+        raise OSError(errno.EBADMSG, said)
