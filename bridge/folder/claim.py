@@ -16,7 +16,7 @@ from io import FileIO
 from itertools import islice
 
 from bridge.folder.conflict import numbered
-from bridge.folder.listing import look_of
+from bridge.folder.listing import DEEPEST, look_of
 from bridge.folder.mounts import AwayError, SamePlace
 from bridge.folder.opened import (
     NotStillError,
@@ -155,14 +155,10 @@ class Claims:
 
     def _left_over(self) -> Iterator[tuple[str, str]]:
         for case_id in _entries(self._place, self._own, os.DirEntry.is_dir):
-            pending: list[list[str]] = [[]]
-            while pending:
-                parts = pending.pop()
-                above = [*self._own, case_id, *parts]
-                inner = _entries(self._place, above, os.DirEntry.is_dir)
-                pending += [[*parts, each] for each in inner]
+            top = [*self._own, case_id]
+            for above in _tree(self._place, top):
                 for name in _entries(self._place, above, os.DirEntry.is_file):
-                    yield case_id, "/".join([*parts, name])
+                    yield case_id, "/".join([*above[len(top) :], name])
 
     def live(self) -> None:
         """Give a sign of life, if we have claimed anything."""
@@ -179,12 +175,7 @@ class Claims:
         for case_id in _entries(self._place, self._own, os.DirEntry.is_dir):
             if case_id in busy:
                 continue
-            pending, found = [[*self._own, case_id]], []
-            while pending:
-                above = pending.pop()
-                found.append(above)
-                inner = _entries(self._place, above, os.DirEntry.is_dir)
-                pending += [[*above, each] for each in inner]
+            found = list(_tree(self._place, [*self._own, case_id]))
             for parts in reversed(found):  # those inside first
                 remove_empty(self._place, parts, len(parts) - 1)
 
@@ -223,6 +214,19 @@ def _rename_back(claim: int, home: int, name: str, end: int) -> str:
 def _same(claim: int, name: str, home: int, there: str) -> bool:
     one, other = os.lstat(name, dir_fd=claim), os.lstat(there, dir_fd=home)
     return (one.st_ino, one.st_dev) == (other.st_ino, other.st_dev)
+
+
+def _tree(place: SamePlace, top: list[str]) -> Iterator[list[str]]:
+    """A folder of ours and all in it, each before those inside it.
+
+    No input is taken deeper than that: what strangers put there would take all our time.
+    """
+    pending = [top]
+    while pending:
+        parts = pending.pop()
+        yield parts
+        if len(parts) - len(top) < DEEPEST:
+            pending += [[*parts, each] for each in _entries(place, parts, os.DirEntry.is_dir)]
 
 
 def _entries(place: SamePlace, parts: list[str], kind: Callable[..., bool]) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from bridge.folder import abandoned, claim, opened
 from bridge.folder.abandoned import Abandoned
 from bridge.folder.claim import ClaimError, Claims
-from bridge.folder.listing import list_input
+from bridge.folder.listing import DEEPEST, list_input
 from bridge.folder.mounts import AwayError, SamePlace
 from bridge.folder.opened import BeingWrittenError, NotStillError
 from bridge.folder.settle import Look
@@ -248,6 +248,20 @@ def test_what_strangers_make_of_our_folder_does_not_end_a_look(tmp_path: Path) -
     with pytest.raises(ClaimError):
         mine.take(drop(tmp_path, "a"), "case")
     assert (tmp_path / "a").exists()
+
+
+def test_no_more_than_an_input_has_is_looked_through_in_our_folder(tmp_path: Path) -> None:
+    """Each folder is opened from the root on: a tree without end would take all our time."""
+    mine = claims(tmp_path)
+    deepest, deeper = "d/" * DEEPEST + "a", "d/" * (DEEPEST + 1) + "a"
+    mine.take(drop(tmp_path, deepest), "case")
+    planted = tmp_path / ".katabridge" / "one" / "case" / deeper
+    planted.parent.mkdir()
+    planted.write_bytes(b"x")
+    assert mine.left_over(10) == [("case", deepest)]
+    mine.put_back("case", deepest)
+    mine.clear()
+    assert everything(tmp_path).keys() == {deepest, str(planted.relative_to(tmp_path))}
 
 
 def test_who_gave_no_sign_of_life_for_long_delivers_nothing(
