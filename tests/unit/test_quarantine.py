@@ -147,6 +147,16 @@ def test_long_names_find_their_notes(place: Quarantine) -> None:
     )
 
 
+@pytest.mark.parametrize("seconds", [17179869184, -17179869184, (1 << 63) - 1, -(1 << 63)])
+def test_the_time_of_a_file_may_be_any_that_a_file_system_has(
+    place: Quarantine, seconds: int
+) -> None:
+    """Archives and broken clocks give such ones, and strangers choose theirs."""
+    put(place, "a", mtime_ns=seconds * 10**9)
+    assert one(place).state is State.WHOLE
+    os.utime(place.root / "a", ns=(0, seconds * 10**9))
+
+
 def test_a_note_that_is_a_link_or_a_pipe_is_not_read(place: Quarantine, tmp_path: Path) -> None:
     path = put(place, "a")
     note = path.with_name("a.katabridge.json")
@@ -170,7 +180,7 @@ FORGED: dict[str, tuple[dict[str, Any], str]] = {
     "no outcome": ({"outcome": "fine"}, "it holds what katabridge never writes"),
     "no user": ({"uid": -1}, "it holds what katabridge never writes"),
     "no group": ({"gid": 1 << 40}, "it holds what katabridge never writes"),
-    "no time": ({"mtime_ns": 1 << 80}, "it holds what katabridge never writes"),
+    "no time": ({"mtime_ns": (1 << 63) * 10**9}, "it holds what katabridge never writes"),
     "too much": ({"threat": "x" * 70_000}, "it is too large"),
 }
 

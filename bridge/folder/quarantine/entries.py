@@ -25,7 +25,7 @@ CASE = re.compile(r"[0-9a-z]{16}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST_BYTES = 64 << 10  # of a note; two names of 4 KiB each are all that is long in it
 _MOST_ID = (1 << 32) - 2  # the highest number means: as it is
-_MOST_NS = 1 << 62
+_MOST_SECONDS = 1 << 63  # more is no time for any file system; the years of a file may be wild
 
 
 class State(StrEnum):
@@ -142,6 +142,6 @@ def _fault(quarantine: Quarantine, note: Sidecar, beside: str) -> str:
         and note.outcome in set(OutcomeKind)
         and 0 <= note.uid <= _MOST_ID
         and 0 <= note.gid <= _MOST_ID
-        and abs(note.mtime_ns) <= _MOST_NS
+        and -_MOST_SECONDS <= note.mtime_ns // 10**9 < _MOST_SECONDS
     )
     return "" if good else "it holds what katabridge never writes"
