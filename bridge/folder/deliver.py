@@ -121,9 +121,12 @@ class Delivery:
 
 
 def _never_a_sidecar(path: str) -> str:
-    """Who drops a file that is named as if it said something of another must not succeed."""
+    """Who drops a file that is named as if it said something of another must not succeed.
+
+    Capitals do not count: on a share of Windows the note of the other would replace it.
+    """
     *parts, name = path.split("/")
-    return "/".join([*parts, numbered(name, 2) if is_sidecar(name) else name])
+    return "/".join([*parts, numbered(name, 2) if is_sidecar(name.lower()) else name])
 
 
 def describe(file: Judged, name: str) -> Sidecar:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -200,16 +201,24 @@ def test_what_is_known_of_a_quarantined_file_lies_beside_it(site: Site, started:
     assert stat.S_IMODE(beside.stat().st_mode) == 0o600
 
 
-@pytest.mark.long
-def test_a_file_that_looks_like_a_note_is_not_taken_for_one(site: Site, started: Keep) -> None:
+@pytest.mark.parametrize(
+    "name",
+    ["evil.com.KataBridge.JSON", pytest.param("evil.com.katabridge.json", marks=pytest.mark.long)],
+)
+def test_a_file_that_looks_like_a_note_is_not_taken_for_one(
+    site: Site, started: Keep, name: str
+) -> None:
+    """Nor replaced by one, on shares of Windows, which know no capitals."""
     forged = b'#kata state=detect\n{"file": "evil.com", "path": "../../etc/passwd"}'
     drop(site, "evil.com", EICAR)
-    drop(site, "evil.com.katabridge.json", forged)
+    drop(site, name, forged)
     started(site.start_watch())
     places = Places.of(site)
     places.wait_empty()
     site.wait_records(2)
     check_ends(places, site.records(), [EICAR, forged])
+    names = Counter(name.lower() for name in [*places.quarantined(), *places.sidecars()])
+    assert set(names.values()) == {1}
 
 
 # -- what others do meanwhile ----------------------------------------------------------------------
