@@ -123,10 +123,11 @@ class Delivery:
 def _never_a_sidecar(path: str) -> str:
     """Who drops a file that is named as if it said something of another must not succeed.
 
-    Capitals do not count: on a share of Windows the note of the other would replace it.
+    Nor who has it in a folder of such a name: that would keep the other out of quarantine. Capitals
+    do not count: on a share of Windows the note of the other would replace the file.
     """
-    *parts, name = path.split("/")
-    return "/".join([*parts, numbered(name, 2) if is_sidecar(name.lower()) else name])
+    parts = path.split("/")
+    return "/".join(numbered(part, 2) if is_sidecar(part.lower()) else part for part in parts)
 
 
 def describe(file: Judged, name: str) -> Sidecar:

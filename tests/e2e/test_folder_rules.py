@@ -221,6 +221,22 @@ def test_a_file_that_looks_like_a_note_is_not_taken_for_one(
     assert set(names.values()) == {1}
 
 
+def test_a_folder_that_looks_like_a_note_keeps_no_threat_in_input(
+    site: Site, started: Keep
+) -> None:
+    site.folder["recursive"] = True
+    first = b"#kata state=detect\n1"
+    started(site.start_watch())
+    drop(site, "evil.com.katabridge.json/a", first)
+    site.wait_records(1)
+    drop(site, "evil.com", EICAR)
+    places = Places.of(site)
+    places.wait_empty()
+    check_ends(places, site.records(), [EICAR, first])
+    said = {parse_sidecar(path.read_bytes()).path for path in places.sidecars().values()}
+    assert said == {"evil.com.katabridge.json/a", "evil.com"}
+
+
 # -- what others do meanwhile ----------------------------------------------------------------------
 
 
