@@ -148,13 +148,15 @@ class Claims:
         remove_empty(self._place, above, len(self._own))
         return look
 
-    def left_over(self, most: int) -> list[tuple[str, str]]:
-        """Case and path of the files that are claimed, at most so many."""
+    def left_over(self, most: int, busy: Collection[str] = ()) -> list[tuple[str, str]]:
+        """Case and path of the files that are claimed, but of `busy` cases, at most so many."""
         self._place.check()
-        return list(islice(self._left_over(), most))
+        return list(islice(self._left_over(busy), most))
 
-    def _left_over(self) -> Iterator[tuple[str, str]]:
+    def _left_over(self, busy: Collection[str]) -> Iterator[tuple[str, str]]:
         for case_id in _entries(self._place, self._own, os.DirEntry.is_dir):
+            if case_id in busy:
+                continue
             top = [*self._own, case_id]
             for above in _tree(self._place, top):
                 for name in _entries(self._place, above, os.DirEntry.is_file):

@@ -35,7 +35,7 @@ class Sweeper:
         self._abandoned = abandoned
         self._transfer = transfer
         self._handler = handler
-        self._notes = notes
+        self._notes = dict(notes)
         self._next = 0.0
         self._waiting: dict[str, float] = {}  # case id -> since when its name is taken
         self.troubles: dict[str, str] = {}
@@ -54,20 +54,26 @@ class Sweeper:
         if time.monotonic() < self._next:
             return
         self.troubles = {}
-        left_over = await self._transfer.in_thread(self._claims.left_over, _MOST)
+        at_work = self._at_work
+        left_over = await self._transfer.in_thread(self._claims.left_over, _MOST, at_work)
         claimed = {case_id for case_id, _ in left_over}
         self._waiting = {k: since for k, since in self._waiting.items() if k in claimed}
         for case_id, path in left_over:
             if not self._handler.is_at(case_id):
                 await self._deal_with(case_id, path)
-        busy = {*claimed, *self._handler.under_way.values(), *self._handler.not_removed}
-        await self._transfer.in_thread(self._claims.tidy, busy)
+        await self._transfer.in_thread(self._claims.tidy, {*claimed, *self._at_work})
         self._handler.claimed = set(self._waiting) | set(self.troubles)
-        for case_id, note in self._notes.items():
-            await self._end(case_id, note)
-        self._notes = {}
+        is_all = len(left_over) < _MOST
+        for case_id, note in list(self._notes.items()):
+            if is_all or note.why is Why.LEFT:  # else its file may be among the rest
+                await self._end(case_id, note)
+                del self._notes[case_id]
         await self._others()
-        self._next = 0.0 if len(left_over) == _MOST else time.monotonic() + _SECONDS
+        self._next = time.monotonic() + _SECONDS if is_all else 0.0
+
+    @property
+    def _at_work(self) -> set[str]:
+        return {*self._handler.under_way.values(), *self._handler.not_removed}
 
     async def _deal_with(self, case_id: str, path: str) -> None:
         note = self._notes.get(case_id)

@@ -6,6 +6,7 @@ Most of it runs in this process, where a fault of a disk can be planted at the w
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import signal
 import threading
@@ -20,12 +21,13 @@ import pytest
 
 from bridge.core import Core, Door, Reloader, StartError
 from bridge.emulator import EICAR, Emulator
+from bridge.folder import sweep
 from bridge.folder.claim import Claims
 from bridge.folder.crew import Wanted
 from bridge.folder.folders import Folders
 from bridge.folder.left import LeftFiles
 from bridge.folder.publish import draft_name
-from tests.support.folders import OWN, Places, sha256
+from tests.support.folders import OWN, Places, check_ends, sha256
 from tests.support.katabridge import Site
 from tests.support.kds import KdsSite
 from tests.support.processes import Program, wait_until
@@ -279,6 +281,37 @@ def test_a_file_whose_record_is_begun_is_left_by_it_once(
 
     asyncio.run(main())
     assert [record["name"] for record in site.records()] == ["a.iso", "b.iso"]
+
+
+async def deliver_and_keep(site: Site, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """A process whose share fails at the end: its files are recorded, and their sources stay."""
+    with monkeypatch.context() as failing:
+        failing.setattr(Claims, "remove", lambda *_: raise_host_down())
+        async with watched(site):
+            for number in range(count):
+                drop(site, f"{number}", b"%d" % number)
+            await until(lambda: len(site.records()) == count)
+
+
+def raise_host_down() -> bool:
+    raise OSError(errno.EHOSTDOWN, "Host is down")
+
+
+async def take_up(site: Site) -> None:
+    """The process after it."""
+    async with watched(site):
+        await until(lambda: not Places.of(site).waiting())
+
+
+def test_more_is_left_over_than_one_sweep_deals_with(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.run(deliver_and_keep(site, monkeypatch, 5))
+    assert len(Places.of(site).waiting()) == 5
+    monkeypatch.setattr(sweep, "_MOST", 2)
+    asyncio.run(take_up(site))
+    check_ends(Places.of(site), site.records(), [b"%d" % number for number in range(5)])
+    assert len(site.records()) == 5
 
 
 @pytest.mark.parametrize(
