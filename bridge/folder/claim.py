@@ -17,7 +17,7 @@ from itertools import islice
 
 from bridge.folder.conflict import numbered
 from bridge.folder.listing import DEEPEST, look_of
-from bridge.folder.mounts import AwayError, SamePlace
+from bridge.folder.mounts import OF_THE_SHARE, AwayError, SamePlace
 from bridge.folder.opened import (
     NotStillError,
     keep_writers_out,
@@ -232,11 +232,14 @@ def _tree(place: SamePlace, top: list[str]) -> Iterator[list[str]]:
 
 
 def _entries(place: SamePlace, parts: list[str], kind: Callable[..., bool]) -> list[str]:
-    """What lies in one of our folders; nothing where strangers made something else of it."""
+    """What lies in one of our folders; nothing where strangers made something else of it.
+
+    OSError where the share fails: what lies there must not count as gone.
+    """
     try:
         with folder(place, parts) as descriptor, os.scandir(descriptor) as entries:
             return [entry.name for entry in entries if kind(entry, follow_symlinks=False)]
-    except AwayError:
-        raise
-    except OSError:
+    except OSError as error:
+        if isinstance(error, AwayError) or error.errno in OF_THE_SHARE:
+            raise
         return []

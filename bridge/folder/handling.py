@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import time
 from collections.abc import Coroutine, Iterable
@@ -12,7 +11,7 @@ from typing import Any
 from bridge.core import Case, Core, Decision, Outcome, OutcomeKind
 from bridge.folder.claim import ClaimError
 from bridge.folder.deliver import DeliveryError
-from bridge.folder.mounts import AwayError
+from bridge.folder.mounts import OF_THE_SHARE, AwayError
 from bridge.folder.notes import Note
 from bridge.folder.opened import BeingWrittenError, NotStillError
 from bridge.folder.retry import Retries, Troubles
@@ -27,14 +26,6 @@ _WRITER_FAILURES = 8  # after a minute it is said
 _KATA = "KATA"
 _CLAIMS = "claiming files in the input"
 _SHARE = "reading files of the input"
-_OF_THE_SHARE = (
-    errno.EIO,
-    errno.ESTALE,
-    errno.ENOTCONN,
-    errno.EHOSTDOWN,
-    errno.EHOSTUNREACH,
-    errno.ETIMEDOUT,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +185,7 @@ class Handler:
         if isinstance(error, ClaimError):
             self._fails(_CLAIMS, look, f"{error.filename}: {error.strerror}; files stay in input")
             return
-        if error.errno in _OF_THE_SHARE:  # said once, not for each of the files under way
+        if error.errno in OF_THE_SHARE:  # said once, not for each of the files under way
             self._fails(_SHARE, look, f"{error.strerror}; files stay in input")
         else:
             self._files.begins(look.path, f"{look.path} stays in input: {error.strerror}")

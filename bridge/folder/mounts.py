@@ -18,6 +18,15 @@ _log = logging.getLogger(__name__)
 _MOUNTINFO = Path("/proc/self/mountinfo")
 _FSTAB = Path("/etc/fstab")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# errors that say nothing of the file that was asked for
+OF_THE_SHARE = (
+    errno.EIO,
+    errno.ESTALE,
+    errno.ENOTCONN,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.ETIMEDOUT,
+)
 _OCTAL = re.compile(r"\\([0-7]{3})")
 # on CIFS and NFS a lease is refused as well where nobody writes: without oplock or delegation
 _LEASES_TELL = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import itertools
+import os
 import signal
 import threading
 from collections import Counter
@@ -312,6 +313,26 @@ def test_more_is_left_over_than_one_sweep_deals_with(
     asyncio.run(take_up(site))
     check_ends(Places.of(site), site.records(), [b"%d" % number for number in range(5)])
     assert len(site.records()) == 5
+
+
+def test_a_share_that_fails_when_claims_are_looked_for_forgets_none(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.run(deliver_and_keep(site, monkeypatch, 1))
+    real, failed = os.scandir, list[int]()
+
+    def scandir(place: Any) -> Any:
+        is_ours = isinstance(place, int)  # the door's: a test names a path
+        if is_ours and OWN in str(Path(f"/proc/self/fd/{place}").readlink()) and len(failed) < 3:
+            failed.append(place)
+            raise_host_down()
+        return real(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    asyncio.run(take_up(site))
+    assert len(failed) == 3
+    check_ends(Places.of(site), site.records(), [b"0"])
+    assert len(site.records()) == 1
 
 
 @pytest.mark.parametrize(
