@@ -148,6 +148,14 @@ class Claims:
         remove_empty(self._place, above, len(self._own))
         return look
 
+    def are_here(self) -> bool:
+        """Whether our folder is there: it outlasts our files until we end; OSError."""
+        try:
+            with folder(self._place, self._own):
+                return True
+        except FileNotFoundError:
+            return False
+
     def left_over(self, most: int, busy: Collection[str] = ()) -> list[tuple[str, str]]:
         """Case and path of the files that are claimed, but of `busy` cases, at most so many."""
         self._place.check()

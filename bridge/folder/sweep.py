@@ -64,10 +64,7 @@ class Sweeper:
         await self._transfer.in_thread(self._claims.tidy, {*claimed, *self._at_work})
         self._handler.claimed = set(self._waiting) | set(self.troubles)
         is_all = len(left_over) < _MOST
-        for case_id, note in list(self._notes.items()):
-            if is_all or note.why is Why.LEFT:  # else its file may be among the rest
-                await self._end(case_id, note)
-                del self._notes[case_id]
+        await self._end_notes(is_all=is_all)
         await self._others()
         self._next = time.monotonic() + _SECONDS if is_all else 0.0
 
@@ -98,6 +95,15 @@ class Sweeper:
             self.troubles[case_id] = (
                 f"{path} cannot be put back and lies in {where}: {error.strerror}"
             )
+
+    async def _end_notes(self, *, is_all: bool) -> None:
+        """`is_all`: all that is claimed was seen. Else a delivered file may be among the rest, and
+        where not even our folder is there, on a share that is not mounted yet."""
+        is_sure = is_all and self._notes and await self._transfer.in_thread(self._claims.are_here)
+        for case_id, note in list(self._notes.items()):
+            if is_sure or note.why is Why.LEFT:
+                await self._end(case_id, note)
+                del self._notes[case_id]
 
     async def _end(self, case_id: str, note: Note) -> None:
         if note.why is Why.LEFT:

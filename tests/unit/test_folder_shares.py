@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from bridge.core import Core, Door
 from bridge.emulator import EICAR
-from bridge.folder import mounts
+from bridge.folder import mounts, sweep
 from bridge.folder.claim import Claims
 from bridge.folder.folders import Folders
 from bridge.folder.sweep import Sweeper
@@ -39,6 +39,43 @@ def unmount(mountinfo: Path, share: Path) -> None:
     mountinfo.write_text("22 1 254:0 / / rw - ext4 /dev/vda rw\n")
     share.rename(share.with_name("mounted-elsewhere"))
     share.mkdir()
+
+
+def mount_again(mountinfo: Path, share: Path) -> None:
+    share.rmdir()
+    share.with_name("mounted-elsewhere").rename(share)
+    mount(mountinfo, share)
+
+
+def refusing(tries: list[int]) -> Callable[..., bool]:
+    """A removal that fails; `tries` grows with each."""
+
+    def refuse(*_: object) -> bool:
+        tries.append(1)
+        raise OSError(errno.EHOSTDOWN, "Host is down")
+
+    return refuse
+
+
+def counted_sweeps(monkeypatch: pytest.MonkeyPatch) -> list[Sweeper]:
+    """Who swept, once for each time."""
+    sweeps: list[Sweeper] = []
+    real = Sweeper.sweep
+
+    async def counted(sweeper: Sweeper) -> None:
+        try:
+            await real(sweeper)
+        finally:
+            sweeps.append(sweeper)
+
+    monkeypatch.setattr(Sweeper, "sweep", counted)
+    return sweeps
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # files tell nobody
+            await asyncio.sleep(0.02)
 
 
 def names(place: Path) -> list[str]:
@@ -132,22 +169,8 @@ def test_what_is_left_to_do_on_a_share_outlasts_that_nobody_names_it(
     (site.directory / "other").mkdir()
     mount(mountinfo, share)
     here, elsewhere = site.folder, {**site.folder, "name": "other", "input": "other"}
-    tries, sweeps, sweep = [], [], Sweeper.sweep
-
-    def refuse(*_: object) -> bool:
-        tries.append(1)
-        raise OSError(errno.EHOSTDOWN, "Host is down")
-
-    async def counted(sweeper: Sweeper) -> None:
-        try:
-            await sweep(sweeper)
-        finally:
-            sweeps.append(sweeper)
-
-    async def until(condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(20):
-            while not condition():  # files tell nobody
-                await asyncio.sleep(0.02)
+    tries: list[int] = []
+    sweeps = counted_sweeps(monkeypatch)
 
     async def main() -> None:
         async with Core(site.settings(), Door.FOLDER) as core:
@@ -161,20 +184,53 @@ def test_what_is_left_to_do_on_a_share_outlasts_that_nobody_names_it(
                 await until(lambda: len(set(sweeps)) > begun)
 
             with monkeypatch.context() as failing:
-                failing.setattr(Claims, "remove", refuse)
+                failing.setattr(Claims, "remove", refusing(tries))
                 (share / "a").write_bytes(b"clean")
                 await until(lambda: tries)
                 await name(elsewhere)
                 unmount(mountinfo, share)
             await name(elsewhere, here)
-            share.rmdir()
-            share.with_name("mounted-elsewhere").rename(share)
-            mount(mountinfo, share)
+            mount_again(mountinfo, share)
             await until(lambda: not Places.of(site, 1).waiting())
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 
-    monkeypatch.setattr(Sweeper, "sweep", counted)
     asyncio.run(main())
     check_ends(Places.of(site, 1), site.records(), [b"clean"])
+    assert len(site.records()) == 1
+
+
+def test_what_is_left_to_do_on_a_share_outlasts_a_start_before_its_mount(
+    site: Site, mountinfo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing says that a share belongs there: it is mounted by hand, after the start."""
+    share = site.directory / site.folder["input"]
+    mount(mountinfo, share)
+    tries: list[int] = []
+    sweeps = counted_sweeps(monkeypatch)
+    monkeypatch.setattr(sweep, "_SECONDS", 0.1)
+
+    async def process(work: Callable[[], Awaitable[None]]) -> None:
+        async with Core(site.settings(), Door.FOLDER) as core:
+            running = asyncio.create_task(Folders(core).run())
+            await work()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    async def deliver() -> None:
+        (share / "a").write_bytes(b"clean")
+        await until(lambda: tries)
+
+    async def take_up() -> None:
+        await until(lambda: sweeps)
+        mount_again(mountinfo, share)
+        await until(lambda: not Places.of(site).waiting())
+
+    with monkeypatch.context() as failing:
+        failing.setattr(Claims, "remove", refusing(tries))
+        asyncio.run(process(deliver))
+    unmount(mountinfo, share)
+    sweeps.clear()
+    asyncio.run(process(take_up))
+    check_ends(Places.of(site), site.records(), [b"clean"])
     assert len(site.records()) == 1
