@@ -15,6 +15,7 @@ from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site
 from tests.support.origin import Origin
 from tests.support.processes import Program
+from tests.support.shared_doors import SharedDoors
 
 _skipped: list[str] = []
 
@@ -84,6 +85,13 @@ def started() -> Iterator[Callable[[Program], Program]]:
 def icapd(site: Site, started: Callable[[Program], Program]) -> Program:
     """The ICAP door of `site`, running."""
     return started(site.start_icapd())
+
+
+@pytest.fixture(scope="module")
+def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedDoors]:
+    """Running icapds for the tests of a file that neither end nor fill one."""
+    with SharedDoors(tmp_path_factory.mktemp("doors")) as shared:
+        yield shared
 
 
 @pytest.fixture
