@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from bridge.core import Case, Core, Decision, Door, Item, Mode, Outcome
+from bridge.core import Case, Core, Decision, Door, Item, Mode, Outcome, OutcomeKind, Source
+from bridge.core.records import format_record
 from tests.support.katabridge import Site
 
 T = TypeVar("T")
@@ -44,3 +45,17 @@ def with_core(
             return await asyncio.wait_for(work(core), 60)
 
     return asyncio.run(main())
+
+
+def record(
+    name: str = "a.bin",
+    kind: OutcomeKind = OutcomeKind.DETECT,
+    source: Source = Source.KATA,
+    decision: Decision = Decision.BLOCK,
+    *,
+    rule: str | None = None,
+    late: bool = False,
+) -> bytes:
+    """The line that the log has of a case."""
+    each = Case(Door.ICAP, Mode.ADVANCED, name, {"url": "http://x/"})
+    return format_record(each, None, Outcome(kind, source, rule=rule), decision, late=late)
