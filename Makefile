@@ -68,8 +68,9 @@ lint: $(VENV)/.test
 docs: $(VENV)/.test
 	$(BIN)/python -m tests.reference --write
 
+# Files begin in their order, the longest first (tests/conftest.py), not those with most tests.
 test: lint peers
-	$(BIN)/pytest -m "not long" -n 4 --dist loadfile
+	$(BIN)/pytest -m "not long" -n 4 --dist loadfile --no-loadscope-reorder
 
 test-long: lint peers browser boot $(VENV)/.fuzz
 	$(BIN)/pytest -m long
