@@ -18,15 +18,22 @@ import yaml
 from bridge.core import Address, fingerprint
 from bridge.emulator import EICAR, Emulator, Memory, accept_sensor
 from tests.support.certificates import put_certificate
-from tests.support.commands import Done, call
+from tests.support.commands import Done, call, patched
 from tests.support.processes import Program, free_port, module, wait_until
 from tests.support.terminals import Terminal
 
 ROOT = Path(__file__).parents[2]
 
 
+SOON = """
+from bridge.commands import enrol_trust, enrol_wait
+enrol_trust.ASK_SECONDS = enrol_wait.ASK_SECONDS = 0.2
+"""
+
+
 def command(home: Path, *more: object) -> list[str]:
-    return [*module("bridge.cli"), "enrol", "--dir", str(home), *(str(part) for part in more)]
+    """The program, which asks again without waiting long."""
+    return patched(SOON, "enrol", "--dir", home, *more)
 
 
 def enrol(home: Path, *more: object) -> Done:
@@ -84,7 +91,7 @@ def enrolled(kata: Emulator, home: Path) -> Path:
 def test_from_nothing_to_accepted_and_then_scan_works(
     kata: Emulator, home: Path, tmp_path: Path
 ) -> None:
-    line = command(home, "--url", kata.url, "--yes")
+    line = [*module("bridge.cli"), "enrol", "--dir", str(home), "--url", kata.url, "--yes"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(contents(home)) == ["client.key", "client.pem", "katabridge.yaml"]
@@ -133,7 +140,7 @@ def test_it_waits_for_the_administrator(
 def test_the_clock_runs_on_a_terminal(kata: Emulator, home: Path) -> None:
     kata.memory.accept = "manual"
     with Terminal(command(home, "--url", kata.url, "--yes", "--timeout", "90m")) as terminal:
-        terminal.expect("Waiting for the KATA administrator: 0:00:07 of 1:30:00")
+        terminal.expect("Waiting for the KATA administrator: 0:00:02 of 1:30:00")
         accept_sensor(kata.memory.directory, config(home)["kata"]["sensor_id"])
         assert terminal.wait() == 0
         assert "KATA accepts this system." in terminal.shown

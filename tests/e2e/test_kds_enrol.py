@@ -14,12 +14,13 @@ import pytest
 
 from bridge.core import fingerprint
 from bridge.emulator import Emulator, accept_sensor
+from tests.support.commands import Done, call, patched
 from tests.support.katabridge import Site
 from tests.support.kds import KdsSite
 from tests.support.processes import Program, module, wait_until
 from tests.support.terminals import Terminal
 
-Done = subprocess.CompletedProcess[str]
+SOON = "from bridge.commands import enrol_wait; enrol_wait.ASK_SECONDS = 0.2"
 
 
 @pytest.fixture
@@ -33,21 +34,18 @@ def kds(site: Site) -> KdsSite:
     return new
 
 
+def arguments(kds: KdsSite, *more: object) -> tuple[object, ...]:
+    return ("enrol", "--kds-config", kds.conf, "--state", kds.state, *more)
+
+
 def command(kds: KdsSite, *more: object) -> list[str]:
-    places = ["--kds-config", kds.conf, "--state", kds.state]
-    return [*module("bridge.cli"), "enrol", *(str(part) for part in (*places, *more))]
+    """The program, which asks again without waiting long."""
+    return patched(SOON, *arguments(kds, *more))
 
 
 def enrol(kds: KdsSite, *more: object) -> Done:
-    """Run it with nobody at the keyboard."""
-    return subprocess.run(
-        command(kds, *more),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    """Call it with nobody at the keyboard."""
+    return call(*arguments(kds, *more))
 
 
 def contents(kds: KdsSite) -> dict[str, bytes]:

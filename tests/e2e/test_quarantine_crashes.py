@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from bridge.emulator import EICAR
+from tests.support.commands import patched
 from tests.support.katabridge import Site
 from tests.support.processes import Program
 from tests.support.quarantine import command, files_in, note_of, plant
 
 PRELUDE = """
-import os, sys, time, pathlib, bridge.cli
+import os, time, pathlib
 from bridge.core import Core
 from bridge.folder.quarantine import carrying
 from bridge.folder.quarantine.custody import Custody
 """
 
 
-def patched(site: Site, patch: str, *words: str) -> list[str]:
+def line_with(patch: str, site: Site, *words: str) -> list[str]:
     """The command with something in it replaced."""
-    arguments = ["quarantine", *words, "--config", str(site.config)]
-    return [sys.executable, "-c", f"{PRELUDE}\n{patch}\nsys.exit(bridge.cli.main({arguments!r}))"]
+    return patched(f"{PRELUDE}\n{patch}", "quarantine", *words, "--config", site.config)
 
 
 BARRIER = """
@@ -45,7 +44,7 @@ def test_of_two_at_once_one_succeeds(site: Site, tmp_path: Path, verb: str) -> N
     (tmp_path / "barrier").mkdir()
     patch = BARRIER.format(directory=str(tmp_path / "barrier"))
     programs = [
-        Program(patched(site, patch, verb, "a.com", "--yes"), tmp_path / f"{number}.out")
+        Program(line_with(patch, site, verb, "a.com", "--yes"), tmp_path / f"{number}.out")
         for number in range(2)
     ]
     codes = {program.process.wait(60): program.output() for program in programs}
@@ -83,7 +82,7 @@ def test_a_crash_loses_nothing_and_leaves_nothing_unrecorded(
     site.folder["on_conflict"] = "rename"
     plant(site, {"sub/a.com": EICAR})
     case = note_of(site, "sub/a.com")["case"]
-    line = patched(site, CRASHES[crash], verb, case, "--yes")
+    line = line_with(CRASHES[crash], site, verb, case, "--yes")
     crashed = subprocess.run(line, capture_output=True, timeout=60, check=False)
     assert crashed.returncode == 9, crashed.stderr
     # whatever is asked for next puts right what was left
@@ -103,7 +102,7 @@ def test_a_crash_loses_nothing_and_leaves_nothing_unrecorded(
 @pytest.mark.long
 def test_what_a_crash_left_is_seen_in_the_list(site: Site) -> None:
     plant(site, {"a.com": EICAR})
-    line = patched(site, CRASHES["before its record"], "release", "a.com", "--yes")
+    line = line_with(CRASHES["before its record"], site, "release", "a.com", "--yes")
     assert subprocess.run(line, capture_output=True, timeout=60, check=False).returncode == 9
     done = command(site, "list")
     assert "1 more in" in done.stderr

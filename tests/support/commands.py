@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -15,6 +16,12 @@ from unittest import mock
 from bridge.cli import main
 
 Done = subprocess.CompletedProcess[str]
+_PATCHED = "{patch}\nimport sys, bridge.cli\nsys.exit(bridge.cli.main(sys.argv[1:]))"
+
+
+def patched(patch: str, *words: object) -> list[str]:
+    """The command line of `kata-bridge WORDS` as a program in which something is replaced."""
+    return [sys.executable, "-c", _PATCHED.format(patch=patch), *map(str, words)]
 
 
 def call(*words: object, **environment: str) -> Done:
