@@ -86,7 +86,7 @@ def test_a_full_output_holds_up_its_own_files_alone(
     assert "No space left on device" in begins
     dropped += drop(places, **more(1), **more(2))
     wait_until(lambda: len(places.quarantined()) == 2, "the rest goes on")
-    time.sleep(3)  # through further tries
+    time.sleep(1)  # through further tries
     assert not places.delivered(), "a file that was not written whole"
     assert troubles(site) == [begins]
     switch.unlink()
@@ -116,7 +116,7 @@ def test_an_output_with_room_for_small_files_alone_is_said_once(
     for number in range(6):  # longer than the first pauses between two tries
         dropped += drop(places, **{f"small{number}": b"%d" % number})
         wait_delivered(places, number + 1)
-        time.sleep(0.7)
+        time.sleep(0.1)
     assert len(troubles(site)) <= 2, troubles(site)
     switch.unlink()
     places.wait_empty(AGAIN)
@@ -214,7 +214,7 @@ def test_a_file_that_may_not_be_read_is_said_and_holds_up_nothing(
     assert "Permission denied" in begins
     dropped += drop(places, **more(1))
     wait_until(lambda: len(site.records()) == 2, "the others go on")
-    time.sleep(3)  # through further tries
+    time.sleep(1)  # through further tries
     assert troubles(site) == [begins]
     wait_until(lambda: places.waiting().keys() == {"secret"}, "it lies under its own name")
     (places.input / "secret").chmod(0o600)

@@ -27,10 +27,20 @@ fcntl.fcntl = blind
 sys.exit(main())
 """
 
+# What failed is tried again soon; the pauses grow as ever.
+_SOON = """
+import sys
+import bridge.folder.retry
+from bridge.cli import main
+
+bridge.folder.retry.FIRST_SECONDS = 0.2
+"""
+
+_AS_EVER = "sys.exit(main())\n"
+
 # While the file {switch} is there, {folder} takes names, but not more bytes of a file than {room}.
 _FULL = """
-import errno, os, sys
-from bridge.cli import main
+import errno, os
 
 real = os.fsync
 
@@ -42,7 +52,6 @@ def full(descriptor):
     real(descriptor)
 
 os.fsync = full
-sys.exit(main())
 """
 
 # While the file {switch} is there, {call} does not return for what lies below {folder}, as on a
@@ -84,9 +93,10 @@ _CAPABILITIES = "-dac_override,-dac_read_search,-fowner"
 def full_when(folder: Path, switch: Path, *, larger_than: int = -1) -> str:
     """Code of a door for which `folder` is full as long as the file `switch` is there.
 
-    `larger_than`: so many bytes of a file fit all the same.
+    It tries again soon. `larger_than`: so many bytes of a file fit all the same.
     """
-    return _FULL.format(folder=f"{folder}/", switch=str(switch), room=larger_than)
+    full = _FULL.format(folder=f"{folder}/", switch=str(switch), room=larger_than)
+    return _SOON + full + _AS_EVER
 
 
 def hanging_when(folder: Path, switch: Path, *calls: str, patience: float = 0.3) -> str:
@@ -108,8 +118,11 @@ def start_watch(site: Site, code: str) -> Program:
 
 
 def start_as_user(site: Site) -> Program:
-    """The folder door, for which modes count, also where root runs the tests."""
-    command = [sys.executable, "-m", "bridge.cli"]
+    """The folder door, for which modes count, also where root runs the tests.
+
+    It tries again soon.
+    """
+    command = [sys.executable, "-c", _SOON + _AS_EVER]
     if os.geteuid() == 0:
         drop = ["--bounding-set", _CAPABILITIES, "--inh-caps", "-all"]
         command = [need("setpriv"), *drop, "--", *command]
