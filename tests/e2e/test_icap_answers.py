@@ -14,6 +14,7 @@ from tests.e2e.test_icap_access import Counted
 from tests.support.katabridge import Site
 from tests.support.processes import Program, wait_until
 from tests.support.seeds import GET, OK, respmod
+from tests.support.shared_doors import SharedDoors
 
 Keep = Callable[[Program], Program]
 HEAD = respmod(b"")
@@ -77,15 +78,14 @@ def test_an_answer_that_waits_for_the_body_is_cut_and_said(site: Site, started: 
     assert f"(case {record['case']})" in line
 
 
-def test_a_body_that_breaks_the_protocol_is_recorded_with_its_fault(
-    site: Site, icapd: Program
-) -> None:
+def test_a_body_that_breaks_the_protocol_is_recorded_with_its_fault(doors: SharedDoors) -> None:
+    site = doors()
     with connect(site) as sock:
         sock.sendall(HEAD + b"-5\r\n")
         refusal = sock.recv(4096)
     assert refusal.startswith(b"ICAP/1.0 400 ")
     assert b"\r\nX-Response-Info: A chunk size is malformed.\r\n" in refusal
-    assert icapd.process.poll() is None
+    assert site.icapd.process.poll() is None
     (record,) = site.records()
     log = (site.directory / "log" / "preprocessor_icap.log").read_text()
     verdict = next(line for line in log.splitlines() if record["case"] in line)

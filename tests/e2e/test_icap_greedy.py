@@ -14,6 +14,7 @@ from tests.support.icap_door import GET, OK, connect, ok, respmod_head
 from tests.support.katabridge import Site
 from tests.support.origin import content
 from tests.support.processes import Program, wait_until
+from tests.support.shared_doors import SharedDoors
 
 Keep = Callable[[Program], Program]
 
@@ -42,8 +43,8 @@ def test_strangers_take_no_place_and_are_not_kept(site: Site, started: Keep) -> 
         wait_until(lambda: not icapd.connections(site.icap_port), "the strangers are gone", 15)
 
 
-def test_many_requests_at_once_do_not_keep_others_waiting(site: Site, icapd: Program) -> None:
-    del icapd
+def test_many_requests_at_once_do_not_keep_others_waiting(doors: SharedDoors) -> None:
+    site = doors()
     with connect(site) as greedy, IcapClient("127.0.0.1", site.icap_port) as client:
         greedy.sendall(b"OPTIONS icap://h/ ICAP/1.0\r\n\r\n" * 30_000)
         client.options("")
@@ -52,8 +53,8 @@ def test_many_requests_at_once_do_not_keep_others_waiting(site: Site, icapd: Pro
         assert served < 30_000 * 100, "all of the many were answered before the one"
 
 
-def test_a_body_of_tiny_chunks_does_not_hold_up_others(site: Site, icapd: Program) -> None:
-    del icapd
+def test_a_body_of_tiny_chunks_does_not_hold_up_others(doors: SharedDoors) -> None:
+    site = doors()
     with connect(site) as greedy, IcapClient("127.0.0.1", site.icap_port) as client:
         sender = threading.Thread(
             target=greedy.sendall, args=(respmod_head() + b"1\r\nx\r\n" * 2_000_000,)

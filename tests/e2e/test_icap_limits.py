@@ -11,6 +11,7 @@ from icapd.client import IcapClient
 from tests.support.katabridge import Site
 from tests.support.origin import content
 from tests.support.processes import Program
+from tests.support.shared_doors import SharedDoors
 
 Keep = Callable[[Program], Program]
 GET = b"GET http://files.example/a HTTP/1.1\r\n\r\n"
@@ -34,28 +35,45 @@ def ask(site: Site, message: bytes) -> bytes:
         return data
 
 
-TOO_MUCH = {
-    "head": ("1KiB", respmod(b"X: " + b"a" * 1500)),
-    "fields": (20, respmod(*[b"X-%d: a" % n for n in range(20)])),
-    "encapsulated_heads": ("8KiB", respmod(get=GET[:-2] + b"X: " + b"a" * 9000 + b"\r\n\r\n")),
-    "chunk_line": ("64B", respmod(body=b"1;" + b"a" * 80 + b"\r\nx\r\n0\r\n\r\n")),
-    "trailers": ("256B", respmod(body=b"1\r\nx\r\n0\r\nX: " + b"a" * 300 + b"\r\n\r\n")),
+TOO_MUCH = {  # the limit, what is more than that, and what is said of it
+    "head": ("1KiB", respmod(b"X: " + b"a" * 1500), b"The ICAP head exceeds 1024 bytes."),
+    "fields": (
+        20,
+        respmod(*[b"X-%d: a" % n for n in range(20)]),
+        b"There are more than 20 header lines.",
+    ),
+    "encapsulated_heads": (
+        "8KiB",
+        respmod(get=GET[:-2] + b"X: " + b"a" * 9000 + b"\r\n\r\n"),
+        b"The encapsulated heads exceed 8192 bytes.",
+    ),
+    "chunk_line": (
+        "64B",
+        respmod(body=b"1;" + b"a" * 80 + b"\r\nx\r\n0\r\n\r\n"),
+        b"A chunk line is too long.",
+    ),
+    "trailers": (
+        "256B",
+        respmod(body=b"1\r\nx\r\n0\r\nX: " + b"a" * 300 + b"\r\n\r\n"),
+        b"The trailers are too long.",
+    ),
 }
+LIMITS = {key: limit for key, (limit, *_) in TOO_MUCH.items()}
 
 
 @pytest.mark.parametrize("key", TOO_MUCH)
-def test_each_limit_of_a_message_is_configured(site: Site, started: Keep, key: str) -> None:
-    value, message = TOO_MUCH[key]
-    site.changes = {"icap": {"limits": {key: value}}}
-    started(site.start_icapd())
-    assert ask(site, message).startswith(b"ICAP/1.0 400 ")
+def test_each_limit_of_a_message_is_configured(doors: SharedDoors, key: str) -> None:
+    site = doors({"icap": {"limits": LIMITS}})
+    _, message, sentence = TOO_MUCH[key]
+    answer = ask(site, message)
+    assert answer.startswith(b"ICAP/1.0 400 ")
+    assert b"\r\nX-Response-Info: %b\r\n" % sentence in answer
     assert ask(site, respmod()).startswith(b"ICAP/1.0 200 ")
 
 
-def test_what_the_limits_forbid_is_taken_as_shipped(site: Site, icapd: Program) -> None:
-    del icapd
-    for _, message in TOO_MUCH.values():
-        assert ask(site, message).startswith(b"ICAP/1.0 200 ")
+def test_what_the_limits_forbid_is_taken_as_shipped(doors: SharedDoors) -> None:
+    for _, message, _ in TOO_MUCH.values():
+        assert ask(doors(), message).startswith(b"ICAP/1.0 200 ")
 
 
 def test_a_flood_behind_a_held_request_is_not_taken_into_memory(site: Site, started: Keep) -> None:

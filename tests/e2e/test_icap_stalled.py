@@ -9,12 +9,13 @@ from collections.abc import Callable
 
 import pytest
 
-from bridge.emulator import EICAR, Emulator
+from bridge.emulator import EICAR
 from icapd.protocol import HttpHead
 from tests.support.icap_door import OK, PUT, connect, dechunk, read_all, respmod_head
 from tests.support.katabridge import Site
 from tests.support.origin import content
 from tests.support.processes import Program, wait_until
+from tests.support.shared_doors import SharedDoors
 
 Keep = Callable[[Program], Program]
 
@@ -27,10 +28,8 @@ def stalling(site: Site, total: int, first: int) -> tuple[socket.socket, bytes]:
     return sock, body
 
 
-def test_a_stalled_body_is_freed_by_the_head_and_then_a_byte_each_time(
-    site: Site, icapd: Program
-) -> None:
-    del icapd
+def test_a_stalled_body_is_freed_by_the_head_and_then_a_byte_each_time(doors: SharedDoors) -> None:
+    site = doors()
     sock, body = stalling(site, 200_000, 70_000)
     with sock:
         got = sock.recv(65536)
@@ -89,20 +88,23 @@ def test_a_stalled_body_that_turns_out_bad_is_cut(site: Site, icapd: Program) ->
     assert "its download is cut" in icapd.output()
 
 
-def test_an_upload_is_never_begun_before_its_verdict(site: Site, icapd: Program) -> None:
-    del icapd
+def test_an_upload_is_never_begun_before_its_verdict(doors: SharedDoors) -> None:
+    site = doors()
     with connect(site) as sock:
         head = b"REQMOD icap://h/av/reqmod ICAP/1.0\r\nEncapsulated: req-hdr=0, req-body=%d\r\n\r\n"
         sock.sendall(head % len(PUT) + PUT + b"%x\r\n%b\r\n" % (70_000, b"x" * 70_000))
         sock.settimeout(1.0)
         with pytest.raises(TimeoutError):
             sock.recv(1)
+    assert [record["outcome"] for record in site.wait_records(1)] == ["error"]
 
 
 @pytest.mark.parametrize("size", [1000, 3_000_000])
 def test_a_proxy_that_leaves_in_mid_body_leaves_a_record_and_nothing_else(
-    kata: Emulator, site: Site, icapd: Program, size: int
+    doors: SharedDoors, size: int
 ) -> None:
+    site = doors()
+    icapd, kata = site.icapd, site.kata
     spool = site.directory / "spool" / "test.icap.0"
     with connect(site) as sock:
         sock.sendall(respmod_head() + b"%x\r\n" % (size * 2) + b"x" * size)
@@ -117,8 +119,8 @@ def test_a_proxy_that_leaves_in_mid_body_leaves_a_record_and_nothing_else(
     wait_until(lambda: not icapd.connections(site.icap_port), "the connection is closed", 2)
 
 
-def test_a_proxy_that_leaves_while_its_body_is_judged(site: Site, icapd: Program) -> None:
-    del icapd
+def test_a_proxy_that_leaves_while_its_body_is_judged(doors: SharedDoors) -> None:
+    site = doors()
     with connect(site) as sock:
         sock.sendall(respmod_head() + b"1d\r\n#kata state=detect delay=0.5\n\r\n0\r\n\r\n")
         time.sleep(0.2)
