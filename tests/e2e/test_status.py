@@ -18,6 +18,7 @@ from bridge.emulator import EICAR, Emulator
 from icapd.client import IcapClient
 from tests.support.katabridge import Site
 from tests.support.processes import Program, free_port, wait_until
+from tests.support.shared_doors import SharedDoors, SharedSite
 
 Keep = Callable[[Program], Program]
 TOKEN = "planted-token-0123456789"
@@ -67,15 +68,32 @@ class Page:
         except OSError:
             return False
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What puts it there."""
+        where = f"127.0.0.1:{self.port}"
+        status = {"icapd": where, "watch": where, "token": TOKEN, "hosts": ["gate.example"]}
+        return {"status": status}
+
 
 @pytest.fixture
 def page(site: Site) -> Page:
     page = Page()
-    where = f"127.0.0.1:{page.port}"
-    site.changes = {
-        "status": {"icapd": where, "watch": where, "token": TOKEN, "hosts": ["gate.example"]}
-    }
+    site.changes = page.settings
     return page
+
+
+@pytest.fixture(scope="module")
+def shared_page() -> Page:
+    return Page()
+
+
+@pytest.fixture
+def shared(doors: SharedDoors, shared_page: Page) -> SharedSite:
+    """A running icapd with that page, for the tests that leave it as it was."""
+    site = doors(shared_page.settings)
+    wait_until(lambda: shared_page.answers("/ready"), "it is ready", 20)
+    return site
 
 
 def judge(site: Site, body: bytes, head: bytes = GET) -> None:
@@ -122,40 +140,42 @@ def test_what_everybody_may_see(site: Site, page: Page, running: Program) -> Non
     assert running.process.poll() is None
 
 
-def test_each_answer_is_guarded(page: Page, running: Program) -> None:
-    del running
+def test_each_answer_is_guarded(shared_page: Page, shared: SharedSite) -> None:
+    del shared
     for path in ("/", "/metrics", "/nothing", "/api/history", "/assets/../server.py"):
-        got = page.ask(path)
+        got = shared_page.ask(path)
         assert "default-src 'none'" in got.headers["Content-Security-Policy"], path
         assert got.headers["X-Content-Type-Options"] == "nosniff"
         assert got.headers["Cache-Control"] == "no-store"
-    assert page.ask("/nothing").json == {"error": "404: Not Found"}
-    assert page.ask("/api/live", method="DELETE").status == 405
-    assert page.ask("/metrics", method="HEAD").body == b""
-    assert page.ask("/assets/%2e%2e%2fserver.py").status == 404
+    assert shared_page.ask("/nothing").json == {"error": "404: Not Found"}
+    assert shared_page.ask("/api/live", method="DELETE").status == 405
+    assert shared_page.ask("/metrics", method="HEAD").body == b""
+    assert shared_page.ask("/assets/%2e%2e%2fserver.py").status == 404
 
 
-def test_who_is_led_here_by_a_strangers_name_gets_nothing(page: Page, running: Program) -> None:
-    del running
+def test_who_is_led_here_by_a_strangers_name_gets_nothing(
+    shared_page: Page, shared: SharedSite
+) -> None:
+    del shared
     for path in ("/", "/api/live", "/api/history", "/assets/main.js"):
-        for host in ("evil.example", f"evil.example:{page.port}", "[", "127.0.0.1.evil.example"):
-            got = page.ask(path, TOKEN, host=host)
+        port = shared_page.port
+        for host in ("evil.example", f"evil.example:{port}", "[", "127.0.0.1.evil.example"):
+            got = shared_page.ask(path, TOKEN, host=host)
             assert got.status in (400, 421), (path, host)
             assert b"status.hosts" in got.body or got.status == 400
     for host in ("localhost:8344", "[::1]:8344", "10.1.2.3", socket.gethostname(), "Gate.Example"):
-        assert page.ask("/api/live", host=host).status == 200, host
-    assert page.ask("/metrics", host="evil.example").status == 200
+        assert shared_page.ask("/api/live", host=host).status == 200, host
+    assert shared_page.ask("/metrics", host="evil.example").status == 200
 
 
 def test_a_log_of_outages_that_cannot_be_read_costs_the_time_line_only(
-    site: Site, page: Page, running: Program
+    shared_page: Page, shared: SharedSite
 ) -> None:
-    del running
-    log = site.directory / "log" / "log-events.log"
+    log = shared.directory / "log" / "log-events.log"
     log.unlink()
     log.mkdir()
     try:
-        live = page.ask("/api/live")
+        live = shared_page.ask("/api/live")
         assert (live.status, live.json["outages"]) == (200, [])
     finally:
         log.rmdir()
@@ -203,30 +223,30 @@ def test_the_history_is_for_who_has_the_token(site: Site, page: Page, running: P
     assert TOKEN not in running.output()
 
 
-def test_a_case_and_what_is_known_of_it(site: Site, page: Page, running: Program) -> None:
-    judge(site, EICAR)
-    (record,) = site.wait_records(1)
+def test_a_case_and_what_is_known_of_it(shared_page: Page, shared: SharedSite) -> None:
+    judge(shared, EICAR)
+    (record,) = shared.wait_records(1)
     case, sha256 = record["case"], record["sha256"]
-    got = page.ask(f"/api/case/{case}", TOKEN).json
+    got = shared_page.ask(f"/api/case/{case}", TOKEN).json
     assert got["record"] == record
     assert [line["case"] for line in got["detections"]] == [case]
     assert got["known"]["outcome"] == "detect"
     assert any("blocking_advanced mode" in line for line in got["log"])
     known = f"/api/known/{sha256}"
-    allowed = page.ask(known, TOKEN, {"do": "allow", "for": "1h"}).json["known"]
+    allowed = shared_page.ask(known, TOKEN, {"do": "allow", "for": "1h"}).json["known"]
     assert (allowed["outcome"], allowed["rule"]) == ("not_detected", "allowed by hand")
-    assert page.ask(known, TOKEN, {"do": "forget"}).json == {"known": None}
-    wait_until(lambda: f"calls {sha256} clean for 3600 s" in running.output(), "it is said")
-    assert f"has {sha256} judged anew" in running.output()
+    assert shared_page.ask(known, TOKEN, {"do": "forget"}).json == {"known": None}
+    wait_until(lambda: f"calls {sha256} clean for 3600 s" in shared.output(), "it is said")
+    assert f"has {sha256} judged anew" in shared.output()
     nested: object = []
     for _ in range(600):
         nested = [nested]
     wrong: object
     for wrong in ({"do": "x"}, {"do": "allow"}, {"do": "allow", "for": "soon"}, [], "x", nested):
-        assert page.ask(known, TOKEN, wrong).status == 400, wrong
-    assert page.ask("/api/known/abc", TOKEN, {"do": "forget"}).status == 400
-    assert page.ask("/api/case/..%2f..", TOKEN).status in (400, 404)
-    empty = page.ask("/api/case/0000000000000000", TOKEN).json
+        assert shared_page.ask(known, TOKEN, wrong).status == 400, wrong
+    assert shared_page.ask("/api/known/abc", TOKEN, {"do": "forget"}).status == 400
+    assert shared_page.ask("/api/case/..%2f..", TOKEN).status in (400, 404)
+    empty = shared_page.ask("/api/case/0000000000000000", TOKEN).json
     nothing: dict[str, Any] = {"record": None, "detections": [], "known": None, "log": []}
     assert empty == nothing | {"complete": True}
 
@@ -259,26 +279,26 @@ def test_ready_says_what_is_missing(
     assert [node["state"] for node in page.ask("/api/live").json["kata"]] == ["unreachable"]
 
 
-def test_a_daemon_that_hangs_is_not_live(page: Page, running: Program) -> None:
-    running.process.send_signal(signal.SIGSTOP)
+def test_a_daemon_that_hangs_is_not_live(shared_page: Page, shared: SharedSite) -> None:
+    shared.icapd.process.send_signal(signal.SIGSTOP)
     try:
-        wait_until(lambda: page.answers("/health", 503), "it is not live", 20)
-        assert page.ask("/metrics").status == 503
-        live = page.ask("/api/live").json
+        wait_until(lambda: shared_page.answers("/health", 503), "it is not live", 20)
+        assert shared_page.ask("/metrics").status == 503
+        live = shared_page.ask("/api/live").json
         assert live["live"] is False
         assert live["kata"]  # what it said last
     finally:
-        running.process.send_signal(signal.SIGCONT)
-    wait_until(lambda: page.answers("/health"), "it lives again")
+        shared.icapd.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: shared_page.answers("/health"), "it lives again")
 
 
-def test_the_page_may_die_and_comes_back(site: Site, page: Page, running: Program) -> None:
-    first = page_process(running)
+def test_the_page_may_die_and_comes_back(shared_page: Page, shared: SharedSite) -> None:
+    first = page_process(shared.icapd)
     os.kill(first, signal.SIGKILL)
-    judge(site, b"harmless")
-    wait_until(lambda: page.answers("/health"), "the page is back", 20)
-    assert page_process(running) != first
-    assert "the process of the status page ended with signal 9" in running.output()
+    judge(shared, b"harmless")
+    wait_until(lambda: shared_page.answers("/health"), "the page is back", 20)
+    assert page_process(shared.icapd) != first
+    assert "the process of the status page ended with signal 9" in shared.output()
 
 
 def test_the_page_goes_with_its_daemon(kata: Emulator, site: Site, page: Page) -> None:
