@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,11 +13,10 @@ import yaml
 from bridge.core import Settings, fingerprint, load_config
 from bridge.emulator import Emulator
 from bridge.folder.kds import Installation, read_conf, write_pin
+from tests.support.commands import Done, call
 from tests.support.katabridge import Site
 from tests.support.kds import KdsSite
 from tests.support.processes import Program, free_port, module, wait_until
-
-Done = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
@@ -40,10 +38,11 @@ def installation(kds: KdsSite, excluded: str = "skip") -> Installation:
 
 
 def migrate(kds: KdsSite, *more: object) -> Done:
-    command = [*module("bridge.cli"), "migrate", *kds.places, *(str(part) for part in more)]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, umask=0o077
-    )
+    before = os.umask(0o077)
+    try:
+        return call("migrate", *kds.places, *more)
+    finally:
+        os.umask(before)
 
 
 def target(kds: KdsSite) -> Path:
@@ -169,7 +168,7 @@ def test_verdicts_spool_and_scans_are_taken_on(
     (kds.directory / "in" / "known").write_bytes(b"known")
     first = started(kds.watch())
     wait_until(lambda: kds.lies("out") == ["known"], "it is judged")
-    (kds.directory / "in" / "slow").write_bytes(b"#kata delay=5\n")
+    (kds.directory / "in" / "slow").write_bytes(b"#kata delay=3\n")
     wait_until(lambda: kata.memory.calls["submit"] == 2, "it is at KATA")
     first.stop()
     assert migrate(kds, "--output", target(kds)).returncode == 0

@@ -30,7 +30,8 @@ def call(*words: object, **environment: str) -> Done:
     An exception that it lets out is the test's, where a program would show a traceback.
     """
     arguments = [str(word) for word in words]
-    out, err = io.StringIO(), io.StringIO()
+    written, err = io.BytesIO(), io.StringIO()
+    out = io.TextIOWrapper(written, "utf-8")  # some write bytes
     with (
         _as_before(),
         Path(os.devnull).open() as nobody,
@@ -43,7 +44,8 @@ def call(*words: object, **environment: str) -> Done:
             code = main(arguments)
         except SystemExit as end:  # argparse ends so
             code = end.code if isinstance(end.code, int) else 1
-    return Done(arguments, code, out.getvalue(), err.getvalue())
+    out.flush()
+    return Done(arguments, code, written.getvalue().decode(), err.getvalue())
 
 
 @contextlib.contextmanager
