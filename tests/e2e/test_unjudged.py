@@ -15,6 +15,7 @@ from icapd.client import Answer, IcapClient
 from tests.support.folders import Places
 from tests.support.katabridge import Site
 from tests.support.processes import Program, wait_until
+from tests.support.shared_doors import SharedDoors
 
 Keep = Callable[[Program], Program]
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\6\0\0\0" + b"\0" * 40
@@ -34,20 +35,20 @@ def fetch(
 
 @pytest.mark.parametrize("preview", [1024, 10, None])
 def test_an_excluded_url_is_not_judged_and_the_record_names_the_rule(
-    kata: Emulator, site: Site, started: Keep, preview: int | None
+    doors: SharedDoors, preview: int | None
 ) -> None:
     rule = {"host": "updates.example", "path": "/pub/**", "label": "our updates"}
-    site.changes = {"exclusions": [rule]}
-    started(site.start_icapd())
+    site = doors({"exclusions": [rule]})
     got = fetch(site, "http://updates.example/pub/a/b.exe", EICAR, preview=preview)
     assert got.status == 204 or got.body == EICAR
     (record,) = site.wait_records(1)
     assert (record["outcome"], record["source"], record["decision"], record["rule"]) == (
         *("excluded", "rule", "pass", "our updates"),
     )
-    assert kata.memory.calls["submit"] == 0
+    assert site.kata.memory.calls["submit"] == 0
     other = fetch(site, "http://updates.example.evil/pub/a/b.exe", EICAR, preview=preview)
     assert other.http_head.status == 403
+    assert [record["outcome"] for record in site.wait_records(2)] == ["excluded", "detect"]
 
 
 def test_a_rule_that_is_switched_off_excludes_nothing(site: Site, started: Keep) -> None:
@@ -194,11 +195,10 @@ DOUBTFUL_NAMES = {
 
 @pytest.mark.parametrize(("url", "fields"), DOUBTFUL_NAMES.values(), ids=DOUBTFUL_NAMES.keys())
 def test_a_name_that_can_be_read_in_two_ways_excludes_nothing(
-    site: Site, started: Keep, url: str, fields: bytes
+    doors: SharedDoors, url: str, fields: bytes
 ) -> None:
-    site.changes = {"exclusions": [{"name": "*.iso"}]}
-    icapd = started(site.start_icapd())
-    assert "exclusions[0] (name=*.iso) stands on what a stranger can choose" in icapd.output()
+    site = doors({"exclusions": [{"name": "*.iso"}]})
+    assert "exclusions[0] (name=*.iso) stands on what a stranger can choose" in site.icapd.output()
     request = f"GET {url} HTTP/1.1\r\n\r\n".encode()
     head = b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n"
     with IcapClient("127.0.0.1", site.icap_port, timeout=20) as client:
