@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,8 @@ def test_two_hundred_requests_leave_no_error_and_no_descriptor(gateway: Gateway)
     before = gateway.icapd.descriptors()
     known = len(gateway.squid.icap_log())
     urls = [gateway.origin.url(f"/plain/{n % 20 * 500}/{n % 20}") for n in range(200)]
-    got = [gateway.squid.curl(url) for url in urls]
+    with ThreadPoolExecutor(3) as clients:
+        got = list(clients.map(gateway.squid.curl, urls))
     assert {(each.exit_code, each.status) for each in got} == {(0, 200)}
     log = gateway.squid.icap_log()[known:]
     assert len(log) >= 400
