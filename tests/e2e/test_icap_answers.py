@@ -85,7 +85,7 @@ def test_a_body_that_breaks_the_protocol_is_recorded_with_its_fault(doors: Share
         refusal = sock.recv(4096)
     assert refusal.startswith(b"ICAP/1.0 400 ")
     assert b"\r\nX-Response-Info: A chunk size is malformed.\r\n" in refusal
-    assert site.icapd.process.poll() is None
+    assert site.program.process.poll() is None
     (record,) = site.records()
     log = (site.directory / "log" / "preprocessor_icap.log").read_text()
     verdict = next(line for line in log.splitlines() if record["case"] in line)

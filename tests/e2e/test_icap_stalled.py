@@ -104,7 +104,7 @@ def test_a_proxy_that_leaves_in_mid_body_leaves_a_record_and_nothing_else(
     doors: SharedDoors, size: int
 ) -> None:
     site = doors()
-    icapd, kata = site.icapd, site.kata
+    icapd, kata = site.program, site.kata
     spool = site.directory / "spool" / "test.icap.0"
     with connect(site) as sock:
         sock.sendall(respmod_head() + b"%x\r\n" % (size * 2) + b"x" * size)

@@ -280,7 +280,7 @@ def test_ready_says_what_is_missing(
 
 
 def test_a_daemon_that_hangs_is_not_live(shared_page: Page, shared: SharedSite) -> None:
-    shared.icapd.process.send_signal(signal.SIGSTOP)
+    shared.program.process.send_signal(signal.SIGSTOP)
     try:
         wait_until(lambda: shared_page.answers("/health", 503), "it is not live", 20)
         assert shared_page.ask("/metrics").status == 503
@@ -288,16 +288,16 @@ def test_a_daemon_that_hangs_is_not_live(shared_page: Page, shared: SharedSite) 
         assert live["live"] is False
         assert live["kata"]  # what it said last
     finally:
-        shared.icapd.process.send_signal(signal.SIGCONT)
+        shared.program.process.send_signal(signal.SIGCONT)
     wait_until(lambda: shared_page.answers("/health"), "it lives again")
 
 
 def test_the_page_may_die_and_comes_back(shared_page: Page, shared: SharedSite) -> None:
-    first = page_process(shared.icapd)
+    first = page_process(shared.program)
     os.kill(first, signal.SIGKILL)
     judge(shared, b"harmless")
     wait_until(lambda: shared_page.answers("/health"), "the page is back", 20)
-    assert page_process(shared.icapd) != first
+    assert page_process(shared.program) != first
     assert "the process of the status page ended with signal 9" in shared.output()
 
 

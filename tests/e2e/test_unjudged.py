@@ -198,7 +198,9 @@ def test_a_name_that_can_be_read_in_two_ways_excludes_nothing(
     doors: SharedDoors, url: str, fields: bytes
 ) -> None:
     site = doors({"exclusions": [{"name": "*.iso"}]})
-    assert "exclusions[0] (name=*.iso) stands on what a stranger can choose" in site.icapd.output()
+    assert (
+        "exclusions[0] (name=*.iso) stands on what a stranger can choose" in site.program.output()
+    )
     request = f"GET {url} HTTP/1.1\r\n\r\n".encode()
     head = b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n"
     with IcapClient("127.0.0.1", site.icap_port, timeout=20) as client:

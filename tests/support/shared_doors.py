@@ -1,4 +1,4 @@
-"""Running icapds that the tests of a file share, one for each configuration.
+"""Running doors that the tests of a file share, one for each configuration.
 
 A test takes one as a site of its own: it sees only what came since it took it.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,26 +17,29 @@ from tests.support.certificates import put_certificate
 from tests.support.katabridge import Records, Site
 from tests.support.processes import Program, wait_until
 
+Start = Callable[[Site], Program]
+
 
 class SharedSite(Site):
-    """A site whose icapd runs; `kata.memory.calls`, records and output are those of one test."""
+    """A site whose door runs; `kata.memory.calls`, records and output are those of one test."""
 
-    def __init__(self, folder: Path, kata: Emulator, changes: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, kata: Emulator, changes: dict[str, Any], start: Start) -> None:
         super().__init__(folder, kata.url, kata.certificate, changes=changes)
         self.kata = kata
         self._seen: dict[str, int] = {}
         self._said = 0
-        self.icapd: Program = self.start_icapd()
+        self.program: Program = start(self)
 
     def take(self) -> Self:
         """Forget what others did, once they are gone; fails where one of them ended it."""
-        assert self.icapd.process.poll() is None, f"a test before ended it:\n{self.icapd.output()}"
-        wait_until(lambda: not self.icapd.connections(self.icap_port), "others are gone")
+        ended = self.program.process.poll() is not None
+        assert not ended, f"a test before ended it:\n{self.program.output()}"
+        wait_until(lambda: not self.program.connections(self.icap_port), "others are gone")
         self._seen = {
             log: len(super(SharedSite, self).records(log))
             for log in ("log-history.log", "log-detects.log")
         }
-        self._said = len(self.icapd.output())
+        self._said = len(self.program.output())
         self.kata.memory.calls.clear()
         return self
 
@@ -45,15 +49,19 @@ class SharedSite(Site):
         return [record for record in ours if fits(record, wanted)]
 
     def output(self) -> str:
-        """What icapd printed since."""
-        return self.icapd.output()[self._said :]
+        """What the door printed since."""
+        return self.program.output()[self._said :]
 
 
 class SharedDoors:
-    """All of a file: `doors(changes)` starts one where there is none; a context manager."""
+    """All of a file: `doors(changes)` starts one where there is none; a context manager.
 
-    def __init__(self, folder: Path) -> None:
+    `start`: which door; the ICAP door, unless told otherwise.
+    """
+
+    def __init__(self, folder: Path, start: Start = Site.start_icapd) -> None:
         self._folder = folder
+        self._start_door = start
         self._sites: dict[str, SharedSite] = {}
         self._running = contextlib.ExitStack()
 
@@ -67,8 +75,8 @@ class SharedDoors:
     def _start(self, folder: Path, changes: dict[str, Any]) -> SharedSite:
         put_certificate(folder / "kata" / "server.pem", folder / "kata" / "server.key", "kata")
         kata = self._running.enter_context(Emulator(Memory(folder / "kata")))
-        site = SharedSite(folder / "site", kata, changes)
-        self._running.callback(_stop, site.icapd)
+        site = SharedSite(folder / "site", kata, changes, self._start_door)
+        self._running.callback(_stop, site.program)
         return site
 
     def __enter__(self) -> Self:
@@ -78,7 +86,7 @@ class SharedDoors:
         self._running.close()
 
 
-def _stop(icapd: Program) -> None:
-    code = icapd.stop()
-    assert code == 0, f"it ended with {code}:\n{icapd.output()}"
-    assert "Traceback" not in icapd.output(), icapd.output()
+def _stop(door: Program) -> None:
+    code = door.stop()
+    assert code == 0, f"it ended with {code}:\n{door.output()}"
+    assert "Traceback" not in door.output(), door.output()
