@@ -14,6 +14,7 @@ from bridge.core import Settings, fingerprint, load_config
 from bridge.emulator import Emulator
 from bridge.folder.kds import Installation, read_conf, write_pin
 from tests.support.commands import Done, call
+from tests.support.judging import end_scans
 from tests.support.katabridge import Site
 from tests.support.kds import KdsSite
 from tests.support.processes import Program, free_port, module, wait_until
@@ -168,13 +169,15 @@ def test_verdicts_spool_and_scans_are_taken_on(
     (kds.directory / "in" / "known").write_bytes(b"known")
     first = started(kds.watch())
     wait_until(lambda: kds.lies("out") == ["known"], "it is judged")
-    (kds.directory / "in" / "slow").write_bytes(b"#kata delay=3\n")
+    (kds.directory / "in" / "slow").write_bytes(b"#kata delay=1000\n")
     wait_until(lambda: kata.memory.calls["submit"] == 2, "it is at KATA")
     first.stop()
     assert migrate(kds, "--output", target(kds)).returncode == 0
     (kds.directory / "in" / "again").write_bytes(b"known")
     command = [*module("bridge.cli"), "watch", "--config", target(kds)]
     started(Program(command, kds.directory / "migrated.out"))
+    wait_until(lambda: "again" in kds.lies("out"), "the verdicts are known")
+    end_scans(kata)
     wait_until(lambda: kds.lies("out") == ["again", "known", "slow"], "all are judged", 20)
     assert kata.memory.calls["submit"] == 2, "something was judged anew"
     sources = {record["name"]: record["source"] for record in kds.site.wait_records(3)}

@@ -7,7 +7,6 @@ import json
 import signal
 import stat
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from bridge.emulator import EICAR, Emulator
 from bridge.emulator.script import Script, State
 from tests.support.commands import call
+from tests.support.judging import end_scans
 from tests.support.katabridge import Site
 from tests.support.processes import Program, module, wait_until
 from tests.support.quarantine import (
@@ -38,13 +38,6 @@ def now_says(monkeypatch: pytest.MonkeyPatch, state: State, delay: float | None 
     monkeypatch.setattr("bridge.emulator.memory.read_script", lambda _: says)
 
 
-def speak(kata: Emulator) -> None:
-    """Have KATA be done with everything."""
-    with kata.memory.lock:
-        for key, scan in kata.memory.scans.items():
-            kata.memory.scans[key] = replace(scan, done_at=0.0)
-
-
 def test_what_is_found_clean_now_is_delivered(
     kata: Emulator, site: Site, started: Keep, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -57,7 +50,7 @@ def test_what_is_found_clean_now_is_delivered(
     known = [*module("bridge.cli"), "known", "show", sha256, "--json", "--config", site.config]
     others = subprocess.run([str(each) for each in known], capture_output=True, check=False)
     assert json.loads(others.stdout)["kind"] == "detect", "others must see the old verdict yet"
-    speak(kata)
+    end_scans(kata)
     assert program.process.wait(60) == 0, program.output()
     (shown,) = [json.loads(line) for line in program.output().splitlines()]
     _, record = site.records()
@@ -143,7 +136,7 @@ def test_a_file_that_goes_away_while_it_is_judged(
     program = Program(line_of(site, "rescan", "a.com"), tmp_path / "rescan.out")
     wait_until(lambda: kata.memory.calls["submit"] == 1, "KATA is asked again", 20)
     assert command(site, "delete", "a.com", "--yes").returncode == 0
-    speak(kata)
+    end_scans(kata)
     assert program.process.wait(60) == 1, program.output()
     assert "somebody else has taken it" in program.output()
     assert files_in(site, "out") == files_in(site, "quarantine") == set()
@@ -160,7 +153,7 @@ def test_many_are_judged_together_with_a_bar(
     with Terminal(line_of(site, "rescan", "--all")) as terminal:
         terminal.expect("KATA")
         wait_until(lambda: len(kata.memory.scans) == 12, "all are at KATA at once", 20)
-        speak(kata)
+        end_scans(kata)
         assert terminal.wait() == 0
     assert files_in(site, "out") == set(names)
     assert files_in(site, "quarantine") == set()

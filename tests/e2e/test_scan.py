@@ -16,6 +16,7 @@ import pytest
 from bridge.emulator import EICAR, Emulator
 from icapd.client import IcapClient
 from tests.support.commands import call
+from tests.support.judging import end_scans
 from tests.support.katabridge import Site
 from tests.support.processes import Program, module, wait_until
 from tests.support.terminals import Terminal
@@ -229,13 +230,14 @@ def test_it_runs_beside_the_daemons_and_another_scan(
     started: Callable[[Program], Program],
 ) -> None:
     started(site.start_watch())
-    (folder / "slow").write_bytes(b"#kata delay=8\n")
+    (folder / "slow").write_bytes(b"#kata delay=1000\n")
     command = [*module("bridge.cli"), "scan", "--config", site.config, folder / "slow"]
     first = started(Program(command, folder.parent / "first.out"))
     wait_until(lambda: kata.memory.scans, "the first scan waits for its verdict")
     assert scan(site, folder / "clean.txt").returncode == 0
     assert first.process.poll() is None, "they did not run at the same time"
     assert icap_client.options("av/respmod").status == 200
+    end_scans(kata)
     assert first.process.wait(30) == 0
     owners = {each.instance for each in kata.memory.submitted}
     assert owners == {"test.scan.0", "test.scan.1"}

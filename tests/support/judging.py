@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from bridge.core import Case, Core, Decision, Door, Item, Mode, Outcome, OutcomeKind, Source
 from bridge.core.records import format_record
+from bridge.emulator import Emulator
 from tests.support.katabridge import Site
 
 T = TypeVar("T")
@@ -45,6 +47,13 @@ def with_core(
             return await asyncio.wait_for(work(core), 60)
 
     return asyncio.run(main())
+
+
+def end_scans(kata: Emulator) -> None:
+    """Have KATA be done with everything, however long it was to take."""
+    with kata.memory.lock:
+        for key, scan in kata.memory.scans.items():
+            kata.memory.scans[key] = replace(scan, done_at=0.0)
 
 
 def record(
