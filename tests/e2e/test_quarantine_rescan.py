@@ -6,7 +6,6 @@ import hashlib
 import json
 import signal
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from bridge.emulator.script import Script, State
 from tests.support.commands import call
 from tests.support.judging import end_scans
 from tests.support.katabridge import Site
-from tests.support.processes import Program, module, wait_until
+from tests.support.processes import Program, wait_until
 from tests.support.quarantine import (
     BAD,
     Keep,
@@ -47,8 +46,8 @@ def test_what_is_found_clean_now_is_delivered(
     now_says(monkeypatch, "not detected", delay=1000)
     program = Program(line_of(site, "rescan", "a.com", "--json"), tmp_path / "rescan.out")
     wait_until(lambda: kata.memory.calls["submit"] == 2, "KATA is asked again", 20)
-    known = [*module("bridge.cli"), "known", "show", sha256, "--json", "--config", site.config]
-    others = subprocess.run([str(each) for each in known], capture_output=True, check=False)
+    known = ("known", "show", sha256, "--json", "--config", site.config)
+    others = call(*known)
     assert json.loads(others.stdout)["kind"] == "detect", "others must see the old verdict yet"
     end_scans(kata)
     assert program.process.wait(60) == 0, program.output()
@@ -62,8 +61,7 @@ def test_what_is_found_clean_now_is_delivered(
     assert (site.directory / "out" / "a.com").read_bytes() == EICAR
     assert stat.S_IMODE((site.directory / "out" / "a.com").stat().st_mode) == 0o640
     assert files_in(site, "quarantine") == set()
-    after = subprocess.run([str(each) for each in known], capture_output=True, check=False)
-    assert json.loads(after.stdout)["kind"] == "not_detected"
+    assert json.loads(call(*known).stdout)["kind"] == "not_detected"
     assert not kata.memory.scans, "the scan is not forgotten at KATA"
 
 
