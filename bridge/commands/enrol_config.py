@@ -18,8 +18,10 @@ from bridge.core import (
     DEFAULT_PATH,
     ConfigError,
     EditError,
+    fault_of_path,
     parse_central_node,
     parse_fingerprint,
+    quoted,
     read_plain,
     set_value,
     write_atomically,
@@ -97,14 +99,19 @@ class _Reader:
 
     def file(self, key: str) -> Path | None:
         value = self._data.get(key)
-        if value is not None and not (isinstance(value, str) and value):
-            raise ConfigError(f"{self._path}: kata.{key}: {value!r} is not a path.")
-        return None if value is None else self._path.parent / value
+        if value is None:
+            return None
+        if not (isinstance(value, str) and value):
+            raise ConfigError(f"{self._path}: kata.{key}: {quoted(value)} is not a path.")
+        fault = fault_of_path(value)
+        if fault is not None:
+            raise ConfigError(f"{self._path}: kata.{key}: {fault}.")
+        return self._path.parent / value
 
 
 def _central_nodes(value: object) -> list[str]:
     if not isinstance(value, list):
-        raise ValueError(f"{value!r} is no list (as in [https://cn.example])")  # noqa: TRY004
+        raise ValueError(f"{quoted(value)} is no list (as in [https://cn.example])")  # noqa: TRY004
     return [parse_central_node(each) for each in value]
 
 

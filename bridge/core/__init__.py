@@ -84,6 +84,7 @@ from bridge.core.orphans import orphans, remove_instance
 from bridge.core.plainfiles import read_plain
 from bridge.core.policy import door_policy, lenient
 from bridge.core.printable import printable
+from bridge.core.quoting import fault_of_path, quoted
 from bridge.core.realpaths import real_path
 from bridge.core.records import DETECTS, HISTORY
 from bridge.core.reloading import (
@@ -251,6 +252,7 @@ __all__ = [
     "door_policy",
     "exit_code",
     "expiry_warning",
+    "fault_of_path",
     "find_config",
     "fingerprint",
     "follow",
@@ -283,6 +285,7 @@ __all__ = [
     "parse_syslog_url",
     "parse_webhook_url",
     "printable",
+    "quoted",
     "read_bypass",
     "read_capture",
     "read_plain",

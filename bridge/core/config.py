@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,6 @@ from bridge.core.yamlnodes import NotYamlError, compose_yaml
 DEFAULT_PATH = Path("/etc/katabridge/katabridge.yaml")
 ENVIRONMENT = "KATABRIDGE_CONFIG"
 
-# of what YAML could not read: an alias or a tag, which a password may look like
-_NAMES = re.compile(r" '(?!<)[^']{2,}'")
 _LEAST_VALUES = 10_000  # a file may hold; else one for each of its signs
 _NOT_PLAIN = (
     yaml.YAMLError,
@@ -77,8 +74,7 @@ def _compose(path: Path, text: str) -> yaml.Node:
     try:
         root = compose_yaml(text)
     except NotYamlError as error:
-        problem = _NAMES.sub("", error.problem)
-        raise ConfigError(f"{path}:{error.line}: not YAML: {problem}.") from None
+        raise ConfigError(f"{path}:{error.line}: not YAML: {error.problem}.") from None
     if not isinstance(root, yaml.MappingNode):
         raise ConfigError(f"{path}:1: the file must hold keys, such as `kata:`.")
     return root

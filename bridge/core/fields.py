@@ -12,13 +12,16 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from bridge.core.model import Decision, OutcomeKind
-from bridge.core.quoting import quoted
+from bridge.core.quoting import fault_of_path, named, quoted
 from bridge.core.units import Address, parse_address, parse_duration, parse_size
 
 
 def _path(value: object, info: ValidationInfo) -> Path:
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError(f"{quoted(value)} is not a path")
+    fault = fault_of_path(value)
+    if fault is not None:
+        raise ValueError(fault)
     base = (info.context or {}).get("base", Path())
     return Path(base) / value
 
@@ -30,22 +33,25 @@ def _readable_file(path: Path) -> Path:
         with path.open("rb"):
             return path
     except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+        raise ValueError(f"cannot read {named(path)}: {error.strerror}") from None
 
 
 def _readable_directory(path: Path) -> Path:
     try:
         next(path.iterdir(), None)
     except OSError as error:
-        raise ValueError(f"cannot read the folder {path}: {error.strerror}") from None
+        raise ValueError(f"cannot read the folder {named(path)}: {error.strerror}") from None
     return path
 
 
-def _network(value: object) -> IPv4Network | IPv6Network:
+def parse_network(value: object) -> IPv4Network | IPv6Network:
+    """An address or network; ValueError for anything else."""
+    text = str(value)  # a bare number would be taken for an IPv4 address
     try:
-        return ip_network(str(value))
+        return ip_network(text)
     except ValueError as error:
-        raise ValueError(f"not a network: {error}") from None
+        why = str(error).replace(repr(text), quoted(value))
+        raise ValueError(f"not an address or network: {why}") from None
 
 
 def at_least(minimum: float, words: str) -> Callable[[float], float]:
@@ -100,7 +106,7 @@ ListenAddress = Annotated[Address, BeforeValidator(parse_address)]
 PathSetting = Annotated[Path, BeforeValidator(_path)]
 FileSetting = Annotated[PathSetting, AfterValidator(_readable_file)]
 DirectorySetting = Annotated[PathSetting, AfterValidator(_readable_directory)]
-Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(parse_network)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 PolicySetting = dict[OutcomeKind, Decision]
 CertificateFile = Annotated[FileSetting, AfterValidator(_with_certificates)]

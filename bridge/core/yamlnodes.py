@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import yaml
 from yaml.reader import ReaderError
 
+# of what YAML could not read: an alias or a tag, which a password may look like
+_NAMES = re.compile(r" '(?!<)[^']{2,}'")
+
 
 class NotYamlError(Exception):
-    """A text is no YAML: `line`, from 1, and the problem as part of a sentence."""
+    """A text is no YAML: `line`, from 1, and the problem as part of a sentence.
+
+    It quotes no name of the text's: that may be a password.
+    """
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(f"line {line}: {problem}")
@@ -27,7 +35,7 @@ def compose_yaml(text: str) -> yaml.Node | None:
         return loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line if error.problem_mark else loader.line
-        raise NotYamlError(line + 1, error.problem or "it cannot be read") from None
+        raise NotYamlError(line + 1, _NAMES.sub("", error.problem or "it cannot be read")) from None
     except RecursionError:
         raise NotYamlError(loader.line + 1, "it is nested too deeply") from None
     except (ValueError, ArithmeticError):  # an escape, or a version of YAML, beyond all bounds

@@ -186,7 +186,9 @@ WRONG = {
         "icap: {transfer: {ignore: [iso], complete: [ISO]}}\n",
         ":7: icap.transfer: iso stands in both lists.",
     ),
-    "no network": ("icap: {allow_from: [10.0.0.300]}\n", ":7: icap.allow_from[0]: not a network"),
+    "no network": (
+        "icap: {allow_from: [10.0.0.300]}\n", ":7: icap.allow_from[0]: not an address or network"
+    ),
     "one folder for two": (
         "folders:\n  - {name: a, input: x, output: x, quarantine: y}\n",
         ":8: folders[0]: input, output and quarantine must be three different folders.",

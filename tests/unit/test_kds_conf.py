@@ -154,7 +154,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a key in capitals": ({"IN_DIR": "x"}, ":9: IN_DIR: unknown key; did you mean in_dir?"),
     "a key of nobody": ({"colour": "x"},
                         ":9: colour: unknown key; take it out: KDS knows in_dir, out_dir, "),
-    "a key that would break a line": ({"a\nb": "x"}, ":9: a\\nb: unknown key; "),
+    "a key that would break a line": ({"a\nb": "x"}, ":9: …: unknown key; "),
     "a key missing": ({"qrnt_dir": ...},
                       ':7: qrnt_dir: this key is missing; write "qrnt_dir": "/mnt/qrnt" there.'),
     "a number": ({"in_dir": 1}, ':2: in_dir: a number where a text is expected; write "/mnt/in".'),

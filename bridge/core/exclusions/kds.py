@@ -14,6 +14,7 @@ from pathlib import Path
 from bridge.core.exclusions.rules import Rule
 from bridge.core.plainfiles import read_plain
 from bridge.core.printable import printable
+from bridge.core.quoting import named, quoted
 
 _MAX_BYTES = 1 << 20
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -35,20 +36,22 @@ def read_kds_list(path: Path) -> list[Rule]:
         data = read_plain(path, _MAX_BYTES)
     except OSError as error:
         if error.errno == errno.EFBIG:
-            raise KdsListError(f"{path}: the list is larger than a mebibyte.") from None
-        raise KdsListError(f"{path}: the list cannot be read: {error.strerror}.") from None
+            raise KdsListError(f"{named(path)}: the list is larger than a mebibyte.") from None
+        raise KdsListError(f"{named(path)}: the list cannot be read: {error.strerror}.") from None
     return parse_kds_list(data, path)
 
 
 def parse_kds_list(data: bytes, path: Path) -> list[Rule]:
     """The rules of a list: UTF-8, UTF-16 with its mark, or else Windows' Cyrillic (cp1251)."""
+    if b"-----BEGIN" in data:
+        raise KdsListError(f"{path}: a key or certificate, and no list of names.")
     rules: list[Rule] = []
     faults: list[str] = []
     for number, line in enumerate(_LINE_END.split(_decoded(data, path)), start=1):
         name = line.strip(" \t")
         fault = _fault(name) if name else None
         if fault is not None:
-            faults.append(f"{path}:{number}: {name!r} {fault}.")
+            faults.append(f"{path}:{number}: {quoted(name)} {fault}.")
         elif name:
             rules.append(Rule(name=name, label=f"{printable(path.name)}:{number}: {name}"))
     if faults:

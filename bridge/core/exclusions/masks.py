@@ -7,6 +7,7 @@ import re
 from urllib.parse import quote
 
 from bridge.core.exclusions.urls import normalise_host, path_segments
+from bridge.core.quoting import quoted
 
 _PATH_SIGNS = "".join(map(chr, range(0x21, 0x7F)))
 _BELOW = "**"
@@ -21,11 +22,11 @@ def check_mask(mask: str) -> str:
     """A mask that can be used; ValueError for one that nothing or nearly everything fits."""
     if not mask or not mask.isprintable() or mask != mask.strip():
         raise ValueError(
-            f"{mask!r} is no mask: it is empty, or holds blanks at an end or control signs"
+            f"{quoted(mask)} is no mask: it is empty, or holds blanks at an end or control signs"
         )
     if re.search(r"[*?]", mask) and not re.search(r"\w", mask):
         raise ValueError(
-            f"{mask!r} fits nearly everything; a mask must name something (as in *.iso)"
+            f"{quoted(mask)} fits nearly everything; a mask must name something (as in *.iso)"
         )
     return mask
 
@@ -35,18 +36,19 @@ def check_host_mask(text: str) -> str:
     base = text.removeprefix("*.")
     if "*" in base:
         raise ValueError(
-            f"{text!r}: a wildcard stands for whole labels on the left (as in *.example.com)"
+            f"{quoted(text)}: a wildcard stands for whole labels on the left (as in *.example.com)"
         )
     host = normalise_host(base)
     if host is None:
         raise ValueError(
-            f"{text!r} is not a host name or address; write it in lower case, without scheme, port "
-            "or path, IPv6 in brackets (as in updates.example, *.example.com, [2001:db8::1])"
+            f"{quoted(text)} is not a host name or address; write it in lower case, without "
+            "scheme, port or path, IPv6 in brackets "
+            "(as in updates.example, *.example.com, [2001:db8::1])"
         )
     if base == text:
         return host
     if host.startswith("[") or host.rpartition(".")[2].isdigit():
-        raise ValueError(f"{text!r}: an address takes no wildcard; use it as it is")
+        raise ValueError(f"{quoted(text)}: an address takes no wildcard; use it as it is")
     return f"*.{host}"
 
 
@@ -70,17 +72,20 @@ class PathMask:
         self._all_below = segments[-1] == _BELOW
         fixed = segments[:-1] if self._all_below else segments
         if any(_BELOW in segment for segment in fixed):
-            raise ValueError(f"{path!r}: ** stands only at the end, after a slash (as in /pub/**)")
+            raise ValueError(
+                f"{quoted(path)}: ** stands only at the end, after a slash (as in /pub/**)"
+            )
         self._masks = [compile_mask(segment) for segment in fixed]
 
     @staticmethod
     def _segments(path: str) -> tuple[str, ...]:
         if not path.startswith("/") or not path.isprintable():
-            raise ValueError(f"{path!r} is not a path: it must begin with / (as in /pub/*)")
+            raise ValueError(f"{quoted(path)} is not a path: it must begin with / (as in /pub/*)")
         segments = path_segments(quote(path, safe=_PATH_SIGNS))
         if segments is None or len(segments) != path.count("/"):
             raise ValueError(
-                f"{path!r} is not a plain path: no ?, #, [, \\, dot segments or escaped slashes"
+                f"{quoted(path)} is not a plain path: no ?, #, [, \\, dot segments or "
+                "escaped slashes"
             )
         return segments
 

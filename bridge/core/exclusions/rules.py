@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from bridge.core.exclusions.masks import check_host_mask, check_mask, check_path_mask
-from bridge.core.fields import Size
+from bridge.core.fields import Size, parse_network
 from bridge.core.formats import FORMATS, Group
+from bridge.core.quoting import quoted
 
 _SMALL = 1 << 20
 _NO_CRITERIA = frozenset({"enabled", "label"})
@@ -29,14 +30,14 @@ def _format(value: str) -> str:
         return value
     close = difflib.get_close_matches(value, known, n=1, cutoff=0.6)
     hint = f"the nearest is {close[0]}" if close else f"groups are {', '.join(Group)}"
-    raise ValueError(f"{value!r} is no format and no group of formats; {hint}")
+    raise ValueError(f"{quoted(value)} is no format and no group of formats; {hint}")
 
 
 def _hash(digits: int) -> Callable[[object], str]:
     def check(value: object) -> str:
         text = value.lower() if isinstance(value, str) else ""
         if re.fullmatch(rf"[0-9a-f]{{{digits}}}", text) is None:
-            raise ValueError(f"{value!r} is not {digits} hex digits in quotes")
+            raise ValueError(f"{quoted(value)} is not {digits} hex digits in quotes")
         return text
 
     return check
@@ -52,18 +53,15 @@ def _sources(value: object) -> tuple[IPv4Network | IPv6Network, ...]:
 def _source(value: object) -> IPv4Network | IPv6Network:
     if isinstance(value, IPv4Network | IPv6Network):
         return value
-    try:
-        network = ip_network(str(value))  # a bare number would be taken for an IPv4 address
-    except ValueError as error:
-        raise ValueError(f"not an address or network: {error}") from None
+    network = parse_network(value)
     if network.prefixlen == 0:
-        raise ValueError(f"{value!r} is every address; that would let everything pass")
+        raise ValueError(f"{quoted(value)} is every address; that would let everything pass")
     return network
 
 
 def _label(value: str) -> str:
     if not value.strip() or not value.isprintable():
-        raise ValueError(f"{value!r} is no label: it is empty or holds control signs")
+        raise ValueError(f"{quoted(value)} is no label: it is empty or holds control signs")
     return value
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator
 
 from bridge.core.formats import Format, Group
+from bridge.core.quoting import quoted
 
 TYPES_RULE = "submit.types"
 
@@ -15,10 +16,12 @@ def _types(value: object) -> object:
     if value == "all":
         return value
     if not isinstance(value, list | tuple) or not value:
-        raise ValueError(f"{value!r} is neither all nor a list of groups ({', '.join(Group)})")
+        raise ValueError(
+            f"{quoted(value)} is neither all nor a list of groups ({', '.join(Group)})"
+        )
     for each in value:
         if each not in list(Group):
-            raise ValueError(f"{each!r} is no group of formats; known are {', '.join(Group)}")
+            raise ValueError(f"{quoted(each)} is no group of formats; known are {', '.join(Group)}")
     return tuple(Group(each) for each in value)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.core.fields import Duration, PathSetting, at_least
+from bridge.core.quoting import quoted
 from bridge.core.realpaths import real_path
 from bridge.core.settings.section import Section
 
@@ -21,9 +22,9 @@ _OWN = ".katabridge"
 
 def _mask(value: str) -> str:
     if not value or "/" in value:
-        raise ValueError(f"{value!r} is no mask of a file name, such as *.part")
+        raise ValueError(f"{quoted(value)} is no mask of a file name, such as *.part")
     if not value.strip("*?."):
-        raise ValueError(f"{value!r} fits almost every file: none would be judged")
+        raise ValueError(f"{quoted(value)} fits almost every file: none would be judged")
     return value
 
 

@@ -26,6 +26,7 @@ from bridge.core.fields import (
     between,
     fits_certificate,
 )
+from bridge.core.quoting import quoted
 from bridge.core.settings.section import Section
 
 _EXTENSION = re.compile(r"[A-Za-z0-9_-]{1,20}")
@@ -98,7 +99,7 @@ class IcapTlsSettings(Section):
 
 def _extension(value: object) -> str:
     if not isinstance(value, str) or not _EXTENSION.fullmatch(value):
-        raise ValueError(f"{value!r} is no file name extension, such as iso (without a dot)")
+        raise ValueError(f"{quoted(value)} is no file name extension, such as iso (without a dot)")
     return value.lower()
 
 

@@ -17,6 +17,7 @@ from bridge.core.fields import (
     Size,
     at_least,
 )
+from bridge.core.quoting import quoted
 from bridge.core.settings.section import Section
 from bridge.core.siem.message import parse_syslog_url
 from bridge.core.units import Address
@@ -98,7 +99,7 @@ def _token(value: object) -> object:
 
 def _host_name(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", value):
-        raise ValueError(f"{value!r} is no host name, such as status.example")
+        raise ValueError(f"{quoted(value)} is no host name, such as status.example")
     return value
 
 

@@ -8,6 +8,7 @@ from pydantic import field_validator
 
 from bridge.core.fields import Count, Duration, PathSetting, Size
 from bridge.core.model import OutcomeKind
+from bridge.core.quoting import fault_of_path
 from bridge.core.settings.section import Section
 from bridge.core.verdicts.redis_url import connection_arguments
 from bridge.core.verdicts.store import StoreError
@@ -39,7 +40,7 @@ class VerdictSettings(Section):
             except StoreError as error:
                 raise ValueError(str(error)) from None
             return value
-        if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        if scheme == "sqlite" and rest[:1] == "/" != rest and fault_of_path(rest) is None:
             return value
         raise ValueError("must be sqlite:///PATH, redis://HOST:PORT/DB or rediss://HOST:PORT/DB")
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from bridge.core.quoting import fault_of_path, named
 from bridge.core.verdicts.store import StoreError
 
 _PORT = 6379
+_OPTION = re.compile(r"ssl_[a-z_]{1,40}")
 _TLS_FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
 
 
@@ -21,9 +25,10 @@ def connection_arguments(url: str) -> tuple[str, bool, dict[str, Any]]:
     parts, port = _split(url)
     host = parts.hostname or ""
     shown = f"[{host}]" if ":" in host else host
-    name = f"{parts.scheme}://{shown}:{port}{parts.path}"
+    server = f"{parts.scheme}://{shown}:{port}"
+    arguments: dict[str, Any] = {"host": host, "port": port, "db": _database(parts.path, server)}
+    name = f"{server}{parts.path}"
     is_tls = parts.scheme == "rediss"
-    arguments: dict[str, Any] = {"host": host, "port": port, "db": _database(parts.path, name)}
     if parts.username:
         arguments["username"] = unquote(parts.username)
     if parts.password:
@@ -56,13 +61,18 @@ def _tls_files(query: str, is_tls: bool, name: str) -> dict[str, str]:
     given = dict(parse_qsl(query, keep_blank_values=True))
     unknown = sorted(set(given) - set(_TLS_FILES))
     if unknown:
+        # anything else may be a piece of a password
+        option = repr(unknown[0]) if _OPTION.fullmatch(unknown[0]) else "what follows the `?`"
         raise StoreError(
-            f"{name}: {unknown[0]!r} is no option of a redis verdict store; known are "
+            f"{name}: {option} is no option of a redis verdict store; known are "
             f"{', '.join(_TLS_FILES)} (certificates are always verified)"
         )
     if given and not is_tls:
         raise StoreError(f"{name}: {min(given)} needs TLS, that is rediss://")
     for option, file in given.items():
-        if not Path(file).exists():
-            raise StoreError(f"{name}: {option}: {file} does not exist")
+        fault = fault_of_path(file)
+        if fault is not None:
+            raise StoreError(f"{name}: {option}: {fault}")
+        if not os.path.exists(file):  # noqa: PTH110 - Path's raises where it may not look
+            raise StoreError(f"{name}: {option}: {named(Path(file))} does not exist")
     return given

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from bridge.core import parse_central_node
+from bridge.core import parse_central_node, quoted
 
 _SCHEME = "https://"
 
@@ -15,12 +15,14 @@ def parse_kata_cn_addr(text: str) -> str:
     ValueError for anything else; http is refused, since KATA answers on https only.
     """
     refusal = (
-        f"{text!r} is not the address of a Central Node; write its host name or IP address, "
+        f"{quoted(text)} is not the address of a Central Node; write its host name or IP address, "
         'as in "cn.example" or "cn.example:8443"'
     )
     rest = text[len(_SCHEME) :] if text.lower().startswith(_SCHEME) else text
     if "://" in rest:
-        raise ValueError(f"{text!r}: KATA is asked over https only; leave out what is before ://")
+        raise ValueError(
+            f"{quoted(text)}: KATA is asked over https only; leave out what is before ://"
+        )
     if "#" in rest or not rest.isprintable():  # urlsplit would drop them without a word
         raise ValueError(refusal)
     try:

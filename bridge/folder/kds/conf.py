@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bridge.core import ConfigError, printable, real_path, write_atomically
+from bridge.core import (
+    ConfigError,
+    fault_of_path,
+    quoted,
+    real_path,
+    write_atomically,
+)
 from bridge.folder.kds.address import parse_kata_cn_addr
 from bridge.folder.kds.jsontext import JsonError, Member, read_members
 
@@ -24,6 +30,7 @@ NO_ID = "00000000-0000-0000-0000-000000000000"
 
 _MAX_BYTES = 1 << 20
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_NAME = re.compile(r"[A-Za-z_]{1,40}")
 _EXAMPLES = {
     "in_dir": "/mnt/in",
     "out_dir": "/mnt/out",
@@ -153,7 +160,8 @@ def _key_faults(members: list[Member]) -> Iterator[tuple[int, str]]:
     seen: set[str] = set()
     for member in members:
         if member.key not in KEYS:
-            yield member.line, f"{printable(member.key)}: {_unknown(member.key)}"
+            shown = member.key if _NAME.fullmatch(member.key) else "…"  # it may be a secret
+            yield member.line, f"{shown}: {_unknown(member.key)}"
         elif member.key in seen:
             yield member.line, f"{member.key} stands twice; leave one of them"
         seen.add(member.key)
@@ -178,7 +186,10 @@ def _value(key: str, value: object, folder: Path) -> Any:
     if not value.strip():
         raise ValueError(f'it is empty; write a path, as in "{_EXAMPLES[key]}"')
     if "\0" in value or any("\ud800" <= sign <= "\udfff" for sign in value):
-        raise ValueError(f"{value!r} is not a path")
+        raise ValueError(f"{quoted(value)} is not a path")
+    fault = fault_of_path(value)
+    if fault is not None:
+        raise ValueError(fault)
     return folder / value
 
 
@@ -187,8 +198,9 @@ def _system_id(value: str) -> str | None:
         return None
     if _UUID.fullmatch(value) is None:
         raise ValueError(
-            f"{value!r} is no UUID (as in 4f6dbb4e-76ae-4b7d-9b0d-1a2b3c4d5e6f); write the id that "
-            "KATA has accepted, or leave it empty and call `kata-bridge enrol --kds-config`"
+            f"{quoted(value)} is no UUID (as in 4f6dbb4e-76ae-4b7d-9b0d-1a2b3c4d5e6f); write "
+            "the id that KATA has accepted, or leave it empty and call "
+            "`kata-bridge enrol --kds-config`"
         )
     return value
 
