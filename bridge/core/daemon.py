@@ -14,12 +14,13 @@ from typing import Any
 
 import uvloop
 
+from bridge.core.belongings import fault_of_file, fault_of_folder
 from bridge.core.config import ConfigError, find_config, load_config
 from bridge.core.ending import Ending
 from bridge.core.hangups import take_hangup
 from bridge.core.linelog import LineLog
 from bridge.core.logfiles import open_log
-from bridge.core.opening import StartError, why_not
+from bridge.core.opening import StartError, refuse
 from bridge.core.printable import printable
 from bridge.core.reloading import Adopt, Prepare
 from bridge.core.saying import is_own_word
@@ -91,11 +92,12 @@ def start_log(settings: Settings, name: str, speaker: str = "", *, echo: bool = 
     `speaker`: which of several processes speaks; `echo`: another one says what all would say.
     """
     path = settings.logs.dir / name
+    refuse(fault_of_folder(settings.logs.dir) or fault_of_file(path), "logs.dir")
     try:
         log = open_log(settings.logs, name)
     except OSError as error:
         where = error.filename or path
-        raise StartError(f"{where}: {why_not(error)} (logs.dir).") from None
+        raise StartError(f"{where}: {error.strerror} (logs.dir).") from None
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr), _LineHandler(log)]
     for handler in handlers:
         handler.setFormatter(_Formatter(speaker))

@@ -40,7 +40,7 @@ from bridge.core.model import (
     Stage,
 )
 from bridge.core.notify import Webhook
-from bridge.core.opening import lock_instance, open_verdicts, said
+from bridge.core.opening import lock_instance, open_verdicts, refuse_unusable, said
 from bridge.core.policy import decide
 from bridge.core.posting import Poster
 from bridge.core.records import Records
@@ -92,6 +92,7 @@ class Core:
         self.door = door
         self._keeps_scans = keeps_scans
         self.instance = instance or f"{settings.kata.node}.{door.value.lower()}.{worker}"
+        refuse_unusable(settings, self.instance)
         self._lock = lock_instance(settings.spool.dir, self.instance)
         kata, journal = settings.kata, settings.spool.dir / f"{self.instance}.journal"
         with said(journal):
@@ -134,13 +135,17 @@ class Core:
         self.reporter = Reporter(self.instance, self.metrics, parts, self.gate, self.events)
 
     async def __aenter__(self) -> Self:
-        """Take up what an earlier process left, and begin the work that goes by the clock."""
+        """Take up what an earlier process left, and begin the work that goes by the clock.
+
+        StartError where what it left cannot be used.
+        """
         self._bypass.refresh(self.door)
         await asyncio.to_thread(self.events.restore)
-        kept = self._journal.load()
         try:
-            self._notes = await self._ledger.resume(kept.records)
-            await self._later.resume(kept)
+            with said(self.settings.spool.dir / f"{self.instance}.journal"):
+                kept = self._journal.load()
+                self._notes = await self._ledger.resume(kept.records)
+                await self._later.resume(kept)
         except BaseException:
             await self.close()
             raise

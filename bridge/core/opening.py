@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bridge.core.belongings import fault_of_file, fault_of_spool
+from bridge.core.events import EVENTS
 from bridge.core.exclusions import KdsListError
+from bridge.core.records import DETECTS, HISTORY
 from bridge.core.settings import Settings
 from bridge.core.units import Address
 from bridge.core.verdicts import StoreError, VerdictStore, open_store
@@ -31,23 +34,26 @@ class InstanceTakenError(StartError):
     """Somebody runs under this instance's name already."""
 
 
-def why_not(error: OSError) -> str:
-    """Why a folder, or a file in it, cannot be had."""
-    # `mkdir` says so of what is there and is none
-    return "it is no folder" if isinstance(error, FileExistsError) else str(error.strerror)
-
-
 @contextmanager
 def said(journal: Path) -> Iterator[None]:
     """Faults of files as a StartError."""
     try:
         yield
     except OSError as error:
-        raise StartError(f"{error.filename}: {why_not(error)}.") from None
+        raise StartError(
+            f"{error.filename or journal}: {error.strerror}; move it away, or have the user that "
+            "this runs as own it."
+        ) from None
     except KdsListError as error:
         raise StartError(str(error)) from None
     except sqlite3.Error as error:
         raise StartError(f"the journal {journal} cannot be used: {error}.") from None
+
+
+def refuse(fault: str | None, key: str) -> None:
+    """StartError where there is a fault of something that we keep; `key`: of the configuration."""
+    if fault is not None:
+        raise StartError(f"{fault} ({key}).")
 
 
 def lock_instance(directory: Path, instance: str) -> int:
@@ -57,7 +63,7 @@ def lock_instance(directory: Path, instance: str) -> int:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StartError(f"{error.filename}: {why_not(error)} (spool.dir).") from None
+        raise StartError(f"{error.filename}: {error.strerror} (spool.dir).") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -67,6 +73,16 @@ def lock_instance(directory: Path, instance: str) -> int:
             "Stop it, or give this one another spool.dir and kata.node."
         ) from None
     return descriptor
+
+
+def refuse_unusable(settings: Settings, instance: str) -> None:
+    """StartError where this user may not use what an instance keeps. Blocks: disk."""
+    refuse(fault_of_spool(settings.spool.dir, instance), "spool.dir")
+    for name in (HISTORY, DETECTS, EVENTS):
+        refuse(fault_of_file(settings.logs.dir / name), "logs.dir")
+    scheme, _, path = settings.verdicts.store.partition("://")
+    for suffix in ("", ".lock", "-wal", "-shm") if scheme == "sqlite" else ():
+        refuse(fault_of_file(Path(f"{path}{suffix}")), "verdicts.store")
 
 
 def open_verdicts(settings: Settings) -> VerdictStore:

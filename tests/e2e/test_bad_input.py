@@ -54,7 +54,9 @@ def test_a_file_in_the_place_of_a_folder_is_said_to_be_none(site: Site, key: str
     site.changes = {key: {"dir": str(file)}}
     done = call("watch", "--once", "--config", site.config)
     assert done.returncode == 1
-    assert done.stderr == f"kata-bridge watch: {file}: it is no folder ({key}.dir).\n"
+    assert done.stderr == (
+        f"kata-bridge watch: {file} is a file where a folder belongs: move it away ({key}.dir).\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -328,7 +328,7 @@ def test_a_stop_leaves_what_is_not_judged_in_input(
         ({"folders": []}, "no folder is configured"),
         ({"folders": [{"name": "a", "input": "gone", "output": "out", "quarantine": "in"}]},
          "gone is no folder (folders, a: input)."),
-        ({"logs": {"dir": "client.pem/log"}}, "Not a directory (logs.dir)."),
+        ({"logs": {"dir": "client.pem/log"}}, "(logs.dir)."),
         ({"verdicts": {"store": "sqlite:////proc/v.db"}}, "(verdicts.store)."),
         ({"spool": {"dir": "client.pem"}}, "(spool.dir)."),
     ],

@@ -72,7 +72,7 @@ def test_an_idle_connection_is_closed_in_silence_by_a_stop(site: Site, started: 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"logs": {"dir": "client.pem/log"}}, "Not a directory (logs.dir)."),
+        ({"logs": {"dir": "client.pem/log"}}, "(logs.dir)."),
         ({"spool": {"dir": "client.pem"}}, "(spool.dir)."),
     ],
 )

@@ -255,7 +255,7 @@ def test_a_taken_port_is_one_sentence(site: Site, status: int) -> None:
 
 CANNOT_START: dict[str, tuple[dict[str, Any], str]] = {
     "a worker": ({"spool": {"dir": "client.pem"}}, "(spool.dir)."),
-    "the supervisor": ({"logs": {"dir": "client.pem/log"}}, "Not a directory (logs.dir)."),
+    "the supervisor": ({"logs": {"dir": "client.pem/log"}}, "(logs.dir)."),
 }
 
 

@@ -124,9 +124,9 @@ class DiskQueue:
         if self._db is None:
             try:
                 self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._db, self._count = _open(self.directory / _FILE)
             except OSError as error:
                 raise QueueError(error.strerror or str(error)) from None
-            self._db, self._count = _open(self.directory / _FILE)
         return self._db
 
     def _drop_connection(self) -> None:
