@@ -7,6 +7,9 @@ sign a bounded number of times, for these values are a stranger's.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+
+from bridge.core import is_secret_name
 
 _SIGN = re.compile(rb"(?<![\r\n])[^\r\n]|(?<=[\r\n])[^\r\n \t]")  # a blank folds a line
 _COLON, _AT, _EQUALS = rb"(?::|%(?:25)*3A)", rb"(?:@|%(?:25)*40)", rb"(?:=|%(?:25)*3D|\\{1,4}u003D)"
@@ -14,11 +17,9 @@ _SLASH = rb"(?:[/\\]|%(?:25)*(?:2F|5C))"
 _AUTHORITY_END = rb"(?:[/?#\\]|%(?:25)*(?:2F|3F|23|5C))"
 _QUOTE = rb"(?:\\{0,4}[\"']|%(?:25)*2[27])"
 _BLANK = rb"(?:[ \t+]|%(?:25)*20)"
-_WORD = (
-    rb"(?:assertion|auth|bearer|cookie|cred|csrf|hmac|jwt|key(?!words?\b)|mfa|nonce|oidc|otp|pass"
-    rb"|psk|pwd|saml|secret|sess|signature|ticket|token|wresult|xsrf)"
-)
-_LETTER = rb"%(?:25)*(?:[46][1-9A-F]|[57][0-9A])"  # nobody escapes these without a reason
+# nobody escapes these without a reason
+_LETTER = re.compile(rb"%(?:25)*(?:[46][1-9A-F]|[57][0-9A])", re.I)
+_ESCAPE = re.compile(rb"%(?:25)*([0-9A-F]{2})", re.I)
 
 _USER_INFO = re.compile(rb"(%b{2})((?:(?!%b).)*)(?=%b)" % (_SLASH, _AUTHORITY_END, _AT), re.I)
 _ANY_AT = re.compile(_AT, re.I)
@@ -33,15 +34,13 @@ _PAIR = re.compile(
 _RUN = re.compile(rb"[^\s]+")
 _ABSOLUTE = re.compile(rb"(?:[A-Za-z][A-Za-z0-9+.-]*:)?[/\\]")
 _STRONG = b"|".join(
-    b"(?<=%b)" % each for each in (b"pass", b"password", b"pwd", b"secret", b"token")
+    b"(?<=%b)" % each
+    for each in (b"cred", b"pass", b"password", b"pw", b"pwd", b"secret", b"token")
 )
 _IS = re.compile(rb"[ \t]{0,8}%b|(?:%b|%b)[ \t]{0,8}%b" % (_EQUALS, _QUOTE, _STRONG, _COLON), re.I)
 _SIGNS_OF_PARAMETERS = (b"=", b":", b"\\u")
 _MOST_OF_NAME = 80  # bytes before that
 _NAME = re.compile(rb"[^&?#;,\s]*\Z")
-_SECRET_NAME = re.compile(
-    rb"%b|%b|(?:code|pin|sid|sig)(?:\[\]|%%5B%%5D|%b)?\Z" % (_WORD, _LETTER, _QUOTE), re.I
-)
 _SCHEMES = (b"basic", b"bearer", b"digest", b"dpop", b"negotiate", b"ntlm")
 _SCHEME = re.compile(
     rb"(\b(?:Basic|Bearer|Digest|DPoP|Negotiate|NTLM)%b{1,8})(?=[^\s&]{6})([^&]*)" % _BLANK, re.I
@@ -82,12 +81,21 @@ def _without_parameters(value: bytes) -> bytes:
     while match := _IS.search(value, at):
         begin, end = match.span()
         name = _NAME.search(value[max(at, begin - _MOST_OF_NAME) : begin])
-        is_secret = name is not None and _SECRET_NAME.search(name[0]) is not None
+        is_secret = name is not None and _is_secret(name[0])
         stop = value.find(b"&", end) if is_secret else end
         stop = len(value) if stop < 0 else stop
         parts += [value[at:end], stars(value[end:stop]) if is_secret else b""]
         at = stop
     return b"".join([*parts, value[at:]])
+
+
+@lru_cache(maxsize=1000)
+def _is_secret(name: bytes) -> bool:
+    """Whether that before a value says that it lets somebody in; in doubt it does."""
+    if _LETTER.search(name):
+        return True
+    plain = _ESCAPE.sub(lambda escape: bytes.fromhex(escape[1].decode("ascii")), name)
+    return is_secret_name(plain.decode("latin-1"))
 
 
 def _without_passwords(value: bytes, is_target: bool) -> bytes:

@@ -6,24 +6,24 @@ import re
 
 # in any text, before `=` or `:`: what is no word of ours
 IN_TEXT = (
-    r"(?:token|passw(?:or)?d|passphrase|passcode|pwd|secret|api[_-]?key|credentials?"
+    r"(?:token|passw(?:or)?d|passphrase|passcode|pwd|secret|api[_-]?key|cred(?:ential)?s?"
     r"|private[_-]?key|jwt|assertion|csrf|xsrf|totp|sess(?:ion)?[_-]?id"
     r"|saml[_-]?(?:request|response)|(?<![a-z0-9])(?:otp|pw|ticket))"
 )
 # in each text that has such a name, in small letters: to look for them is quicker
 SIGNS_OF_NAMES = (
-    *("token", "passw", "passphrase", "passcode", "pwd", "secret", "api", "credential", "private"),
+    *("token", "passw", "passphrase", "passcode", "pwd", "secret", "api", "cred", "private"),
     *("jwt", "assertion", "csrf", "xsrf", "otp", "sess", "saml", "pw", "ticket"),
 )
 
 # also as a part of a longer name
 _PARTS = (
-    r"auth(?!or(?!i[sz]))|assertion|bearer|cookie|credential|csrf|hmac|jwt|mfa|nonce|oidc|psk|pwd"
+    r"auth(?!or(?!i[sz]))|assertion|bearer|cookie|cred(?!i[bt])|csrf|hmac|jwt|mfa|nonce|oidc|psk|pwd"
     r"|(?<!mon)(?<!don)(?<!tur)(?<!hoc)key(?!w|b)|(?<!com)(?<!by)pass(?!i|age|eng)|saml|secret"
-    r"|sess(?:ion|id)|signature|ticket|token|[ht]otp|xsrf"
+    r"|sess(?:ion|id)|signature|ticket|token|[ht]otp|wresult|xsrf"
 )
 # only as a word of the name: `spinner` and `encoding` carry nothing
-_WORDS = "code|otp|pin|pw|sid|sig"
+_WORDS = "code|otp|pin|pw|sess|sid|sig"
 # who asks, and not what proves it
 _USER_NAMES = frozenset({"x-authenticated-user", "x-authenticated-groups"})
 _SECRET = re.compile(rf"{_PARTS}|(?<![a-z])(?:{_WORDS})(?![a-z])")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bridge.core.secrets.names import IN_TEXT, SIGNS_OF_NAMES, is_secret_name
-from bridge.core.secrets.needles import REMOVED
+from bridge.core.secrets.needles import REMOVED, unescaped
 
 _SPACE = r"(?:[ +]|%20)"
 _KIND = rf"(?:[A-Z0-9]+{_SPACE})*PRIVATE{_SPACE}KEY-----"
@@ -20,8 +20,11 @@ _USERINFO = re.compile(r"(:(?:\\*/){2})[^\s/?#\"'<>\\]*@")
 _USERINFO_ENCODED = re.compile(
     r"(%(?:25)*3A(?:%(?:25)*2F){2})(?:(?!%(?:25)*(?:2F|3F|23))[^\s/?#&\"'<>\\])*%(?:25)*40", re.I
 )
+_NAME = r"((?:[\w.\[\]-]|%(?:25)*(?!2[23567C]|3[ABDF]|7B)[0-9A-F]{2}){1,60}+)"  # no sign below
+_ESCAPED_QUOTE = r"(?:%(?:25)*2[27]|\\{1,8}\")"
 _QUERY = re.compile(
-    r"(?:[?&;#]|%(?:25)*(?:3F|26|3B|23)|\\u0026)((?:[\w.\[\]-]|%5B|%5D){1,60}+)(?:=|%(?:25)*3D)",
+    rf"(?:[?&;#]|%(?:25)*(?:3F|26|3B|23|3D)|\\u0026){_NAME}(?:=|%(?:25)*3D)"
+    rf"|{_ESCAPED_QUOTE}{_NAME}{_ESCAPED_QUOTE}{_SPACE}*(?::|%(?:25)*3A)",  # JSON in a URL
     re.I,
 )
 _VALUE = re.compile(r"(?:\\.|[^&\s\"\\#])*")
@@ -65,7 +68,7 @@ def without_patterns(text: str) -> str:
 def _parameters(text: str) -> str:
     parts, at = [], 0
     for match in _QUERY.finditer(text):
-        if match.start() >= at and is_secret_name(match[1]):
+        if match.start() >= at and is_secret_name(unescaped(match[1] or match[2])):
             parts += [text[at : match.end()], REMOVED]
             value = _VALUE.match(text, match.end())
             at = match.end() if value is None else value.end()
