@@ -93,6 +93,8 @@ def _user() -> str:
 
 
 def _mend(path: Path, status: os.stat_result) -> str:
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        return "it lies on a file system that is mounted read-only, at least for this service"
     if status.st_uid == os.geteuid():
         return f"give its owner his rights (chmod u+rwX {path})"
     return "have him own it (chown), or run this as its owner"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.katabridge import Site
+from tests.support.katabridge import Site, deep_merge
 from tests.support.processes import Program, module, wait_until
 
 DOORS = {"icapd": ["icapd.cli"], "kata-bridge watch": ["bridge.cli", "watch"]}
@@ -108,6 +108,22 @@ def test_what_lies_among_kept_bodies_is_named(own: Site, door: str) -> None:
     path = own.directory / "spool" / f"{INSTANCES[door]}.kept" / "odd"
     put(path, is_folder=True)
     assert f"{path}: Is a directory; move it away" in refusal(own, door)
+
+
+@pytest.mark.parametrize("key", ["spool", "logs"])
+def test_the_way_to_it_counts(own: Site, key: str) -> None:
+    own.changes = deep_merge(own.changes, {key: {"dir": "above/own"}})
+    above = own.directory / "above"
+    above.mkdir()
+    for mode, words in ((0, "may not be entered by "), (0o500, "may not be written by ")):
+        above.chmod(mode)
+        said = refusal(own, "icapd")
+        assert f"{above} {words}" in said
+        assert said.endswith(f" (chmod u+rwX {above}) ({key}.dir).")
+    above.chmod(0o700)
+    above.rmdir()
+    above.touch()
+    assert f"{above} is a file where a folder belongs: move it away" in refusal(own, "icapd")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
