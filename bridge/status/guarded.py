@@ -230,7 +230,7 @@ def _number(query: Mapping[str, str], name: str) -> float | None:
 async def _json(request: web.Request) -> Mapping[str, Any]:
     try:
         asked = await request.json()
-    except (ValueError, RecursionError):
+    except (ValueError, LookupError, RecursionError):  # LookupError: a charset that nobody knows
         asked = None
     if not isinstance(asked, dict):
         raise web.HTTPBadRequest(text="a JSON object is expected")

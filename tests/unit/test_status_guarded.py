@@ -33,6 +33,22 @@ def get(site: Site, path: str, token: str = TOKEN) -> tuple[int, Any]:
     return asyncio.run(main())
 
 
+@pytest.mark.parametrize("content_type", ["application/json; charset=foo", "text/plain", ""])
+def test_what_is_no_json_object_is_refused_whatever_it_calls_itself(
+    site: Site, content_type: str
+) -> None:
+    async def main() -> tuple[int, str]:
+        app = web.Application()
+        app.add_routes(guarded.GuardedPages(site.settings(), "x.log").routes())
+        async with TestClient(TestServer(app)) as client:
+            fields = {"Authorization": f"Bearer {TOKEN}", "Content-Type": content_type}
+            path = f"/api/known/{'0' * 64}"
+            answer = await client.post(path, data=b'"forget"', headers=fields)
+            return answer.status, await answer.text()
+
+    assert asyncio.run(main()) == (400, "a JSON object is expected")
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     site = Site(tmp_path, "https://127.0.0.1:1", tmp_path / "client.pem")

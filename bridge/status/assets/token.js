@@ -8,7 +8,7 @@ export function unset() {
   return el("section", { class: "card narrow" },
     el("h2", {}, "History needs a token"),
     el("p", {}, "No token is configured, so nobody can read the history here. Write one into ",
-      "katabridge.yaml and restart the daemon:"),
+      "katabridge.yaml and have the daemon read it (systemctl reload, or SIGHUP):"),
     el("pre", {}, "status:\n  token: …"),
     el("p", { class: "soft" }, "16 to 200 signs of ASCII without spaces, such as ",
       el("code", {}, "openssl rand -hex 20"), " prints."));
