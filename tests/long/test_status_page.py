@@ -14,7 +14,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
 from tests.support.browser import Browser
-from tests.support.page_audit import CONTRAST, CUT, LANDMARKS, NAMED, WIDER
+from tests.support.page_audit import CONTRAST, CUT, LANDMARKS, NAMED, OUTSIDE, WIDER
 from tests.support.processes import wait_until
 from tests.support.status_api import TOKEN, StatusApi
 from tests.support.status_data import HOSTILE
@@ -25,7 +25,7 @@ LOOKS = {
     "light": (False, (1280, 900)),
     "dark": (True, (1280, 900)),
     "narrow": (False, (360, 760)),
-    "narrow-dark": (True, (360, 760)),
+    "narrow-dark": (True, (320, 760)),
 }
 
 
@@ -124,10 +124,11 @@ def test_each_view_fits_can_be_read_and_breaks_no_policy(
 
 
 def held(browser: Browser, picture: Path) -> None:
-    """Nothing is too wide, cut off or too faint, and the console is empty."""
+    """Nothing is too wide, outside its card, cut off or too faint, and the console is empty."""
     browser.screenshot(picture)
     assert browser.run(WIDER) == []
     assert browser.run(CUT) == []
+    assert browser.run(OUTSIDE) == []
     contrast = browser.run(CONTRAST)
     assert contrast["texts"] > 15
     assert contrast["faults"] == []
@@ -357,6 +358,7 @@ def test_without_a_configured_token_the_key_is_named(api: StatusApi, browser: Br
     browser.get(f"{api.url}#/history")
     wait_for(browser, "No token is configured")
     assert "status: token: …" in shown(browser)
+    assert "SIGHUP" in shown(browser)
     assert browser.driver.find_elements(By.ID, "token") == []
 
 

@@ -63,6 +63,16 @@ return [...document.querySelectorAll("body *")]
   .map((each) => `${each.tagName}.${each.getAttribute("class")}`).slice(0, 5);
 """
 
+OUTSIDE = """
+return [...document.querySelectorAll("button, label, input, select, p, dd, dt, h2, h3, li")]
+  .filter((each) => each.checkVisibility() && !each.closest(".unseen") && !each.matches(".unseen"))
+  .filter((each) => {
+    const card = each.closest(".card, .filters, .graphs, .block");
+    return card && each.getBoundingClientRect().right > card.getBoundingClientRect().right;
+  })
+  .map((each) => `${each.tagName} ${each.textContent.slice(0, 40)}`).slice(0, 5);
+"""
+
 CUT = """
 return [...document.querySelectorAll("button, .choice label, h1, h2, h3, dt, .headline, .when")]
   .filter((each) => each.checkVisibility() && !each.closest(".unseen") && !each.matches(".unseen"))
