@@ -17,7 +17,12 @@ from prometheus_client.samples import Sample
 
 # gauges that are no sum
 _LEAST = {"process_start_time_seconds"}
-_MOST = {"katabridge_bypass", "katabridge_kata_state", "katabridge_outage"}
+_MOST = {
+    "katabridge_bypass",
+    "katabridge_descriptors_used_ratio",
+    "katabridge_kata_state",
+    "katabridge_outage",
+}
 _LOST = "_lost"  # these gauges only rise: what a process lost stays lost when it is gone
 _CREATED = "_created"  # ends the sample that says since when one counts
 

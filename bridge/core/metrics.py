@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from bridge.core.ledger import Entry
 from bridge.core.model import Case, Door
+from bridge.core.process import ProcessFigures
 from bridge.core.tally import Durations, Tally
 
 _SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600)
@@ -18,7 +19,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
+        self.registry.register(ProcessFigures())
         self._cases = self.tally(
             "cases", "Cases by how they ended.", ("door", "outcome", "source", "decision")
         )

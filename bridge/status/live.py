@@ -17,7 +17,7 @@ _FIGURES = {
     "queue": "katabridge_queue",
     "connections": "katabridge_icap_connections",
     "fds": "process_open_fds",
-    "max_fds": "process_max_fds",
+    "descriptors_used": "katabridge_descriptors_used_ratio",
     "memory_bytes": "process_resident_memory_bytes",
     "spool_bytes": "katabridge_spool_bytes",
     "log_lines_waiting": "katabridge_log_lines_waiting",

@@ -15,7 +15,7 @@ OUTCOMES = (
 )
 COUNTS = ("requests", *OUTCOMES)
 QUANTILES = {"p50": 0.5, "p95": 0.95}
-LEVELS = ("in_flight", "queue", "fds", "spool_bytes", "kata")
+LEVELS = ("in_flight", "queue", "descriptors_used", "spool_bytes", "kata")
 NAMES = (*COUNTS, *QUANTILES, *LEVELS)
 SPANS = {"hour": (10, 360), "day": (300, 288)}  # seconds of a step, steps
 
@@ -24,7 +24,7 @@ _LATE_SECONDS = 3.0  # after its end a step is known: the next sample has come
 _GAUGES = {
     "in_flight": "katabridge_in_flight",
     "queue": "katabridge_queue",
-    "fds": "process_open_fds",
+    "descriptors_used": "katabridge_descriptors_used_ratio",
     "spool_bytes": "katabridge_spool_bytes",
     "kata": "katabridge_kata_state",
 }

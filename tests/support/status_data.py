@@ -106,7 +106,7 @@ def _point(when: float, now: float, away: bool) -> dict[str, float | None]:
         "p95": None if down else 8 + chance.uniform(0, 6) + burst,
         "in_flight": 0.0 if down else round(rate * 1.2),
         "queue": round(burst * 6 + (0 if not down else 12)),
-        "fds": round(180 + rate * 4),
+        "descriptors_used": round(180 + rate * 4) / 4096,
         "spool_bytes": round((rate * 9 + burst * 40) * 2**20),
         "kata": 0 if down else 1,
     }
@@ -210,7 +210,7 @@ def _figures(empty: bool) -> dict[str, Any]:
         "queue": 4 * some,
         "connections": 36 * some,
         "fds": 312,
-        "max_fds": 65_536,
+        "descriptors_used": 0.0312,
         "memory_bytes": 412 * 2**20,
         "spool_bytes": 310 * 2**20 * some,
         "spool_max_bytes": 10 * 2**30,

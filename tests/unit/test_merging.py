@@ -63,12 +63,14 @@ def test_gauges_by_what_they_mean() -> None:
         "katabridge_outage": 2.0,
         "process_start_time_seconds": 50.0,
         "process_open_fds": 9.0,
+        "katabridge_descriptors_used_ratio": 0.25,
     }
     other = {
         "katabridge_bypass": 0.0,
         "katabridge_outage": 1.0,
         "process_start_time_seconds": 70.0,
         "process_open_fds": 8.0,
+        "katabridge_descriptors_used_ratio": 0.9,
     }
     several = [process(0, connections=4, **more), process(0, connections=3, state=0, **other)]
     for order in (several, several[::-1]):
@@ -78,6 +80,7 @@ def test_gauges_by_what_they_mean() -> None:
         assert got["katabridge_bypass"] == 1
         assert got["katabridge_outage"] == 2
         assert got["process_open_fds"] == 17
+        assert got["katabridge_descriptors_used_ratio"] == 0.9
         assert got["process_start_time_seconds"] == 50
 
 

@@ -62,6 +62,11 @@ export function figure(number) {
   return count(number);
 }
 
+/** `97 %` of a part. */
+export function percent(part) {
+  return part === null || part === undefined ? "–" : `${figure(100 * part)}${NB}%`;
+}
+
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
 /** `1.2 GiB`. */

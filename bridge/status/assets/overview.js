@@ -2,7 +2,7 @@
 
 import { Chart, Cursor } from "./chart.js";
 import { el, update } from "./dom.js";
-import { bytes, figure, span } from "./format.js";
+import { bytes, figure, percent, span } from "./format.js";
 import { tables } from "./tables.js";
 import { Timeline } from "./timeline.js";
 import { OUTCOMES } from "./words.js";
@@ -23,8 +23,8 @@ function plans(program) {
       lines: [first("p50", "half within"), second("p95", "95 % within")] },
     { id: "flight", title: "At KATA", unit: "and waiting", format: figure, least: 4,
       lines: [first("in_flight", "at KATA"), second("queue", "waiting")] },
-    { id: "fds", title: "Descriptors", unit: "open", format: figure, least: 20,
-      lines: [first("fds", "open")], limit: (live) => live?.figures.max_fds },
+    { id: "descriptors", title: "Descriptors", unit: "of those there may be", format: percent,
+      least: 0.1, lines: [first("descriptors_used", "open")] },
     { id: "spool", title: "Spool", unit: "on disk", format: bytes, base: 1024, least: 2 ** 20,
       lines: [first("spool_bytes", "bodies")], limit: (live) => live?.figures.spool_max_bytes },
   ];

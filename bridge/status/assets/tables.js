@@ -1,7 +1,7 @@
 // What is connected and what it does: services, proxies, folders, figures. Nodes of a `/api/live`.
 
 import { el, foreign, mark } from "./dom.js";
-import { ago, bytes, count, figure, lasting, plural, span } from "./format.js";
+import { ago, bytes, count, lasting, percent, plural, span } from "./format.js";
 import { MODES, OUTCOMES } from "./words.js";
 
 const term = (word, ...value) => el("div", {}, el("dt", {}, word), el("dd", {}, ...value));
@@ -96,12 +96,12 @@ function cases(live) {
 
 function figures(live) {
   const f = live.figures;
-  const part = f.spool_max_bytes ? ` (${figure((100 * f.spool_bytes) / f.spool_max_bytes)} %)` : "";
+  const part = f.spool_max_bytes ? ` (${percent(f.spool_bytes / f.spool_max_bytes)})` : "";
   return block("figures", "Now", "", el("dl", { class: "sums" },
     term("at KATA", count(f.in_flight)), term("waiting for KATA", count(f.queue)),
     live.program === "watch" ? null : term("connections", count(f.connections)),
     term("processes", count(live.workers)),
-    term("descriptors", `${count(f.fds)} of ${count(f.max_fds)}`),
+    term("descriptors", `${count(f.fds)}, ${percent(f.descriptors_used)} used`),
     term("memory", bytes(f.memory_bytes)),
     term("spool", `${bytes(f.spool_bytes)} of ${bytes(f.spool_max_bytes)}${part}`),
     f.log_lines_waiting || f.log_lines_lost
