@@ -130,7 +130,7 @@ class Core:
         self.events = Events(self.instance, log)
         self.metrics.registry.register(self.events)
         parts = Parts(door, self.health, self._records, self.spool, self._verdicts, self._bypass)
-        self._outages = PartsWatch(self.events, parts, settings)
+        self._outages = PartsWatch(self.events, parts, settings, self.instance)
         self._clockwork = Clockwork()
         self.reporter = Reporter(self.instance, self.metrics, parts, self.gate, self.events)
 

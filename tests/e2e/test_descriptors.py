@@ -1,17 +1,20 @@
-"""The door asks for as many descriptors as its connections need."""
+"""The door asks for as many descriptors as its connections need, and says when none is left."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import resource
 import shlex
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.katabridge import Site
-from tests.support.processes import Program, accepts, module
+from tests.support.processes import Program, free_port, module, wait_until
+from tests.support.workers import figures
 
 Keep = Callable[[Program], Program]
 
@@ -44,11 +47,48 @@ def test_the_soft_limit_is_raised(
     assert "descriptors" not in icapd.output()
 
 
-def test_a_hard_limit_that_is_too_low_is_said(site: Site, started: Keep) -> None:
+def started_with(site: Site, most: int) -> Program:
+    """icapd, which may have so many descriptors."""
     command = shlex.join([*module("icapd.cli"), "--config", str(site.config)])
-    shell = ["sh", "-c", f"ulimit -n 1024; exec {command}"]  # nobody can raise it again
-    icapd = started(Program(shell, site.directory / "icapd.out"))
-    icapd.wait_for(lambda: accepts(site.icap_port), "icapd")
+    shell = ["sh", "-c", f"ulimit -n {most}; exec {command}"]  # nobody can raise it again
+    icapd = Program(shell, site.directory / "icapd.out")
+    icapd.wait_for(lambda: "icapd listens" in icapd.output(), "icapd")
+    return icapd
+
+
+def test_a_hard_limit_that_is_too_low_is_said(site: Site, started: Keep) -> None:
+    icapd = started(started_with(site, 1024))
     assert limits_of(icapd) == (1024, 1024)
     assert "icap.max_connections is 2000, for which up to" in icapd.output()
     assert "this process may have 1024" in icapd.output()
+
+
+@pytest.mark.parametrize(("workers", "connections"), [(1, 400), (2, 900)])
+def test_a_process_without_descriptors_is_seen_where_people_look(
+    site: Site, started: Keep, limit: Callable[[int, int], None], workers: int, connections: int
+) -> None:
+    limit(4096, 1 << 30)
+    port = free_port()
+    site.changes = {"icap": {"workers": workers}, "status": {"icapd": f"127.0.0.1:{port}"}}
+    icapd = started(started_with(site, 300))
+    with contextlib.ExitStack() as opened:
+        for _ in range(connections):
+            opened.enter_context(socket.create_connection(("127.0.0.1", site.icap_port), 10))
+        name = "katabridge_descriptors_used_ratio"
+        wait_until(lambda: figures(port)["process_open_fds"] >= 300 * workers, "none is left")
+        now = figures(port)
+        assert now[name] == 1
+        assert now["process_max_fds"] == 300 * (workers + (workers > 1))
+        assert now["process_resident_memory_bytes"] > 0
+        wait_until(lambda: states(site) == ["begins"] * workers, "it is told")
+        assert figures(port)['katabridge_outage{kind="out_of_descriptors"}'] >= 1
+    wait_until(lambda: states(site).count("ends") == workers, "it is over")
+    assert figures(port)[name] < 1
+    said = icapd.output()
+    assert said.count("outage: out_of_descriptors of test.icap.0 begins: all 300 that it may") == 1
+    assert said.count("outage: out_of_descriptors of test.icap.0 is over after") == 1
+
+
+def states(site: Site) -> list[str]:
+    told = site.records("log-events.log")
+    return [line["state"] for line in told if line["event"] == "out_of_descriptors"]

@@ -9,6 +9,7 @@ import pytest
 from bridge.core import Decision, Door, Outage
 from bridge.core.events.levels import KINDS, State, levels, store_name
 from bridge.core.health import KataState
+from bridge.core.process import Descriptors
 from bridge.core.records import Receiver
 from bridge.folder.outages import FolderOutages
 from tests.support.events import NOON, Process, lines, read_all
@@ -21,6 +22,8 @@ FINE = State(
     store=Receiver("/verdicts.db", ""),
     bypass_until=None,
     door=Door.ICAP,
+    instance="gw.icap.0",
+    descriptors=Descriptors(299, 300),
 )
 
 
@@ -41,6 +44,8 @@ def test_every_part_is_an_outage_of_its_own() -> None:
         store=Receiver("/verdicts.db", "locked"),
         bypass_until=NOON,
         door=Door.FOLDER,
+        instance="gw.folder.0",
+        descriptors=Descriptors(300, 300),
     )
     found = levels(state)
     assert set(found) == {
@@ -52,6 +57,7 @@ def test_every_part_is_an_outage_of_its_own() -> None:
         ("webhook_away", "https://hook"),
         ("store_failing", "/verdicts.db"),
         ("bypass_on", "FOLDER"),
+        ("out_of_descriptors", "gw.folder.0"),
     }
     assert all(found.values())
     assert {subject.kind for subject in found} == set(KINDS)

@@ -27,8 +27,8 @@ _log = logging.getLogger(__name__)
 _SIGN_SECONDS = 5.0
 _MOST_CHARACTERS = 500
 # whose beginning, and whose end, the service log does not get from the part that is out
-_BEGINS_UNSAID = {OutageKind.DISK_FULL}
-_ENDS_UNSAID = {OutageKind.DISK_FULL, OutageKind.BODIES_WITHHELD}
+_BEGINS_UNSAID = {OutageKind.DISK_FULL, OutageKind.OUT_OF_DESCRIPTORS}
+_ENDS_UNSAID = {*_BEGINS_UNSAID, OutageKind.BODIES_WITHHELD}
 
 
 class Events(Collector):

@@ -12,6 +12,7 @@ from bridge.core.events.line import OutageKind, Subject
 from bridge.core.events.settle import Levels
 from bridge.core.health import KataHealth, KataState
 from bridge.core.model import Door
+from bridge.core.process import Descriptors, descriptors
 from bridge.core.records import Receiver, Records
 from bridge.core.settings import Settings
 from bridge.core.spool import Spool
@@ -23,6 +24,7 @@ KINDS = (
     OutageKind.KATA_UNREACHABLE,
     OutageKind.KATA_NOT_ACCEPTED,
     OutageKind.DISK_FULL,
+    OutageKind.OUT_OF_DESCRIPTORS,
     OutageKind.SYSLOG_AWAY,
     OutageKind.WEBHOOK_AWAY,
     OutageKind.STORE_FAILING,
@@ -44,6 +46,8 @@ class State(NamedTuple):
     store: Receiver
     bypass_until: float | None  # epoch
     door: Door
+    instance: str
+    descriptors: Descriptors | None
 
 
 def levels(state: State) -> dict[Subject, str | None]:
@@ -56,6 +60,9 @@ def levels(state: State) -> dict[Subject, str | None]:
             found[Subject(_OF_KATA[kata], url)] = reason
     for path, reason in state.full.items():
         found[Subject(OutageKind.DISK_FULL, str(path))] = reason
+    if state.descriptors is not None and state.descriptors.used == 1:
+        reason = f"all {state.descriptors.limit} that it may have are in use (LimitNOFILE)"
+        found[Subject(OutageKind.OUT_OF_DESCRIPTORS, state.instance)] = reason
     for kind, receiver in (
         (OutageKind.SYSLOG_AWAY, state.collector),
         (OutageKind.WEBHOOK_AWAY, state.webhook),
@@ -83,8 +90,10 @@ class Parts(NamedTuple):
 class PartsWatch:
     """Tells `events` of all parts."""
 
-    def __init__(self, events: Events, parts: Parts, settings: Settings) -> None:
+    def __init__(self, events: Events, parts: Parts, settings: Settings, instance: str) -> None:
+        """`instance`: the name of this process."""
         self._events = events
+        self._instance = instance
         self._parts = parts
         self._spool_dir = settings.spool.dir
         self._store = store_name(settings.verdicts.store)
@@ -110,6 +119,8 @@ class PartsWatch:
                 Receiver(self._store, verdicts.trouble),
                 bypass.until(door),
                 door,
+                self._instance,
+                descriptors(),
             )
         )
 

@@ -21,6 +21,7 @@ class OutageKind(StrEnum):
     SHARE_GONE = "share_gone"
     TARGET_FAILING = "target_failing"
     DISK_FULL = "disk_full"
+    OUT_OF_DESCRIPTORS = "out_of_descriptors"
     SYSLOG_AWAY = "syslog_away"
     WEBHOOK_AWAY = "webhook_away"
     STORE_FAILING = "store_failing"
@@ -29,7 +30,7 @@ class OutageKind(StrEnum):
 
 
 class Subject(NamedTuple):
-    """What is out, and whom or what it is about: a URL, a folder's name, a path, a host."""
+    """What is out, and whom or what it is about: URL, folder's name, path, host or process."""
 
     kind: str
     name: str

@@ -64,10 +64,12 @@ function isTold(live, { kind, subject }) {
   return OF_KATA.has(kind) && node?.state !== "ok";
 }
 
+const STOPS = new Set(["disk_full", "out_of_descriptors", "share_gone", "store_failing"]);
+
 function aboutOutages(live) {
   const now = (live.outages ?? []).filter((each) => each.end === null && !isTold(live, each));
   return now.map((each) => {
-    const level = ["disk_full", "store_failing", "share_gone"].includes(each.kind) ? "stop" : "warn";
+    const level = STOPS.has(each.kind) ? "stop" : "warn";
     return line(level, outage(each.kind).word, each.begin, live.now, outage(each.kind).todo, each.subject);
   });
 }

@@ -72,6 +72,10 @@ export const OUTAGES = {
     word: "Disk is full", past: "Disk was full",
     todo: "Make room on the disk of this log or spool.",
   },
+  out_of_descriptors: {
+    word: "No descriptor is left", past: "No descriptor was left",
+    todo: "New connections are cut: raise LimitNOFILE, or lower icap.max_connections.",
+  },
   syslog_away: {
     word: "SIEM collector is away", past: "SIEM collector was away",
     todo: "Records wait on disk, up to logs.syslog.queue.",
