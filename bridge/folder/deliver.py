@@ -36,7 +36,8 @@ class DeliveryError(Exception):
     """A target folder does not take a file; the file stays in input."""
 
     def __init__(self, folder: Path, path: Path, error: OSError, outcome: Outcome) -> None:
-        super().__init__(f"{path}: {error.strerror or error}")
+        self.reason = str(error.strerror or error)
+        super().__init__(f"{path}: {self.reason}")
         self.folder = folder
         self.outcome = outcome
         # else every file that goes there would fail

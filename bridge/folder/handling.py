@@ -90,13 +90,13 @@ class Handler:
 
     @property
     def target_troubles(self) -> dict[str, str]:
-        """What fails now of the folders themselves, with what was said of it."""
-        return self._targets.sentences
+        """What fails now of the folders themselves, with why. Names no file."""
+        return self._targets.unnamed
 
     @property
     def troubles(self) -> list[str]:
-        """What fails now, as sentences: folders first, then files."""
-        return [*self._targets.sentences.values(), *self._files.sentences.values()]
+        """What fails now, as sentences that name no file: folders first, then files."""
+        return [*self._targets.counted, *self._files.counted]
 
     # -- one file ------------------------------------------------------------------------------
 
@@ -138,14 +138,13 @@ class Handler:
         """It is tried again soon; who waits for it is told after a while."""
         self._writers.failed(look.path, time.monotonic())
         if self._writers.failures(look.path) == _WRITER_FAILURES:
-            self._files.begins(
-                look.path, f"{look.path} is open for writing; it is taken when it is closed"
-            )
+            sentence = f"{look.path} is open for writing; it is taken when it is closed"
+            self._files.begins(look.path, sentence, "files are open for writing")
 
     def _ended(self, look: Look, case: Case, done: Done) -> None:
         if done.decision is Decision.HOLD:
             self._hold(look, case)
-            self._files.begins(look.path, f"{look.path} stays in input: {done.detail}")
+            self._stays(look, done.detail)
             return
         self._retries.succeeded(look.path)
         self._writers.succeeded(look.path)
@@ -155,12 +154,17 @@ class Handler:
         if done.not_removed is not None:
             self.not_removed[case.id] = done.not_removed
             reason = "is delivered but cannot be removed from input yet; it is not taken again"
-            self._files.begins(look.path, f"{look.path} {reason}")
+            unnamed = "files are delivered but cannot be removed from input yet"
+            self._files.begins(look.path, f"{look.path} {reason}", unnamed)
 
-    def _fails(self, about: str, look: Look, sentence: str) -> None:
+    def _stays(self, look: Look, why: str | None) -> None:
+        sentence = f"{look.path} stays in input: {why}"
+        self._files.begins(look.path, sentence, f"files stay in input: {why}")
+
+    def _fails(self, about: str, look: Look, sentence: str, unnamed: str = "") -> None:
         """A folder fails, not this file alone: said once, until one of its files succeeds."""
         self._failing.setdefault(about, set()).add(look.path)
-        self._targets.begins(about, sentence)
+        self._targets.begins(about, sentence, unnamed)
 
     def _works(self, path: str) -> None:
         """A file went its way, or away: what it failed by has ended if it was the last to tell."""
@@ -172,23 +176,26 @@ class Handler:
     def _not_delivered(self, look: Look, case: Case, error: DeliveryError) -> None:
         self._hold(look, case, error.outcome)
         what = f"{look.path} ({error.outcome.kind}) stays in input"
+        unnamed = f"files stay in input: {error.folder}: {error.reason}"
         if error.of_this_file:
-            self._files.begins(look.path, f"{error}; {what}")
+            self._files.begins(look.path, f"{error}; {what}", unnamed)
         else:
-            self._fails(str(error.folder), look, f"{error}; {what}")
+            self._fails(str(error.folder), look, f"{error}; {what}", unnamed)
         if error.outcome.kind is OutcomeKind.DETECT:  # each is said: it is no mere trouble
-            self._files.begins(f"detect {look.path}", f"KATA found a threat: {what}")
+            unnamed = "KATA found threats in files that stay in input"
+            self._files.begins(f"detect {look.path}", f"KATA found a threat: {what}", unnamed)
 
     def _failed(self, look: Look, error: OSError) -> None:
         if isinstance(error, AwayError):
             return  # the next look says so
         if isinstance(error, ClaimError):
-            self._fails(_CLAIMS, look, f"{error.filename}: {error.strerror}; files stay in input")
+            stays = f"{error.strerror}; files stay in input"
+            self._fails(_CLAIMS, look, f"{error.filename}: {stays}", f"{_CLAIMS}: {stays}")
             return
         if error.errno in OF_THE_SHARE:  # said once, not for each of the files under way
             self._fails(_SHARE, look, f"{error.strerror}; files stay in input")
         else:
-            self._files.begins(look.path, f"{look.path} stays in input: {error.strerror}")
+            self._stays(look, error.strerror)
 
     def _hold(self, look: Look, case: Case, known: Outcome | None = None) -> None:
         """The file stays, its case stays open, and it is tried again after a while."""

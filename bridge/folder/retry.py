@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable
 
 _log = logging.getLogger(__name__)
@@ -63,16 +64,16 @@ class Troubles:
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-        self._known: dict[str, str] = {}
+        self._known: dict[str, str] = {}  # about -> what is said of it where all may read
         self._lines = 0
         self._unsaid = 0
         self._window = 0.0
 
-    def begins(self, about: str, sentence: str) -> None:
-        """Log a trouble, unless it is known."""
+    def begins(self, about: str, sentence: str, unnamed: str = "") -> None:
+        """Log a trouble, unless it is known. `unnamed`: the same without the name of a file."""
         if about in self._known:
             return
-        self._known[about] = sentence
+        self._known[about] = unnamed or sentence
         self.catch_up()
         if self._lines < _MOST_LINES:
             self._lines += 1
@@ -114,9 +115,15 @@ class Troubles:
         return list(self._known)
 
     @property
-    def sentences(self) -> dict[str, str]:
-        """All that are known now, with what was said of them."""
+    def unnamed(self) -> dict[str, str]:
+        """All that are known now, with what may be said of them without naming a file."""
         return dict(self._known)
+
+    @property
+    def counted(self) -> list[str]:
+        """The same, each sentence once, and how many files or folders it is about."""
+        counts = Counter(self._known.values())
+        return [f"{said} ({count})" if count > 1 else said for said, count in counts.items()]
 
     @property
     def any(self) -> bool:

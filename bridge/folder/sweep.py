@@ -19,7 +19,7 @@ WAIT_SECONDS = 600.0
 class Sweeper:
     """Puts back what is claimed for nothing, and goes on where a record was written before.
 
-    `troubles`: by case one sentence about why it cannot be put back.
+    `troubles`: by case why it cannot be put back, and the same without the name of its file.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Sweeper:
         self._notes = dict(notes)
         self._next = 0.0
         self._waiting: dict[str, float] = {}  # case id -> since when its name is taken
-        self.troubles: dict[str, str] = {}
+        self.troubles: dict[str, tuple[str, str]] = {}
 
     @property
     def notes(self) -> Mapping[str, Note]:
@@ -93,7 +93,8 @@ class Sweeper:
         except OSError as error:
             where = self._claims.where(case_id, path)
             self.troubles[case_id] = (
-                f"{path} cannot be put back and lies in {where}: {error.strerror}"
+                f"{path} cannot be put back and lies in {where}: {error.strerror}",
+                f"claimed files cannot be put back: {error.strerror}",
             )
 
     async def _end_notes(self, *, is_all: bool) -> None:
@@ -116,4 +117,5 @@ class Sweeper:
         try:
             await self._transfer.in_thread(self._abandoned.look, time.monotonic())
         except OSError as error:
-            self.troubles["others"] = f"claims of others cannot be looked at: {error.strerror}"
+            sentence = f"claims of others cannot be looked at: {error.strerror}"
+            self.troubles["others"] = sentence, sentence

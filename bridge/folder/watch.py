@@ -109,14 +109,17 @@ class FolderWatcher:
         return told
 
     def facts(self) -> dict[str, object]:
-        """What the status page says of it: files that wait, are held, are under way; troubles."""
+        """What the status page says of it: files that wait, are held, are under way; troubles.
+
+        All may read it, so no file is named.
+        """
         return {
             "name": self.folder.name,
             "input": str(self.folder.input),
             "waiting": self._feeder.waiting,
             "held": self._handler.held,
             "under_way": len(self._handler.under_way),
-            "troubles": [*self._troubles.sentences.values(), *self._handler.troubles][:_MOST_SAID],
+            "troubles": [*self._troubles.counted, *self._handler.troubles][:_MOST_SAID],
         }
 
     def look_soon(self) -> None:
@@ -272,9 +275,10 @@ class FolderWatcher:
 
     def _say_left_out(self, seen: Seen) -> None:
         troubles = {
-            path: f"the folder {path} in the input {why}" for path, why in seen.left_out.items()
+            path: (f"the folder {path} in the input {why}", f"a folder in the input {why}")
+            for path, why in seen.left_out.items()
         }
         troubles |= self._sweeper.troubles
         self._troubles.keep_only(troubles)
-        for path, sentence in troubles.items():
-            self._troubles.begins(path, sentence)
+        for path, sentences in troubles.items():
+            self._troubles.begins(path, *sentences)

@@ -6,18 +6,21 @@ The same with real file systems, mounted by the test, is marked `long`.
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from bridge.core import Address
 from bridge.emulator import EICAR, Emulator
+from bridge.status import ask
 from tests.support.faults import full_when, start_as_user, start_watch
 from tests.support.folders import Places, check_ends
 from tests.support.katabridge import Site
 from tests.support.mounts import Mounts, need_mounts
-from tests.support.processes import Program, wait_until
+from tests.support.processes import Program, free_port, wait_until
 
 Keep = Callable[[Program], Program]
 
@@ -123,6 +126,46 @@ def test_an_output_with_room_for_small_files_alone_is_said_once(
     check_ends(places, site.records(), dropped)
     assert len(troubles(site)) == 2, troubles(site)
     assert "works again" in troubles(site)[1]
+
+
+@pytest.fixture
+def seen_by_all(site: Site) -> Callable[[], str]:
+    """What the folders' status page says without the token."""
+    port = free_port()
+    site.changes = {"status": {"watch": f"127.0.0.1:{port}"}}
+    return lambda: ask(Address("127.0.0.1", port), "/api/live").decode()
+
+
+def test_what_all_may_read_names_no_file_that_finds_no_room(
+    site: Site, started: Keep, places: Places, tmp_path: Path, seen_by_all: Callable[[], str]
+) -> None:
+    """Neither the status page nor an outage does; the log has the names."""
+    switch = tmp_path / "full"
+    switch.touch()
+    site.folder["recursive"] = True
+    (places.output / "private").write_bytes(b"no folder")
+    (places.input / "private").mkdir()
+    drop(places, **{"private/1": b"one", "private/2": b"two", "private3": b"three"})
+    program = started(start_watch(site, full_when(places.output, switch)))
+    of_two = "is a link or a file, not a folder (2)"
+    wait_until(lambda: of_two in seen_by_all(), "the page tells of two", AGAIN)
+    wait_until(lambda: "target_failing" in seen_by_all(), "and of the target", AGAIN)
+    events = (site.directory / "log" / "log-events.log").read_text()
+    assert "No space left on device" in events
+    assert "private" not in seen_by_all() + events
+    for number in "123":
+        assert re.search(rf"private/?{number} .* stays in input", program.output()), number
+
+
+def test_what_all_may_read_names_no_file_that_waits_for_kata(
+    kata: Emulator, site: Site, started: Keep, places: Places, seen_by_all: Callable[[], str]
+) -> None:
+    kata.stop()
+    drop(places, private=b"one")
+    program = started(site.start_watch())
+    wait_until(lambda: "files stay in input: " in seen_by_all(), "the page tells of it", AGAIN)
+    assert "private" not in seen_by_all()
+    assert "private stays in input: " in program.output()
 
 
 @pytest.mark.long
