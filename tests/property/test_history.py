@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from bridge.core import Decision, Door, HistoryFilter, KnownBytes, OutcomeKind, search_log
 from bridge.core.history import files
 from bridge.core.history.raw import conditions_of, lines_that_may_fit
 from bridge.core.model import Outcome, Source
+from bridge.core.printable import printable
 from tests.support.history import line, older, write
 
 unhurried = settings(deadline=None, max_examples=120)
@@ -90,7 +91,7 @@ def filters(draw: st.DrawFn, record: dict[str, Any]) -> HistoryFilter:
     """A filter that the record fits, mostly."""
     context = record["context"]
     makers: dict[str, st.SearchStrategy[str]] = {
-        "name": parts(record["name"]),
+        "name": parts(record["name"]) | parts(printable(record["name"])),
         "user": parts(context.get("user") or context.get("by")),
         "url": parts(context.get("url") or context.get("path")),
         "client": networks(context.get("client_ip") or context.get("proxy")),
@@ -125,6 +126,15 @@ def test_a_line_that_is_wanted_passes(search: tuple[list[bytes], HistoryFilter])
     fitting = [each for each in reversed(written) if wanted.fits(json.loads(each))]
     assert [each for each in passed if each in fitting] == fitting
     assert len(passed) <= len(written)
+
+
+@unhurried
+@given(texts.filter(str.strip))
+def test_what_the_page_shows_of_a_text_finds_it(text: str) -> None:
+    assume(printable(text).strip())
+    written, wanted = line(text), HistoryFilter(name=printable(text))
+    assert wanted.fits(json.loads(written))
+    assert list(lines_that_may_fit(written + b"\n", conditions_of(wanted))) == [(0, len(written))]
 
 
 BROKEN = [b"", b"{", b"[]", b'"case"', b"\x00\xff\x00", b"{}", b"[" * 2000, b'{"time":"2026-11-2']

@@ -22,7 +22,8 @@ from bridge.core import (
 )
 from bridge.core.history import files
 from bridge.core.history import search as module
-from bridge.core.history.raw import _CASED
+from bridge.core.history.raw import _CASED, conditions_of, lines_that_may_fit
+from bridge.core.printable import printable
 from bridge.core.rotation import rotated_files, set_aside
 from tests.support.history import BAD, line, names, older, write
 
@@ -108,6 +109,61 @@ def test_what_fits(log: Path, values: dict[str, Any]) -> None:
 @pytest.mark.parametrize("values", MISSES, ids=str)
 def test_what_does_not_fit(values: dict[str, Any]) -> None:
     assert not HistoryFilter(**values).fits(RECORD)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "\x1b[31mred\x1b[0m",
+        "gpj.\u202eexe",
+        "a\nb\tc\r\x7f\xa0\ud83d\U000e0001",
+        "\\x1b is no \x1b, and \\\x1b is one",
+        "\\new\\u202e \u202e",
+    ],
+)
+def test_what_is_shown_escaped_is_found_as_it_is_and_as_it_is_shown(log: Path, raw: str) -> None:
+    write(log, [line(raw, {"user": raw, "url": raw}), line("else", {"user": "x", "url": "y"})])
+    shown = printable(raw)
+    assert shown != raw
+    for text in (raw, shown):
+        for key in ("name", "user", "url"):
+            found = search_log(log, HistoryFilter(**{key: text})).records  # type: ignore[arg-type]
+            assert [each["name"] for each in found] == [raw], (key, text)
+
+
+def test_an_escape_means_no_sign_that_is_shown_as_it_is(log: Path) -> None:
+    write(log, [line("A"), line("\\x41"), line("\U0001f600")])
+    for text, expected in (("\\x41", ["\\x41"]), ("\\U0001f600", []), ("\\Uffffffff", [])):
+        assert names(search_log(log, HistoryFilter(name=text)).records) == expected
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        *(
+            {"client": each}
+            for each in ("fc00::/7", "::/0", "128.0.0.0/1", "10.0.0.5", "0.0.0.0/0")
+        ),
+        *({"name": each} for each in ("ß", "pass", "ICAP", "files.example")),
+        {"user": "report"},
+        {"url": "иванов"},
+    ],
+    ids=str,
+)
+def test_what_other_keys_hold_is_not_parsed(values: dict[str, Any]) -> None:
+    """Else a search for what no record has would parse all of a log."""
+    context: dict[str, str | None] = {
+        "service": "av/respmod",
+        "proxy": "10.0.0.5",
+        "client_ip": "10.1.2.3",
+        "user": "EX\\Иванов",
+        "url": "http://files.example/pass/a.exe",
+    }
+    wanted = HistoryFilter(**values)
+    block = line("report.pdf", context) + b"\n"
+    fits = wanted.fits(json.loads(block))
+    assert fits == (values == {"client": "0.0.0.0/0"})
+    assert list(lines_that_may_fit(block, conditions_of(wanted))) == [(0, len(block) - 1)] * fits
 
 
 def test_where_one_is_missing_the_other_counts() -> None:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from bridge.core.model import Decision, Door, OutcomeKind
+from bridge.core.printable import Piece, pieces
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -28,7 +29,8 @@ class HistoryFilter:
     """What a record must be; None, or an empty text, lets everything through.
 
     `since` and `until` are seconds since the epoch, the first of them in, the second out. `name`,
-    `user` and `url` must be contained, whatever their capitals; who gave a command by hand counts
+    `user` and `url` must be contained, whatever their capitals, as they are or as `printable` shows
+    them; who gave a command by hand counts
     as the user where there is none, and the path of a file as the URL. `hash` is the beginning of
     a sha256 or md5, `client` an address or a network (`10.1.0.0/16`): of the client, or of the
     proxy where it named none. The rest is equal. ValueError, a sentence without its full stop,
@@ -92,7 +94,7 @@ class HistoryFilter:
     def _fits_client(self, value: object) -> bool:
         if self.client is None:
             return True
-        address = _address_of(value) if isinstance(value, str) else None
+        address = address_of(value) if isinstance(value, str) else None
         return address is not None and address in network_of(self.client)
 
 
@@ -105,7 +107,8 @@ def seconds_of(value: object) -> float | None:
 
 
 @lru_cache(maxsize=4096)  # a log has so many clients
-def _address_of(text: str) -> Address | None:
+def address_of(text: str) -> Address | None:
+    """The address; an IPv4 one that is written as IPv6 as IPv4. None where it is none."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -154,4 +157,28 @@ def _choice(key: str, text: str) -> str:
 def _contains(value: object, wanted: str | None) -> bool:
     if wanted is None:
         return True
-    return isinstance(value, str) and wanted.casefold() in value.casefold()
+    return isinstance(value, str) and _expression(wanted).search(value.casefold()) is not None
+
+
+def folded(text: str) -> list[Piece]:
+    """The pieces of a text that is searched for, each a sign or an escape, in no capitals."""
+    return [
+        sign
+        for piece in pieces(text)
+        for sign in (
+            [Piece(piece.text.casefold(), piece.meant)]
+            if piece.meant
+            else map(Piece, piece.text.casefold())
+        )
+    ]
+
+
+@lru_cache(maxsize=16)
+def _expression(wanted: str) -> re.Pattern[str]:
+    """What must be found in a text in no capitals."""
+    return re.compile(
+        "".join(
+            f"(?:{re.escape(text)}|{re.escape(meant)})" if meant else re.escape(text)
+            for text, meant in folded(wanted)
+        )
+    )

@@ -12,33 +12,49 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
-from bridge.core.history.filter import EQUAL, HistoryFilter, Network, network_of
+from bridge.core.history.filter import EQUAL, HistoryFilter, Network, address_of, folded, network_of
+from bridge.core.printable import Piece
 
 Probe: TypeAlias = bytes | re.Pattern[bytes]
-Condition: TypeAlias = tuple[Probe, ...]  # one of them must be in the line, in lower case
 Span: TypeAlias = tuple[int, int]  # where a line begins in a block, and where its line end is
 
+_OCTET = 8  # bits
 _CASED = 0x20000  # beyond these first planes no character has capitals
+_CLIENT, _PROXY = b'"client_ip":"', b'"proxy":"'
+
+
+class Condition(Protocol):
+    """What a line must meet. Lines are in lower case."""
+
+    def lines(self, lowered: bytes) -> Iterator[Span]:
+        """Those of a block that may meet it, in any order."""
+
+    def meets(self, lowered: bytes, span: Span) -> bool:
+        """Whether a line may."""
 
 
 def conditions_of(wanted: HistoryFilter) -> list[Condition]:
     """What a line must meet, all of it; what lets the fewest through stands first."""
     conditions: list[Condition] = []
     if wanted.case is not None:
-        conditions.append((_pair("case", wanted.case),))
+        conditions.append(_Holds(_pair("case", wanted.case)))
     if wanted.hash is not None:
-        conditions.append((f'":"{wanted.hash}'.encode("ascii"),))
-    for text in (wanted.user, wanted.name, wanted.url):
+        conditions.append(_Holds(f'":"{wanted.hash}'.encode("ascii")))
+    for keys, text in (
+        ("user|by", wanted.user),
+        ("name", wanted.name),
+        ("url|path", wanted.url),
+    ):
         if text is not None:
-            conditions.append(_text_condition(text))
+            conditions.append(_Says(keys, text))
     if wanted.client is not None:
-        conditions += _network_conditions(network_of(wanted.client))
+        conditions.append(_Comes(network_of(wanted.client)))
     for key in EQUAL[1:]:
         value = getattr(wanted, key)
         if value is not None:
-            conditions.append((_pair(key, value),))
+            conditions.append(_Holds(_pair(key, value)))
     return conditions
 
 
@@ -49,9 +65,8 @@ def lines_that_may_fit(block: bytes, conditions: Sequence[Condition]) -> Iterato
         return
     lowered = block.lower()
     first, *others = conditions
-    spans = {span for probe in first for span in _lines_with(lowered, probe)}
-    for span in sorted(spans, reverse=True):
-        if all(any(_is_in(lowered, probe, span) for probe in condition) for condition in others):
+    for span in sorted(set(first.lines(lowered)), reverse=True):
+        if first.meets(lowered, span) and all(each.meets(lowered, span) for each in others):
             yield span
 
 
@@ -70,15 +85,73 @@ def _lines_with(lowered: bytes, probe: Probe) -> Iterator[Span]:
         at = _find(lowered, probe, end, len(lowered))
 
 
-def _is_in(lowered: bytes, probe: Probe, span: Span) -> bool:
-    return _find(lowered, probe, *span) >= 0
-
-
 def _find(lowered: bytes, probe: Probe, start: int, end: int) -> int:
     if isinstance(probe, bytes):
         return lowered.find(probe, start, end)
     match = probe.search(lowered, start, end)
     return -1 if match is None else match.start()
+
+
+# -- the conditions --------------------------------------------------------------------------------
+
+
+class _Holds:
+    """These bytes are somewhere in it."""
+
+    def __init__(self, probe: bytes) -> None:
+        self._probe = probe
+
+    def lines(self, lowered: bytes) -> Iterator[Span]:
+        return _lines_with(lowered, self._probe)
+
+    def meets(self, lowered: bytes, span: Span) -> bool:
+        return lowered.find(self._probe, *span) >= 0
+
+
+class _Says:
+    """The value of one of the keys contains a text, whatever the capitals."""
+
+    def __init__(self, keys: str, text: str) -> None:
+        """`keys`: joined by `|`."""
+        self._value = re.compile(rf'"(?:{keys})":"([^"\\]*(?:\\.[^"\\]*)*)"'.encode("ascii"))
+        self._probes = _probes(text)
+
+    def lines(self, lowered: bytes) -> Iterator[Span]:
+        for probe in self._probes:
+            yield from _lines_with(lowered, probe)
+
+    def meets(self, lowered: bytes, span: Span) -> bool:
+        return any(
+            _find(lowered, probe, *value.span(1)) >= 0
+            for value in self._value.finditer(lowered, *span)
+            for probe in self._probes
+        )
+
+
+class _Comes:
+    """Its client, or its proxy where that named none, is in a network."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._beginnings = _beginnings(network)
+
+    def lines(self, lowered: bytes) -> Iterator[Span]:
+        for probe in self._beginnings:
+            yield from _lines_with(lowered, probe)
+
+    def meets(self, lowered: bytes, span: Span) -> bool:
+        for key in (_CLIENT, _PROXY):
+            start = lowered.find(key, *span) + len(key)
+            value = lowered[start : lowered.find(b'"', start)] if start >= len(key) else b""
+            if value:
+                return _is_in(value, self._network)
+        return False
+
+
+@lru_cache(maxsize=1 << 16)  # a log has so many clients
+def _is_in(value: bytes, network: Network) -> bool:
+    address = address_of(value.decode("ascii", "replace"))
+    return address is not None and address in network
 
 
 # -- the probes ------------------------------------------------------------------------------------
@@ -88,40 +161,33 @@ def _pair(key: str, value: str) -> bytes:
     return f'"{key}":{encode_basestring_ascii(value)}'.lower().encode("ascii")
 
 
-def _network_conditions(network: Network) -> list[Condition]:
-    """How the addresses of a network begin; none where they have nothing in common."""
-    if isinstance(network, ipaddress.IPv4Network):
-        shared = network.prefixlen // 8
-        octets = str(network.network_address).split(".")[:shared]
-        if not octets:
-            return []
-        text = f'"{".".join(octets)}' + ('"' if shared == 4 else ".")
-        return [(text.encode("ascii"), b'"::ffff:')]  # an IPv4 address may be written as IPv6
-    groups = network.network_address.exploded.split(":")[: network.prefixlen // 16]
-    begin = ""
-    for group in groups:  # up to the first zero, from which on they may be written as `::`
-        if not group.strip("0"):
-            break
-        begin += group.lstrip("0") + ":"
-    # the last of eight has no colon behind it
-    return [(f'"{begin[:-1]}'.encode("ascii"),)] if begin else []
+def _beginnings(network: Network) -> list[bytes]:
+    """With one of them begins each address of a network."""
+    if isinstance(network, ipaddress.IPv4Network) and network.prefixlen >= _OCTET:
+        shared = network.prefixlen // _OCTET
+        text = ".".join(str(network.network_address).split(".")[:shared])
+        end = '"' if network.prefixlen == network.max_prefixlen else "."
+        return [f'"{text}{end}'.encode("ascii"), b":ffff:"]  # it may be written as IPv6
+    return [_CLIENT, _PROXY]
 
 
-def _text_condition(text: str) -> Condition:
-    """What a line must hold so that one of its texts can hold this one, whatever the capitals."""
-    folded = text.casefold()
+def _probes(text: str) -> list[Probe]:
+    """One of them is in a value that contains this text."""
+    found = folded(text)
+    signs = "".join(each.text for each in found)
     exact: Probe
-    if folded.isascii():
-        exact = _escaped(folded).encode("ascii")
+    if signs.isascii() and not any(each.meant for each in found):
+        exact = _escaped(signs).encode("ascii")
     else:
-        exact = re.compile("".join(_alternatives(sign) for sign in folded).encode("ascii"))
-    unlike = _unlike(folded)
-    return (exact,) if unlike is None else (exact, unlike)
+        exact = re.compile("".join(map(_alternatives, found)).encode("ascii"))
+    unlike = _unlike(signs)
+    return [exact] if unlike is None else [exact, unlike]
 
 
-def _alternatives(sign: str) -> str:
-    """An expression of how a sign, or what folds to it, stands in a line."""
-    written = sorted({re.escape(_escaped(each)) for each in (sign, *_folding().get(sign, ()))})
+def _alternatives(piece: Piece) -> str:
+    """An expression of how it, or what folds to it, stands in a line."""
+    signs = [piece.text, *piece.meant, *_folding().get(piece.text, ())]
+    written = sorted({re.escape(_escaped(each)) for each in signs})
     return written[0] if len(written) == 1 else f"(?:{'|'.join(written)})"
 
 
