@@ -39,7 +39,7 @@ from bridge.core.daemon import (
     start_log,
 )
 from bridge.core.engine import Core
-from bridge.core.events import EVENTS, Events, Outage, OutageKind, outages
+from bridge.core.events import EVENTS, Events, Outage, OutageKind, ServiceOutages, outages
 from bridge.core.flight import oversize, unavailable
 from bridge.core.formats import format_group
 from bridge.core.hangups import keep_hangups, take_hangup
@@ -222,6 +222,7 @@ __all__ = [
     "Question",
     "Reloader",
     "ServerCertificate",
+    "ServiceOutages",
     "ServiceSettings",
     "Settings",
     "Sieve",

@@ -128,7 +128,6 @@ class Core:
         )
         self._bypass = Bypass(settings.spool.dir)
         self.events = Events(self.instance, log)
-        self.metrics.registry.register(self.events)
         parts = Parts(door, self.health, self._records, self.spool, self._verdicts, self._bypass)
         self._outages = PartsWatch(self.events, parts, settings, self.instance)
         self._clockwork = Clockwork()

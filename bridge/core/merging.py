@@ -21,7 +21,6 @@ _MOST = {
     "katabridge_bypass",
     "katabridge_descriptors_used_ratio",
     "katabridge_kata_state",
-    "katabridge_outage",
 }
 _LOST = "_lost"  # these gauges only rise: what a process lost stays lost when it is gone
 _CREATED = "_created"  # ends the sample that says since when one counts

@@ -248,6 +248,7 @@ async def status_of(
         unwatch=loop.remove_reader,
     )
     core.reporter.add_gauges()
+    core.metrics.registry.register(core.events)
     process.start()
     ticking = asyncio.create_task(_tick(process), name="status")
     try:

@@ -17,6 +17,7 @@ from bridge.core import (
     Configuration,
     Gathered,
     Metrics,
+    ServiceOutages,
     Settings,
     StartError,
     StatusProcess,
@@ -77,6 +78,8 @@ class _Service:
         self._facts: dict[int, tuple[float, dict[str, Any]]] = {}
         metrics = Metrics()
         metrics.registry.register(SupervisionFigures(self._supervision))
+        self._outages = ServiceOutages(time.time())
+        metrics.registry.register(self._outages)
         self._gathered = Gathered(metrics.registry)
         self._signals = Signals()
         self._children = Children(
@@ -176,6 +179,7 @@ class _Service:
         if kind == "report":
             self._gathered.tell(child.pid, what["figures"])
             self._facts[child.pid] = time.monotonic(), what["facts"]
+            self._outages.tell(what["facts"])
         elif kind == "fails":
             child.sentence = what
         elif kind == "reloaded":
@@ -196,7 +200,8 @@ class _Service:
     def _end_those_who_died(self) -> None:
         for child, end in list(self._children.reap()):
             self._gathered.retire(child.pid)
-            self._facts.pop(child.pid, None)
+            if told := self._facts.pop(child.pid, None):
+                self._outages.ends(told[1]["instance"])
             self._reload.ended(child)
             self._ended(child.member, end)
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from bridge.core import Case, Core, Door, Mode
+from bridge.core import Address, Case, Core, Door, Mode
 from bridge.emulator import EICAR, Emulator
 from icapd.client import IcapClient
 from tests.support.judging import make_item
@@ -111,6 +111,29 @@ def test_two_workers_are_one_service(
     assert f"127.0.0.1:{tls_port}; services: av/reqmod, av/respmod; workers: 2" in said
     assert "worker 0: KATA takes files" in said
     assert "worker 1: KATA takes files" in said
+
+
+def test_an_outage_that_all_workers_notice_counts_once(
+    kata: Emulator, site: Site, started: Keep, status: int
+) -> None:
+    workers = Workers(site, kata, started(site.start_icapd()))
+    host, _, port = kata.url.removeprefix("https://").rpartition(":")
+
+    def told(state: str) -> int:
+        lines = [line for line in site.records("log-events.log") if line["state"] == state]
+        return len({line["instance"] for line in lines if line["event"] == "kata_unreachable"})
+
+    with workers.connections() as found:
+        kata.stop()
+        for number, (client, *_) in enumerate(found.values()):
+            workers.ask(client, b"nobody knows %d" % number)
+        wait_until(lambda: told("begins") == 2, "both say so", 40)
+    name = '{kind="kata_unreachable"}'
+    wait_until(lambda: figures(status)[f"katabridge_outage{name}"] == 1, "it is a figure")
+    with Emulator(kata.memory, Address(host, int(port))):
+        wait_until(lambda: told("ends") == 2, "both say that it is over", 40)
+        wait_until(lambda: figures(status)[f"katabridge_outage{name}"] == 0, "it is over")
+    assert figures(status)[f"katabridge_outages_total{name}"] == 1
 
 
 def test_a_worker_that_is_killed_is_replaced_and_loses_nothing_that_was_accepted(

@@ -66,6 +66,7 @@ async def figures(site: Site, door: Door) -> dict[str, set[str]]:
     """What a daemon has for /metrics, by its own parts."""
     async with Core(site.settings(), door) as core:
         core.reporter.add_gauges()
+        core.metrics.registry.register(core.events)
         core.reloader()
         case = Case(door, Mode.ADVANCED, "a", {})
         clean = Outcome(OutcomeKind.NOT_DETECTED, Source.KATA)

@@ -60,14 +60,12 @@ def test_labels_are_kept_apart() -> None:
 def test_gauges_by_what_they_mean() -> None:
     more = {
         "katabridge_bypass": 1.0,
-        "katabridge_outage": 2.0,
         "process_start_time_seconds": 50.0,
         "process_open_fds": 9.0,
         "katabridge_descriptors_used_ratio": 0.25,
     }
     other = {
         "katabridge_bypass": 0.0,
-        "katabridge_outage": 1.0,
         "process_start_time_seconds": 70.0,
         "process_open_fds": 8.0,
         "katabridge_descriptors_used_ratio": 0.9,
@@ -78,7 +76,6 @@ def test_gauges_by_what_they_mean() -> None:
         assert got["katabridge_icap_connections"] == 7
         assert got["katabridge_kata_state"] == 1
         assert got["katabridge_bypass"] == 1
-        assert got["katabridge_outage"] == 2
         assert got["process_open_fds"] == 17
         assert got["katabridge_descriptors_used_ratio"] == 0.9
         assert got["process_start_time_seconds"] == 50

@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from bridge.core.events.alive import Sign
+from bridge.core.events.figures import outage_figures
 from bridge.core.events.kept import KeptOpen
 from bridge.core.events.line import Event, Outage, OutageKind, Subject, format_event
 from bridge.core.events.read import left_open
@@ -166,13 +166,7 @@ class Events(Collector):
         """See prometheus_client."""
         with self._lock:
             lasting, begun = self._settling.kinds(), Counter(self._settling.begun)
-        now = GaugeMetricFamily("katabridge_outage", "Outages that last.", labels=["kind"])
-        ever = CounterMetricFamily("katabridge_outages", "Outages begun.", labels=["kind"])
-        for kind in OutageKind:
-            now.add_metric([kind], lasting[kind])
-            ever.add_metric([kind], begun[kind])
-        yield now
-        yield ever
+        yield from outage_figures(lasting, begun)
 
 
 def _short(sentence: str) -> str:
