@@ -12,7 +12,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-_FOLDERS = ("", ".kept", ".syslog", ".notify")  # of an instance, beside its files
+_FOLDERS = ("", ".kept", ".syslog", ".notify", ".quarantine")  # of an instance, beside its files
+_FILES = (".lock", ".journal", ".journal-wal", ".journal-shm", ".owner")
+_LEFT = ".left.json"  # one for each folder
 _QUEUE = "queue.db"
 _USE = os.R_OK | os.W_OK | os.X_OK
 
@@ -37,11 +39,11 @@ def fault_of_spool(directory: Path, instance: str) -> str | None:
 
 def _faults(directory: Path, instance: str) -> Iterator[str]:
     folders = [directory / f"{instance}{suffix}" for suffix in _FOLDERS]
-    files = {directory / f"{instance}.lock", directory / f"{instance}.journal"}
+    files = {directory / f"{instance}{suffix}" for suffix in _FILES}
     files |= {
         each
         for each in directory.iterdir()
-        if each.name.startswith(f"{instance}.") and ".damaged-" not in each.name
+        if each.name.startswith(f"{instance}.") and each.name.endswith(_LEFT)
     }
     for path in sorted({*files, *folders}):
         fault = _fault(path, is_folder=path in folders)

@@ -148,7 +148,7 @@ def test_a_write_that_finds_no_space_is_a_full_spool_until_one_succeeds(
         writer.discard()
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "pwrite", full)
+        patch.setattr(os, "pwritev", full)
         patch.setattr(Path, "write_bytes", full)
         asyncio.run(write())
         assert os.strerror(number) in spool.why_full()
