@@ -239,6 +239,22 @@ def test_headers_go_by_the_same_names_as_in_the_file_for_support(name: str) -> N
     assert without_secrets(b"GET / HTTP/1.1\r\n" + line).endswith(b": ***\r\n")
 
 
+DOUBTFUL = """
+    smsotp otpcode otpvalue userpin cardpin pinCode accesscode smscode verificationcode phpsid ltsid
+    usersess keyb64 keyblob keybytes commonkey daemonkey passid passinfo passimage cardsig urlsig
+    dbpw rootpw creditcardcode
+"""
+
+
+@pytest.mark.parametrize("name", DOUBTFUL.split())
+def test_in_doubt_a_name_goes_with_a_secret(name: str) -> None:
+    head = f"GET /a?x=1&{name}=s3cr3t7777&y=2 HTTP/1.1\r\nX-{name}: s3cr3t7777\r\n\r\n".encode()
+    found = without_secrets(head)
+    assert b"s3cr3t7777" not in found
+    assert b"x=1" in found
+    assert b"y=2" in found
+
+
 @pytest.mark.parametrize("name", ["X-Monkey", "X-Bypass-Cache", "X-Author", "X-Keyword"])
 def test_a_part_of_a_word_makes_no_secret(name: str) -> None:
     head = f"GET / HTTP/1.1\r\n{name}: abc\r\n".encode()
