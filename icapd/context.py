@@ -12,17 +12,22 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from bridge.core import Origin
 from icapd.contents import unfolded
-from icapd.names import as_text, disposition_name, file_name
+from icapd.names import LONGEST, as_text, disposition_name, file_name
 from icapd.protocol import HttpHead
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}")
 _UNSURE = re.compile(r"[;\\]|%(?:2f|5c|3b|3f|00)", re.IGNORECASE)
-_UNSURE_FIELD = re.compile(r"[;\\%]|=\?|filename\*", re.IGNORECASE)
+# the plainest forms alone: of all others somebody reads another name than we
+_SURE_FIELD = re.compile(
+    r"(?:attachment|inline)(?:;[ \t]*filename=(?:[!#$&'+.^_`|~0-9A-Za-z-]+|\"[^\"\\%;]*\"))?[ \t]*",
+    re.IGNORECASE,
+)
 # URLs that urlsplit takes apart, and puts together again, as they are: nearly all
 HOST = r"[A-Za-z0-9.-]+(?::[0-9]+)?"
 SIGNS = r"[!$&'()*+,\-./0-9:;=@A-Z_a-z~%]"
 _PLAIN_URL = re.compile(rf"https?://{HOST}/{SIGNS}*+(?:\?(?:{SIGNS}|\?)++)?")
-_USER_INFO = re.compile(r"//[^/?#]*@")
+_HOST_AND_PORT = re.compile(r"(?:.*@)?(?:\[[^\[\]]+\]|[^:\[\]@]+)(?::[0-9]*)?")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[/\\]+")
 _SCHEMES = ("WinNT://", "LDAP://", "Local://", "Radius://")
 _LONGEST_ADDRESS = 64
 
@@ -74,14 +79,26 @@ def log_url(url: str, keep_query: bool) -> str:
 
 
 def _without_password(url: str, keep_query: bool) -> str:
+    if "@" in url and _hides_its_host(url):
+        scheme = _SCHEME.match(url)
+        url = f"{scheme[0] if scheme else ''}***@{url.rpartition('@')[2]}"
     try:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
         query = parts.query if keep_query else ""
         return urlunsplit((parts.scheme, host, parts.path, query, ""))
     except ValueError:
-        url = _USER_INFO.sub("//", url, count=1)
         return url if keep_query else url.partition("?")[0]
+
+
+def _hides_its_host(url: str) -> bool:
+    """Whether what stands before an `@` may be a password, though the syntax says otherwise."""
+    if url.startswith("/") and not url.startswith("//"):
+        return False
+    try:
+        return _HOST_AND_PORT.fullmatch(urlsplit(url).netloc) is None
+    except ValueError:
+        return True
 
 
 def origin_of(request_head: HttpHead, carrying: HttpHead, source: str | None, name: str) -> Origin:
@@ -100,16 +117,16 @@ def _sure_name(request_head: HttpHead, carrying: HttpHead, name: str) -> str | N
     dispositions = _dispositions(carrying)
     if len(dispositions) > 1 or dispositions != carrying.all("content-disposition"):
         return None
-    field = dispositions[0] if dispositions else ""
-    is_named = "name" in field.lower()
-    if _UNSURE_FIELD.search(field.removeprefix("attachment;")):
+    field = dispositions[0] if dispositions else "inline"
+    if len(name) >= LONGEST or "=?" in field or _SURE_FIELD.fullmatch(field) is None:
         return None
+    is_named = "=" in field
     if is_named and file_name(disposition_name(field)) != name:
-        return None  # it names nothing here, but may do so elsewhere
-    source = field.removeprefix("attachment;") if is_named else request_head.url.partition("?")[0]
+        return None
+    source = field if is_named else request_head.url.partition("?")[0]
     # not every reader takes raw bytes outside ASCII for the same signs
     is_plain = source.rpartition("/")[2].isascii()
-    return name if is_plain and not _UNSURE.search(source) else None
+    return name if is_plain and (is_named or not _UNSURE.search(source)) else None
 
 
 def object_name(request_head: HttpHead, carrying: HttpHead) -> str:

@@ -10,7 +10,8 @@ from urllib.parse import unquote
 
 UNNAMED = "unnamed"
 NO_NAMES = frozenset({"", ".", ".."})
-_LONGEST = 255
+LONGEST = 255
+_ENDING = 32  # of a longer one its end is kept, which says what it is
 # a field beyond these names nothing: email takes time by their product to read one
 _LONGEST_FIELD, _MOST_PARAMETERS = 8192, 64
 _WORD = r"=\?[\w.-]+\?[bq]\?[^?\s]*\?="
@@ -35,7 +36,9 @@ def as_text(value: str) -> str:
 
 def file_name(path: str) -> str:
     """The last part of a path, of either system, in at most 255 signs; `unnamed` without one."""
-    name = path.replace("\\", "/").rpartition("/")[2].strip()[:_LONGEST]
+    name = path.replace("\\", "/").rpartition("/")[2].strip()
+    if len(name) > LONGEST:
+        name = f"{name[: LONGEST - _ENDING - 1]}…{name[-_ENDING:]}"
     return UNNAMED if name in NO_NAMES else name
 
 

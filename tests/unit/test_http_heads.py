@@ -165,12 +165,44 @@ def test_urls_for_the_log() -> None:
     assert log_url("http://u:secret@h/p?q=1#f", True) == "http://h/p?q=1"
     assert log_url("http://h/p?q=1", False) == "http://h/p"
     assert log_url("http://[bad", True) == "http://[bad"
-    assert log_url("http://u:p@w@[bad/a?b@c", True) == "http://[bad/a?b@c"
-    assert log_url("http://u:p@w@[bad/a?b@c", False) == "http://[bad/a"
+    assert log_url("http://u:p@w@[bad/a?b", True) == "http://***@[bad/a?b"
+    assert log_url("http://u:p@w@[bad/a?b", False) == "http://***@[bad/a"
     assert log_url(raw("http://u:p@h/файл?q=ё"), True) == "http://h/файл?q=ё"
     assert log_url(raw("http://h/файл?q=ё"), False) == "http://h/файл"
     assert log_url(raw("http://h/grün", "latin-1"), True) == "http://h/grün"
     assert log_url(raw("http://u:p@h\uff0f/a"), True) == "http://h\uff0f/a"  # a slash to some
+
+
+@pytest.mark.parametrize("keeps_query", [True, False])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "u:s3cret@h:443",
+        "http:/u:s3cret@h/a",
+        "http:\\\\u:s3cret@h/a",
+        "http://u:s3/cret@h/x",
+        "http://u:s3?cret@h/x",
+        "http://u:s3#cret@h/x",
+        "http://u:s3[cret/@h/a",
+        "http://[x/u:s3cret@h/",
+        "//u:s3cret@h/x",
+    ],
+)
+def test_no_password_of_an_odd_url_is_logged(url: str, keeps_query: bool) -> None:
+    found = log_url(url, keeps_query)
+    assert "s3" not in found
+    assert "cret" not in found
+
+
+@pytest.mark.parametrize("url", ["/@scope/a", "http://h/@scope/a@2", "http://[::1]:80/a@b"])
+def test_what_is_no_password_stays_in_the_log(url: str) -> None:
+    assert log_url(url, True) == url
+
+
+def test_a_long_name_keeps_its_ending() -> None:
+    name = object_name(head(f"GET /{'a' * 300}.pdf.exe HTTP/1.1"), head("HTTP/1.1 200 OK"))
+    assert len(name) == 255
+    assert name.endswith("a.pdf.exe")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
@@ -205,6 +237,19 @@ def test_raw_bytes_fit_no_rule(encoding: str) -> None:
         ("attachment; name=a.exe", "/b.iso", None),
         ("attachment;\n filename=a.exe", "/b.iso", None),
         (f"attachment; filename={'a' * 9000}.exe", "/b.iso", None),
+        (f"attachment; filename={'a' * 251}.iso.exe", "/b", None),
+        (f'attachment; filename="{"a" * 251}.iso.exe"', "/b", None),
+        ("attachment", f"/{'a' * 251}.iso.exe", None),
+        ("inline;filename=a.iso", "/b", "a.iso"),
+        ("Attachment; Filename=a.iso ", "/b", "a.iso"),
+        ("attachment; filename=a.exe x.iso", "/b", None),
+        ("attachment; filename=a.exe, x.iso", "/b", None),
+        ("attachment; filename=a.exe filename=b.iso", "/b", None),
+        ('attachment; filename="a.exe" x.iso', "/b", None),
+        ('attachment; filename="a.exe"x="b.iso"', "/b", None),
+        ('attachment; filename="a.exe" filename="b.iso"', "/b", None),
+        ("attachment, f", "/b.iso", None),
+        ("filename=a.iso", "/b", None),
     ],
 )
 def test_a_name_that_some_read_otherwise_is_none_for_rules(
