@@ -76,13 +76,16 @@ class Storage:
         if self.path is None:
             self._make_file()
         views = [memoryview(part) for part in parts]
-        while views:
-            written = os.pwritev(self.fd, views[:_MOST_PARTS], offset)
-            offset += written
-            while views and written >= len(views[0]):
-                written -= len(views.pop(0))
-            if written:
-                views[0] = views[0][written:]
+        try:
+            while views:
+                written = os.pwritev(self.fd, views[:_MOST_PARTS], offset)
+                offset += written
+                while views and written >= len(views[0]):
+                    written -= len(views.pop(0))
+                if written:
+                    views[0] = views[0][written:]
+        finally:
+            views.clear()  # an error that lives on holds them, and they the parts
 
     def _make_file(self) -> None:
         path = self.spool.dir / secrets.token_hex(8)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bridge.core.body import Body, BodyWriter, SpoolError
+from bridge.core.body import Body, BodyWriter, SpoolError, Storage
 from bridge.core.settings import SpoolSettings
 from bridge.core.spool import Spool
 
@@ -148,6 +148,27 @@ def test_a_disk_that_takes_little_at_once_gets_all(
         body.release()
 
     run(tmp_path, check, memory=5_000, memory_total=100_000)
+
+
+def test_an_error_of_the_disk_holds_no_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def on_a_full_disk(self: Storage) -> None:
+        self.fd, self.path = os.open("/dev/full", os.O_WRONLY), tmp_path / "none"
+
+    monkeypatch.setattr(Storage, "_make_file", on_a_full_disk)
+
+    async def check(spool: Spool) -> None:
+        writer = spool.writer()
+        await writer.write(b"a" * 10)
+        with pytest.raises(SpoolError) as caught:
+            await writer.write(b"b" * 1200)
+        storage = writer._storage
+        storage.memory.parts[0].__iadd__(b"c")  # type: ignore[union-attr]
+        assert caught.value.__cause__ is not None
+        writer.discard()
+
+    run(tmp_path, check)
 
 
 def test_a_body_of_many_parts_is_written_whole(tmp_path: Path) -> None:
