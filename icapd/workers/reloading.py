@@ -89,8 +89,11 @@ class ServiceReload:
     def _read(self) -> Wanted:
         """In a process of its own: all that looks at a disk."""
         wanted = self._configuration.read()
-        try_out(wanted)  # not what is kept till a restart: its files may be gone
-        return Wanted(*keep_fixed(self.settings, wanted))
+        try_out(wanted)
+        kept = Wanted(*keep_fixed(self.settings, wanted))
+        if kept.settings.icap.tls != wanted.icap.tls:
+            _try_kept(kept.settings)
+        return kept
 
     def _look(
         self, reader: SettingsReader, children: Iterable[Child], now: float, *, late: bool
@@ -209,3 +212,14 @@ class ServiceReload:
         if self._reader is not None:
             self._reader.close()
         self.handed.close()
+
+
+def _try_kept(settings: Settings) -> None:
+    """A worker that is replaced reads the files of what waits for a restart; StartError."""
+    try:
+        try_out(settings)
+    except StartError as error:
+        raise StartError(
+            f"{error} It counts until a restart, and a worker that is replaced reads it then: put "
+            "it back, or restart."
+        ) from None
