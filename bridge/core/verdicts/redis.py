@@ -132,8 +132,9 @@ class RedisVerdicts:
         """See VerdictStore."""
         self._closed = True
         await self._news.close()
-        with contextlib.suppress(RedisError, OSError):
-            await self._redis.aclose()
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(_CALL_SECONDS):
+                await self._redis.aclose()
 
     async def _run(self, call: Callable[..., Awaitable[Any]], *arguments: object) -> Any:
         if self._closed:

@@ -37,10 +37,9 @@ class RedisNews:
 
     async def close(self) -> None:
         """Stop listening."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        while self._task is not None and not self._task.done():
+            self._task.cancel()  # the driver may lose one: it uses asyncio.wait_for of Python 3.11
+            await asyncio.wait({self._task}, timeout=_REPLY_SECONDS)
 
     async def _run(self) -> None:
         while True:
