@@ -84,7 +84,7 @@ from bridge.core.orphans import orphans, remove_instance
 from bridge.core.plainfiles import read_plain
 from bridge.core.policy import door_policy, lenient
 from bridge.core.printable import printable
-from bridge.core.quoting import fault_of_path, quoted
+from bridge.core.quoting import fault_of_path, named, quoted
 from bridge.core.realpaths import real_path
 from bridge.core.records import DETECTS, HISTORY
 from bridge.core.reloading import (
@@ -271,6 +271,7 @@ __all__ = [
     "local_time",
     "make_certificate",
     "merge_captured",
+    "named",
     "new_case_id",
     "open_streams",
     "open_verdicts",

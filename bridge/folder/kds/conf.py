@@ -16,6 +16,7 @@ from typing import Any
 from bridge.core import (
     ConfigError,
     fault_of_path,
+    named,
     quoted,
     real_path,
     write_atomically,
@@ -198,7 +199,7 @@ def _system_id(value: str) -> str | None:
         return None
     if _UUID.fullmatch(value) is None:
         raise ValueError(
-            f"{quoted(value)} is no UUID (as in 4f6dbb4e-76ae-4b7d-9b0d-1a2b3c4d5e6f); write "
+            "it is no UUID (as in 4f6dbb4e-76ae-4b7d-9b0d-1a2b3c4d5e6f); write "
             "the id that KATA has accepted, or leave it empty and call "
             "`kata-bridge enrol --kds-config`"
         )
@@ -214,5 +215,5 @@ def _same_folders(
             continue
         other = seen.setdefault(real_path(values[key]), key)
         if other != key:
-            same = f"{values[key]} is the folder of {other}, too"
+            same = f"{named(values[key])} is the folder of {other}, too"
             yield found[key].line, f"{key}: {same}; write three different folders"

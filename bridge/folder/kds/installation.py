@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from bridge.core import ConfigError, Settings
+from bridge.core import ConfigError, Settings, named
 from bridge.folder.kds.conf import NO_ID, KdsConf
 
 DEFAULT_STATE = Path("/var/lib/katabridge")
@@ -127,7 +127,7 @@ class Installation:
             )
         missing = [key for key in ("cert_pem", "cert_key") if not _is_there(conf.paths[key])]
         for key in missing:
-            what = f"{conf.at(key)}: {conf.paths[key]} does not exist"
+            what = f"{conf.at(key)}: {named(conf.paths[key])} does not exist"
             if len(missing) == 2:
                 yield key, f"{what}; make certificate and key with `{command}`."
             else:

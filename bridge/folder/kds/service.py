@@ -17,6 +17,7 @@ from bridge.core import (
     Question,
     Settings,
     StartError,
+    named,
     service_manager,
     start_log,
 )
@@ -115,7 +116,7 @@ def check_folders(installation: Installation) -> None:
         with contextlib.suppress(TimeoutError):
             reason = question.answer(until - time.monotonic())
             if reason is not None:
-                raise StartError(f"{conf.at(key)}: {conf.paths[key]} {reason}.")
+                raise StartError(f"{conf.at(key)}: {named(conf.paths[key])} {reason}.")
 
 
 def _unusable(folder: Path) -> str | None:
