@@ -44,7 +44,7 @@ from bridge.core import (
     parse_size,
     scrub,
 )
-from bridge.folder.kds import DEFAULT_LOG, shown_conf
+from bridge.folder.kds import DEFAULT_LOG, refused_values, shown_conf
 
 if TYPE_CHECKING:
     from bridge.commands import Commands
@@ -174,7 +174,7 @@ def _read(options: argparse.Namespace) -> _Config:
         ours = patiently(STEP_SECONDS, as_yaml, options)
     except (ConfigError, OSError):
         ours = places_as_yaml(options)
-    return _Config(path, mask(ours), fault, shown_conf(text) or "")
+    return _Config(path, mask(ours, refused_values(text)), fault, shown_conf(text) or "")
 
 
 def _check_folder(folder: Path, sources: Sources) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tarfile
 from pathlib import Path
 
@@ -92,6 +93,44 @@ def test_what_no_key_of_kds_has_is_not_shown() -> None:
     assert (
         shown_conf(text) == '1: in_dir: "/mnt/in"\n2: [removed]: [removed]\n3: out_dir: [removed]\n'
     )
+
+
+PASSWORD = "hunter2Passw0rd"
+RAW_KEY = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSj//gEAAoIBAQC7VJTUt9Us8cKjMzE"
+SLIPS = [
+    ("kata_cn_addr", f"admin:{PASSWORD}@cn.example", PASSWORD),
+    ("kata_cn_addr", f"{PASSWORD}!", PASSWORD),
+    ("system_id", PASSWORD, PASSWORD),
+    ("cert_key", RAW_KEY, "C7VJTUt9Us8cKj"),
+    ("in_dir", RAW_KEY, "C7VJTUt9Us8cKj"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "secret"), SLIPS)
+def test_a_secret_in_the_place_of_another_value_is_not_in_the_archive(
+    site: Site, key: str, value: str, secret: str
+) -> None:
+    kds = KdsSite(site)
+    kds.conf.write_text(json.dumps(json.loads(kds.conf.read_text()) | {key: value}, indent=1))
+    kds.log.write_text(f"{kds.conf}: {value!r} is nothing\n")
+    target = kds.directory / "support"
+    target.mkdir()
+    done = asked(kds, "collect", "--log", kds.log, "--output-dir", target)
+    assert done.returncode == 0, done.stderr
+    files = collected(target)
+    assert f": {key}: [removed]\n" in files["kata_dir_scanner.conf"]
+    assert [name for name, text in files.items() if secret in text] == []
+
+
+@pytest.mark.parametrize("value", [f"{chr(0xD800)}in the way", "a long\0path", " " * 9, "x" * 5000])
+def test_what_a_key_does_not_take_is_no_hindrance(site: Site, value: str) -> None:
+    kds = KdsSite(site)
+    kds.conf.write_text(json.dumps(json.loads(kds.conf.read_text()) | {"in_dir": value}))
+    target = kds.directory / "support"
+    target.mkdir()
+    done = asked(kds, "collect", "--log", kds.log, "--output-dir", target)
+    assert done.returncode == 0, done.stderr
+    assert ": in_dir: [removed]\n" in collected(target)["kata_dir_scanner.conf"]
 
 
 @pytest.mark.parametrize("command", ["check", "history", "detects", "collect"])

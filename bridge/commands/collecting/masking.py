@@ -50,8 +50,8 @@ class Masked:
     data: dict[Path, str]
 
 
-def mask(text: str) -> Masked:
-    """What may be shown of a configuration file, be it valid or not."""
+def mask(text: str, more: Iterable[str] = ()) -> Masked:
+    """What may be shown of a configuration file, be it valid or not. `more`: further secrets."""
     try:
         roots = yaml.compose_all(text, Loader=yaml.SafeLoader)
         scalars = _bounded(
@@ -59,9 +59,9 @@ def mask(text: str) -> Masked:
         )
         changed = ((node.end_mark.index, _shown(path, node)) for path, node in scalars)
         masked = _sheet(text, {end: new for end, new in changed if new is not None})
-        secrets = {*_unused_anchors(text)}
+        secrets = {*more, *_unused_anchors(text)}
     except (yaml.YAMLError, RecursionError, ValueError, ArithmeticError):
-        return _masked(None, _by_slip(text), {})
+        return _masked(None, {*more, *_by_slip(text)}, {})
     for path, node in scalars:
         secrets.update(_secrets(path, node.value))
         if node.tag and not node.tag.startswith(_PLAIN_TAG):  # `!abc` is a tag, and no value

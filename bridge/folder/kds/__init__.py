@@ -15,7 +15,7 @@ from bridge.folder.kds.migration import katabridge_yaml
 from bridge.folder.kds.pair import make_pair, renew_pair
 from bridge.folder.kds.pin import Pin, read_pin, write_pin
 from bridge.folder.kds.service import check_folders, serve_kds
-from bridge.folder.kds.shown import shown_conf
+from bridge.folder.kds.shown import refused_values, shown_conf
 
 __all__ = [
     "DEFAULT_LOG",
@@ -31,6 +31,7 @@ __all__ = [
     "make_pair",
     "read_conf",
     "read_pin",
+    "refused_values",
     "renew_pair",
     "serve_kds",
     "shown_conf",

@@ -102,6 +102,18 @@ def read_conf(path: Path) -> KdsConf:
     )
 
 
+def is_taken(member: Member) -> bool:
+    """Whether the key is KDS's, and takes its value; false also for what may be a secret there."""
+    if member.key not in KEYS:
+        return False
+    try:
+        _value(member.key, member.value, Path())
+    except ValueError:
+        return False
+    path = Path(str(member.value))
+    return named(path) == str(path)
+
+
 def fill_system_id(path: Path, system_id: str) -> None:
     """Write the id into a file that `read_conf` takes; every other byte, mode and owner stay.
 
