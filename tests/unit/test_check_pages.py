@@ -279,7 +279,8 @@ def test_without_the_log_only_that_none_has_asked_is_known(
 
 # -- outages -----------------------------------------------------------------------------------
 
-LASTS = Outage("kata_unreachable", "https://cn", NOW - 600, None, "refused")
+OURS = ("test.icap.0",)
+LASTS = Outage("kata_unreachable", "https://cn", NOW - 600, None, "refused", OURS)
 OVER = LASTS._replace(end=NOW - 300)
 
 
@@ -334,7 +335,7 @@ def test_where_neither_log_nor_daemon_tells_nothing_is_called_well(
 # -- what daemons cannot do --------------------------------------------------------------------
 
 READY = {"kata": True, "store": True, "spool": True}
-FULL = Outage("store_failing", "/v.db", NOW - 600, None, "database or disk is full")
+FULL = Outage("store_failing", "/v.db", NOW - 600, None, "database or disk is full", OURS)
 
 
 def of_readiness(settings: Settings, lasting: list[Outage], *found: Page) -> list[tuple[str, str]]:
@@ -394,6 +395,38 @@ def test_of_daemons_that_cannot_be_asked_the_log_tells(settings: Settings) -> No
     ]
     assert of_readiness(settings, [LASTS, log], unasked) == []  # one of several nodes
     assert of_readiness(settings, [FULL], page(by=By.NOBODY)) == []  # nobody runs
+
+
+def test_what_is_out_elsewhere_is_no_trouble_of_this_node(settings: Settings) -> None:
+    unasked, (url,) = page(by=By.UNASKED), settings.kata.urls
+    everything = [
+        FULL,
+        FULL._replace(kind="disk_full", subject=str(settings.spool.dir)),
+        LASTS._replace(kind="kata_not_accepted", subject=url),
+    ]
+    assert len(of_readiness(settings, everything, unasked)) == 3
+    for instances in ((), ("testing.icap.0",), ("kds-1.folder.0", "test2.icap.0")):
+        others = [each._replace(instances=instances) for each in everything]
+        assert of_readiness(settings, others, unasked) == []
+    shared = [each._replace(instances=("kds-1.folder.0", *OURS)) for each in everything]
+    assert len(of_readiness(settings, shared, unasked)) == 3
+    sick = page(ready={**READY, "store": False})
+    ((_, sentence),) = of_readiness(settings, [FULL._replace(instances=())], sick)
+    assert sentence.endswith("its /ready says no more")
+
+
+def test_who_tells_of_an_outage_is_known_as_far_as_it_is_told() -> None:
+    theirs = LASTS._replace(instances=("kds-1.folder.0",))
+    told = json.loads(json.dumps([LASTS._asdict()]))
+    assert outages.told_outages({"outages": told}) == [LASTS]
+    del told[0]["instances"]  # by a daemon of an earlier version
+    assert outages.told_outages({"outages": told}) == [LASTS._replace(instances=())]
+    for odd in (7, None, "x", {"y": 1}):
+        told[0]["instances"] = odd
+        assert outages.told_outages({"outages": told}) == [LASTS._replace(instances=())]
+    (both,) = outages.join([], [LASTS, theirs])
+    assert both.instances == ("kds-1.folder.0", *OURS)
+    assert outages.join([], [OVER, theirs]) == [theirs]
 
 
 def test_what_the_log_says_of_the_past_is_no_trouble_of_now(

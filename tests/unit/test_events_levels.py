@@ -119,4 +119,4 @@ def test_a_target_is_not_taken_for_well_before_it_was_tried(tmp_path: Path, by: 
 
 
 def test_an_outage_has_the_shape_of_the_contract() -> None:
-    assert Outage._fields == ("kind", "subject", "begin", "end", "detail")
+    assert Outage._fields == ("kind", "subject", "begin", "end", "detail", "instances")

@@ -32,6 +32,27 @@ def test_one_that_lasts_in_one_process_lasts(tmp_path: Path) -> None:
     assert read(tmp_path) == [("x", 0, None)]
 
 
+def test_an_outage_names_those_for_whom_it_lasts_or_was_over_last(tmp_path: Path) -> None:
+    put(tmp_path / EVENTS, begins(0), begins(1, who="other.icap.0"))
+    (both,) = outages(tmp_path, NOON)
+    assert both.instances == ("gw.icap.0", "other.icap.0")
+    put(tmp_path / EVENTS, ends(0, 60))
+    (lasts,) = outages(tmp_path, NOON)
+    assert (lasts.end, lasts.instances) == (None, ("other.icap.0",))
+    put(tmp_path / EVENTS, ends(1, 59, who="other.icap.0"))
+    (over,) = outages(tmp_path, NOON)
+    assert (over.end, over.instances) == (NOON + 60, ("gw.icap.0",))
+
+
+def test_what_a_process_knows_to_last_names_it(tmp_path: Path) -> None:
+    process = Process(tmp_path)
+    process.see(0, kata_unreachable=True)
+    (lasts,) = process.events.lasting()
+    assert [lasts] == outages(tmp_path, NOON)
+    assert lasts.instances == ("gw.icap.0",)
+    process.kill()
+
+
 def test_rotated_files_count_and_what_ended_before_does_not(tmp_path: Path) -> None:
     put(tmp_path / "log-events-20261127-000000.log", begins(-9000, "old"), begins(-8000))
     put(tmp_path / "log-events-20261128-000000.log", ends(-8000, -7000), begins(-6000))

@@ -70,15 +70,19 @@ def told_outages(told: Mapping[str, Any]) -> list[Outage]:
 
 
 def _outage(entry: object) -> Outage | None:
+    if not isinstance(entry, dict):
+        return None
     try:
-        words = {name: entry[name] for name in Outage._fields}  # type: ignore[index]
-        begin, end = float(words["begin"]), words["end"]
-        end = None if end is None else float(end)
+        kind, subject, detail = (str(entry[name]) for name in ("kind", "subject", "detail"))
+        begin = float(entry["begin"])
+        end = None if entry["end"] is None else float(entry["end"])
     except (ValueError, TypeError, LookupError, OverflowError):
         return None
     if not math.isfinite(begin) or not (end is None or math.isfinite(end)):
         return None
-    return Outage(str(words["kind"]), str(words["subject"]), begin, end, str(words["detail"]))
+    told = entry.get("instances")
+    instances = tuple(str(each) for each in told) if isinstance(told, list | tuple) else ()
+    return Outage(kind, subject, begin, end, detail, instances)
 
 
 def join(logged: Iterable[Outage], told: Iterable[Outage]) -> list[Outage]:
@@ -92,9 +96,8 @@ def join(logged: Iterable[Outage], told: Iterable[Outage]) -> list[Outage]:
         if same is None:
             found.append(each)
             continue
-        ends = [end for end in (same.end, each.end) if end is not None]
-        end = max(ends) if len(ends) == 2 else None
-        found[found.index(same)] = same._replace(begin=min(same.begin, each.begin), end=end)
+        begin = min(same.begin, each.begin)
+        found[found.index(same)] = same.until(each)._replace(begin=begin)
     found += [each for each in logged if not any(_is_same(each, other) for other in found)]
     return sorted(found, key=lambda each: (each.end is None, each.begin), reverse=True)
 

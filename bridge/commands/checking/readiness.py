@@ -54,7 +54,7 @@ def judge_readiness(
 ) -> Iterator[Line]:
     """By the pages that live, and for daemons that cannot be asked by what lasts. Pure."""
     about: dict[str, list[Outage]] = {name: [] for name in _PARTS}
-    for outage in lasting:
+    for outage in (each for each in lasting if _is_of(each, settings)):
         about.setdefault(part_of(outage, settings), []).append(outage)
     unheard = any(not page.lives and not page.is_away for page in asked)
     for name, part in _PARTS.items():
@@ -64,6 +64,11 @@ def judge_readiness(
             yield _line(page, part, why)
         if unheard and not unready and _is_out(name, about[name], settings):
             yield failed(part.area, f"{_BY_LOG} {part.cannot}: {why}", part.advice)
+
+
+def _is_of(outage: Outage, settings: Settings) -> bool:
+    """Whether it is of this node: other installations may write to the same logs.dir."""
+    return any(each.startswith(f"{settings.kata.node}.") for each in outage.instances)
 
 
 def part_of(outage: Outage, settings: Settings) -> str:

@@ -83,7 +83,8 @@ class Events(Collector):
         """What is out now; also where the log of events cannot be written."""
         with self._lock:
             found = self._settling.open_now()
-        return [Outage(*about, begin, None, detail) for about, begin, detail in found]
+        who = (self._instance,)
+        return [Outage(*about, begin, None, detail, who) for about, begin, detail in found]
 
     @property
     def trouble(self) -> tuple[Path, str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -48,13 +49,25 @@ class Event(NamedTuple):
 
 
 class Outage(NamedTuple):
-    """From `begin` to `end` (seconds since the epoch); None: it lasts."""
+    """From `begin` to `end` (seconds since the epoch); None: it lasts.
+
+    `instances`: the processes for which it ended last, or lasts.
+    """
 
     kind: str
     subject: str
     begin: float
     end: float | None
     detail: str
+    instances: tuple[str, ...] = ()
+
+    def until(self, other: Outage) -> Outage:
+        """The same, and as long as `other`: it lasts if one of them does."""
+        ends = [math.inf if each.end is None else each.end for each in (self, other)]
+        if ends[0] == ends[1]:
+            return self._replace(instances=tuple(sorted({*self.instances, *other.instances})))
+        last = self if ends[0] > ends[1] else other
+        return self._replace(end=last.end, instances=last.instances)
 
 
 def format_event(event: Event) -> bytes:

@@ -94,7 +94,7 @@ def _spans(
 
 
 def _outage(event: Event, end: float | None) -> Outage:
-    return Outage(*event.subject, event.since, end, event.detail)
+    return Outage(*event.subject, event.since, end, event.detail, (event.instance,))
 
 
 def _merged(spans: list[Outage]) -> Iterator[Outage]:
@@ -102,7 +102,7 @@ def _merged(spans: list[Outage]) -> Iterator[Outage]:
     current: Outage | None = None
     for each in sorted(spans, key=attrgetter("kind", "subject", "begin")):
         if current is not None and _is_same(current, each):
-            current = current._replace(end=_later(current.end, each.end))
+            current = current.until(each)
             continue
         if current is not None:
             yield current
@@ -114,10 +114,6 @@ def _merged(spans: list[Outage]) -> Iterator[Outage]:
 def _is_same(one: Outage, later: Outage) -> bool:
     same = one.kind == later.kind and one.subject == later.subject
     return same and (one.end is None or later.begin <= one.end + HOLD_SECONDS)
-
-
-def _later(one: float | None, two: float | None) -> float | None:
-    return None if one is None or two is None else max(one, two)
 
 
 def _events(path: Path) -> list[Event]:
