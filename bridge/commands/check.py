@@ -14,11 +14,13 @@ from bridge.commands.checking.line import Line, Status, result
 from bridge.commands.checking.report import Report
 from bridge.commands.kds_options import (
     add_kds_config,
+    add_log,
     add_places,
     add_trust,
     config_of,
     load_named,
     refuse_without_kds_config,
+    service_log,
 )
 from bridge.commands.terminal import complain
 from bridge.core import ConfigError, exit_code
@@ -48,6 +50,7 @@ def add(commands: Commands) -> None:
     )
     add_trust(parser)
     add_places(parser)
+    add_log(parser)
     parser.set_defaults(run=run, unsaid=_EXIT_UNSAID)
 
 
@@ -116,7 +119,7 @@ class _Check:
                 settings,
                 config,
                 self_test=not options.no_self_test,
-                folders_only=options.kds_config is not None,
+                service_log=None if options.kds_config is None else service_log(options),
             )
         self._found += lines
         yield from lines

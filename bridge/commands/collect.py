@@ -34,6 +34,7 @@ from bridge.commands.kds_options import (
     load_named,
     places_as_yaml,
     refuse_without_kds_config,
+    service_log,
 )
 from bridge.commands.options import duration
 from bridge.commands.terminal import complain, reason, say
@@ -44,7 +45,7 @@ from bridge.core import (
     parse_size,
     scrub,
 )
-from bridge.folder.kds import DEFAULT_LOG, refused_values, shown_conf
+from bridge.folder.kds import refused_values, shown_conf
 
 if TYPE_CHECKING:
     from bridge.commands import Commands
@@ -126,7 +127,7 @@ def _run(options: argparse.Namespace) -> int:
         config = _read(options)
         sources = find_sources(config.masked, config.path.parent)
         if options.kds_config is not None:
-            sources.service_log = (options.log or DEFAULT_LOG).absolute()
+            sources.service_log = service_log(options)
         _check_folder(folder, sources)
         target = _collect(options, config, sources)
     except ConfigError as error:

@@ -91,6 +91,12 @@ def read_installation(options: argparse.Namespace) -> Installation:
     )
 
 
+def service_log(options: argparse.Namespace) -> Path:
+    """Where the service of an installation of KDS writes its own log."""
+    named: Path | None = options.log
+    return (named or DEFAULT_LOG).absolute()
+
+
 def named_pin(options: argparse.Namespace, installation: Installation) -> Pin | None:
     """The server's fingerprint: the option's, else the pin file's, else none yet. ConfigError."""
     if options.fingerprint is not None:
@@ -143,7 +149,7 @@ def as_words(options: argparse.Namespace) -> list[str]:
     if options.kds_config is None:
         return ["--config", str(config_of(options).absolute())]
     words = ["--kds-config", str(options.kds_config.absolute())]
-    for name in ("state", "records"):
+    for name in ("state", "records", "log"):
         if (place := getattr(options, name)) is not None:
             words += [f"--{name}", str(place.absolute())]
     if options.fingerprint is not None:

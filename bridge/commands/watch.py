@@ -14,6 +14,7 @@ from bridge.commands.kds_options import (
     named_pin,
     read_installation,
     refuse_without_kds_config,
+    service_log,
 )
 from bridge.commands.terminal import complain
 from bridge.core import (
@@ -25,7 +26,7 @@ from bridge.core import (
     read_settings,
     run_daemon,
 )
-from bridge.folder.kds import DEFAULT_LOG, check_folders, serve_kds
+from bridge.folder.kds import check_folders, serve_kds
 from bridge.folder.service import Reloads, serve
 from bridge.folder.usable import try_out
 
@@ -86,7 +87,6 @@ def _run_kds(options: argparse.Namespace) -> int:
     if options.check_config:
         sys.stdout.write(f"{printable(str(options.kds_config))}: the configuration is good\n")
         return 0
-    log = (options.log or DEFAULT_LOG).absolute()
     return run_daemon(
         _NAME,
         lambda stop, hangup: serve_kds(
@@ -94,7 +94,7 @@ def _run_kds(options: argparse.Namespace) -> int:
             stop,
             hangup,
             read=lambda: read_installation(options),
-            log=log,
+            log=service_log(options),
             pin=pin,
             once=options.once,
         ),

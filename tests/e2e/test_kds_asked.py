@@ -45,15 +45,39 @@ def test_what_was_recorded_is_found(kds: KdsSite, command: str) -> None:
 
 
 def test_the_doctor_looks_at_it_and_not_at_icapd(kds: KdsSite, kata: Emulator) -> None:
-    done = asked(kds, "check")
+    done = asked(kds, "check", "--log", kds.log)
     assert done.returncode == 2
     assert "certificate is not pinned yet" in done.stdout
-    done = asked(kds, "check", "--fingerprint", f"sha256:{fingerprint(kata.certificate)}")
+    trust = ["--fingerprint", f"sha256:{fingerprint(kata.certificate)}"]
+    done = asked(kds, "check", "--log", kds.log, *trust)
     assert done.returncode == 0, done.stdout
     assert f"accepts this system (sensorId {kds.system_id})" in done.stdout
     assert "folder kds: quarantine" in done.stdout
     assert "ICAP" not in done.stdout
     assert not [each for each in done.stdout.splitlines() if each.split()[1] == "icap:"]
+
+
+def test_a_log_that_keeps_the_service_from_starting_has_failed(
+    kds: KdsSite, kata: Emulator
+) -> None:
+    trust = ["--fingerprint", f"sha256:{fingerprint(kata.certificate)}"]
+    kds.log.unlink()
+    kds.log.mkdir()
+    gone = kds.directory / "gone" / "service.log"
+    for log, words in ((kds.log, "is no file"), (gone, f"{gone.parent} does not exist")):
+        started = call("watch", "--once", *kds.places, "--log", log, *trust)
+        assert started.returncode == 1
+        assert "name another log with --log" in started.stderr
+        done = asked(kds, "check", "--log", log, *trust)
+        assert done.returncode == 1
+        (line,) = [each for each in done.stdout.splitlines() if each.startswith("failed")]
+        assert f"logs: the service's log ({log}) " in line
+        assert line.endswith(words)
+        assert "or name another log with --log" in done.stdout
+    target = kds.directory / "support"
+    target.mkdir()
+    asked(kds, "collect", "--log", kds.log, "--output-dir", target, *trust)
+    assert "the service's log" in collected(target)["check.txt"]
 
 
 def collected(folder: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ from bridge.commands.checking.line import Line, failed, ok, warning
 from bridge.commands.checking.pages import Pages
 from bridge.commands.checking.rights import (
     file_fault,
+    log_fault,
     mend,
     name_of,
     own_folder_fault,
@@ -112,6 +113,14 @@ def look_at_logs(settings: Settings, pages: Pages) -> Iterator[Line]:
     waiting = sum(page.figure("log_lines_waiting") for page in pages.all() if page.lives)
     left = room(logs.dir)
     yield minding_files(judge_log_room(logs, left.free, waiting), key, left.files)
+
+
+def look_at_service_log(path: Path) -> Iterator[Line]:
+    """Nothing where an installation of KDS can write its own log."""
+    fault = log_fault(path)
+    if fault is not None:
+        advice = f"{mend(fault, _OWN)}, or name another log with --log"
+        yield failed("logs", f"the service's log ({path}) {fault}", advice)
 
 
 def judge_log_room(logs: LogSettings, free: int | None, waiting: int = 0) -> Line:

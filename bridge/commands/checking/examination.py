@@ -15,7 +15,12 @@ from pathlib import Path
 from bridge.commands.checking import icap, kata
 from bridge.commands.checking.certificates import look_at_certificates
 from bridge.commands.checking.daemons import look_at_watch
-from bridge.commands.checking.disk import look_at_logs, look_at_spool, look_at_user
+from bridge.commands.checking.disk import (
+    look_at_logs,
+    look_at_service_log,
+    look_at_spool,
+    look_at_user,
+)
 from bridge.commands.checking.folders import hanging_shares, look_at_folders
 from bridge.commands.checking.line import Line, Status, failed, ok, skipped
 from bridge.commands.checking.outages import look_at_outages
@@ -76,13 +81,19 @@ class Examination:
     """One pass through everything; `lines` gives what is found as it is known."""
 
     def __init__(
-        self, settings: Settings, config: Path, *, self_test: bool, folders_only: bool = False
+        self,
+        settings: Settings,
+        config: Path,
+        *,
+        self_test: bool,
+        service_log: Path | None = None,
     ) -> None:
-        """`config`: the file that the settings came from. `folders_only`: it has no icapd."""
+        """`config`: the file that the settings came from. `service_log`: of an installation of KDS,
+        which has no icapd."""
         self._settings = settings
         self._config = config
         self._self_test = self_test
-        self._folders_only = folders_only
+        self._service_log = service_log
         self._pages = Pages(settings)
         pages = self._pages
         self._readiness = Running(_PAGES, lambda: look_at_readiness(settings, pages), _SAID_SECONDS)
@@ -96,7 +107,7 @@ class Examination:
             for line in self._seen(running):
                 found.append(line)
                 yield line
-        if self._folders_only:
+        if self._service_log is not None:
             return
         answers = []
         for line in self._icap(found):
@@ -128,7 +139,7 @@ class Examination:
 
     @property
     def _doors(self) -> list[Door]:
-        return [Door.FOLDER] if self._folders_only else list(Door)
+        return list(Door) if self._service_log is None else [Door.FOLDER]
 
     def _begun(self) -> list[Running]:
         settings, config, pages = self._settings, self._config, self._pages
@@ -138,7 +149,7 @@ class Examination:
             ("certificate", lambda: look_at_certificates(settings), _SECONDS),
             ("spool", lambda: look_at_spool(settings), _SECONDS),
             ("verdicts", lambda: look_at_store(settings), _SECONDS),
-            ("logs", lambda: look_at_logs(settings, pages), _SECONDS),
+            ("logs", self._look_at_logs, _SECONDS),
             ("kata", lambda: kata.look_at_kata(settings.kata), kata.SECONDS + 1),
             ("folders", lambda: look_at_folders(settings), _SECONDS),
             ("watch", lambda: look_at_watch(settings), _SECONDS),
@@ -149,6 +160,11 @@ class Examination:
             ("outages", lambda: look_at_outages(settings, pages), _SECONDS),
         ]
         return [Running(*each) for each in looks]
+
+    def _look_at_logs(self) -> Iterator[Line]:
+        yield from look_at_logs(self._settings, self._pages)
+        if self._service_log is not None:
+            yield from look_at_service_log(self._service_log)
 
     def _of(self, running: Running) -> Iterator[Line]:
         self.looks_at = running.area

@@ -80,6 +80,15 @@ def file_fault(path: Path, *, or_folder: bool = False) -> str | None:
         return _UNSEEN.format(error.strerror)
 
 
+def log_fault(path: Path) -> str | None:
+    """The same for a file that is made where it is missing, in a folder that must be there."""
+    fault = file_fault(path)
+    if fault is not None or path.exists():
+        return fault
+    above = folder_fault(path.parent)
+    return None if above is None else f"does not exist, and cannot be made: {path.parent} {above}"
+
+
 def _denied(path: Path, what: str) -> str:
     """Why `what` may not be done to what is there."""
     state, user = path.stat(), user_name()
