@@ -23,7 +23,7 @@ from bridge.commands.checking.proxies import Proxy, without_own
 from bridge.commands.checking.readiness import judge_readiness, look_at_readiness
 from bridge.commands.checking.room import Room
 from bridge.commands.checking.running import result_within
-from bridge.core import HISTORY, Address, Outage, Settings
+from bridge.core import EVENTS, HISTORY, Address, Outage, Settings
 from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site
 from tests.support.processes import free_port
@@ -330,6 +330,29 @@ def test_where_neither_log_nor_daemon_tells_nothing_is_called_well(
     (line,) = look_at(settings, page(outages=[LASTS._asdict()]))
     assert line.status is Status.WARNING
     assert replace(alive, told={}).lives is False
+
+
+def test_a_log_that_this_user_may_not_read_is_said_where_a_daemon_cannot_be_asked(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive, silent = page(outages=[LASTS._asdict()]), page("watch", By.STRANGER)
+    words = "log-events.log cannot be read (Permission denied), and watch cannot be asked: there "
+
+    def denied(*_: Any) -> Any:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(outages, "outages", denied)
+        patched.setattr(outages, "room", denied)  # its folder may not even be entered
+        told, line = look_at(settings, alive, silent)
+        assert told.sentence.startswith("kata_unreachable")
+        assert (line.status, line.sentence[: len(words)]) == (Status.WARNING, words)
+        (line,) = look_at(settings, page(outages=[]), silent)  # and not that there was none
+        assert line.sentence.startswith(words)
+        assert len(look_at(settings, alive, page("watch", By.NOBODY))) == 1
+    settings.logs.dir.mkdir(parents=True, exist_ok=True)
+    (settings.logs.dir / EVENTS).mkdir()
+    assert "cannot be read (Is a directory)" in look_at(settings, alive, silent)[1].sentence
 
 
 # -- what daemons cannot do --------------------------------------------------------------------

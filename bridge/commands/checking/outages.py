@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from bridge.commands.checking.line import Line, ok, skipped, warning
 from bridge.commands.checking.pages import Page, Pages
 from bridge.commands.checking.room import room
 from bridge.commands.words import clock_words, time_words
-from bridge.core import Outage, OutageKind, Settings, outages
+from bridge.core import EVENTS, Outage, OutageKind, Settings, outages
 
 _DAY = 86400.0
 _MOST = 10
@@ -51,15 +52,25 @@ def known_outages(settings: Settings, asked: Iterable[Page], now: float) -> list
 
 
 def _unknown(settings: Settings, asked: Iterable[Page]) -> Iterator[Line]:
-    """What the log would not say, since it has no room, and nobody else does."""
+    """What the log would not say, to this user or for want of room, and nobody else does."""
     silent = [page.program for page in asked if not page.lives and not page.is_away]
-    if silent and room(settings.logs.dir).lacks(LEAST_LOG_ROOM):
-        sentence = f"log-events.log has no room, and {' and '.join(silent)} cannot be asked"
-        yield warning(
-            _AREA,
-            f"{sentence}: what has begun since is not known",
-            "make room (logs.dir), or see the status page (status.icapd, status.watch)",
-        )
+    if not silent:
+        return
+    try:
+        if not room(settings.logs.dir).lacks(LEAST_LOG_ROOM):
+            with contextlib.suppress(FileNotFoundError):
+                (settings.logs.dir / EVENTS).open("rb").close()
+            return
+        why, advice = "has no room", "make room (logs.dir)"
+    except OSError as error:
+        why = f"cannot be read ({error.strerror or error})"
+        advice = "run this check as the service's user"
+    yield warning(
+        _AREA,
+        f"log-events.log {why}, and {' and '.join(silent)} cannot be asked: there may be outages "
+        "that are not known",
+        f"{advice}, or see the status page (status.icapd, status.watch)",
+    )
 
 
 def told_outages(told: Mapping[str, Any]) -> list[Outage]:
