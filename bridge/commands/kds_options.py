@@ -83,12 +83,27 @@ def refuse_without_kds_config(options: argparse.Namespace) -> None:
 
 def read_installation(options: argparse.Namespace) -> Installation:
     """What the options name; ConfigError where the configuration cannot be used."""
-    return Installation(
+    found = Installation(
         read_conf(options.kds_config),
         state=(getattr(options, "state", None) or DEFAULT_STATE).absolute(),
         records=(getattr(options, "records", None) or DEFAULT_RECORDS).absolute(),
         excluded=getattr(options, "excluded", None) or EXCLUDED[0],
     )
+    _refuse_other_than_utf8(found.conf.folder, "--kds-config")
+    _refuse_other_than_utf8(found.state, "--state")
+    _refuse_other_than_utf8(found.records, "--records")
+    return found
+
+
+def _refuse_other_than_utf8(folder: Path, option: str) -> None:
+    """ConfigError for a path that no setting can hold."""
+    try:
+        str(folder).encode("utf-8")
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"{folder}: the name of this folder is not UTF-8; rename it, or name another with "
+            f"{option}."
+        ) from None
 
 
 def service_log(options: argparse.Namespace) -> Path:

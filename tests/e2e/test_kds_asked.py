@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -117,6 +118,28 @@ def test_what_no_key_of_kds_has_is_not_shown() -> None:
     assert (
         shown_conf(text) == '1: in_dir: "/mnt/in"\n2: [removed]: [removed]\n3: out_dir: [removed]\n'
     )
+
+
+@pytest.mark.parametrize("option", ["--kds-config", "--state", "--records"])
+def test_a_folder_whose_name_is_not_utf8_is_refused(site: Site, option: str) -> None:
+    kds = KdsSite(site)
+    odd = kds.directory / os.fsdecode(b"\xff")
+    (odd / "support").mkdir(parents=True)
+    places = dict(zip(kds.places[::2], kds.places[1::2], strict=True)) | {option: str(odd)}
+    if option == "--kds-config":
+        places[option] = str(kds.conf.rename(odd / kds.conf.name))
+    words = [each for place in places.items() for each in place]
+    says = f"{kds.directory}/\\udcff: the name of this folder is not UTF-8; rename it, or name anot"
+    for command in (["check"], ["migrate"], ["watch", "--check-config"]):
+        done = call(*command, *words)
+        assert done.returncode == 2
+        assert says in done.stdout + done.stderr, done
+        assert "Traceback" not in done.stderr
+    done = call("collect", *words, "--log", kds.log, "--output-dir", odd / "support")
+    assert done.returncode == 0, done.stderr
+    files = collected(odd / "support")
+    assert says in files["MANIFEST.txt"]
+    assert "is not UTF-8" in files["check.txt"]
 
 
 PASSWORD = "hunter2Passw0rd"
