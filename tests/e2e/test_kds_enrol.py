@@ -229,7 +229,7 @@ def test_half_a_pair_is_refused(kata: Emulator, kds: KdsSite, gone: str) -> None
 WRONG: dict[str, tuple[dict[str, str], list[str], str]] = {
     "a url": ({}, ["--url", "https://cn"], "--url does not go with --kds-config, whose kata_cn_ad"),
     "a folder": ({}, ["--dir", "x"], "--dir does not go with --kds-config, whose cert_pem says it"),
-    "another fault": ({'"system_id"': '"system-id"'}, ["--yes"], ":1: system-id: unknown key; did"),
+    "another fault": ({'"system_id"': '"system-id"'}, ["--yes"], ":1: …: unknown key; did you mea"),
     "equal folders": ({"/out/": "/in/"}, ["--yes"], ":1: out_dir: "),
     "no time": ({}, ["--timeout", "1"], "'1' is not a time with a unit"),
 }

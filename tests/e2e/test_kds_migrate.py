@@ -78,13 +78,13 @@ def test_the_written_file_means_the_same(
 def test_odd_paths_are_written_so_that_they_are_read_again(tmp_path: Path, kata: Emulator) -> None:
     kds = KdsSite(Site(tmp_path / "a, [b]: {c} #d", kata.url, kata.certificate))
     (kds.directory / "exclude_list.txt").write_text("*.doc\n")
-    odd = "/in # \\\"x\\\": {y}\\n- \\u00e9\\u2028 'z'/"
+    odd = "/in # \\\"x\\\": {y}\\t- \\u00e9\\u200b 'z'/"
     kds.conf.write_text(kds.conf.read_text().replace("/in/", odd).replace("/out/", "/@home: yes/"))
     named = f"sha256:{'ab' * 32}"
     done = migrate(kds, "--output", target(kds), "--fingerprint", named)
     assert done.returncode == 0, done.stderr
     runs = installation(kds).settings("ab" * 32)
-    assert runs.folders[0].input.name == "in # \"x\": {y}\n- \u00e9\u2028 'z'"
+    assert runs.folders[0].input.name == "in # \"x\": {y}\t- \u00e9\u200b 'z'"
     assert equal(load_config(target(kds)), runs)
 
 
