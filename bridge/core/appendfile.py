@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 import time
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 from bridge.core.rotation import delete_older, rotation_lock, set_aside
+from bridge.core.streams import remark
 
 _LOOK_SECONDS = 1.0
 _DELETE_SECONDS = 3600.0
@@ -162,7 +162,7 @@ class AppendFile:
 
     def _complain(self, what: str, error: OSError) -> None:
         if not self._complained:
-            sys.stderr.write(f"{self._path} cannot be {what}: {error.strerror or error}\n")
+            remark(f"{self._path} cannot be {what}: {error.strerror or error}")
         self._complained = True
 
 

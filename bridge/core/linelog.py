@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
 from bridge.core.appendfile import AppendFile
+from bridge.core.streams import remark
 
 _BACKLOG = 100_000
 _BACKLOG_BYTES = 64 << 20
@@ -78,6 +78,8 @@ class LineLog:
                 self._keep(line)
             if waited:
                 self._write_backlog()
+            elif lines:
+                remark(f"{self.path} cannot be written: {self._reason}; lines wait in memory")
 
     def take_waiting(self) -> list[bytes]:
         """The lines that wait, for somebody else to keep; they are forgotten here."""
@@ -104,7 +106,7 @@ class LineLog:
             if self._backlog:
                 self._write_backlog()
             if self._backlog:
-                sys.stderr.write(f"{self.path}: {len(self._backlog)} lines are lost\n")
+                remark(f"{self.path}: {len(self._backlog)} lines are lost")
                 self._dropped += len(self._backlog)
                 self._backlog.clear()
             self._file.close()
@@ -115,7 +117,7 @@ class LineLog:
         while len(self._backlog) > _BACKLOG or self._backlog_bytes > _BACKLOG_BYTES:
             self._backlog_bytes -= len(self._backlog.popleft())
             if not self._dropped_now:
-                sys.stderr.write(f"{self.path}: too many lines wait; the oldest are dropped\n")
+                remark(f"{self.path}: too many lines wait; the oldest are dropped")
             self._dropped += 1
             self._dropped_now += 1
 
@@ -124,21 +126,16 @@ class LineLog:
             self._backlog_bytes -= len(self._backlog.popleft())
         if not self._backlog:
             missing = f"{self._dropped_now} lines are" if self._dropped_now else "nothing is"
-            sys.stderr.write(f"{self.path} can be written again; {missing} missing\n")
+            remark(f"{self.path} can be written again; {missing} missing")
             self._dropped_now = 0
 
     def _append(self, lines: Sequence[bytes]) -> int:
-        """How many of them the file has."""
+        """How many of them the file has; `_reason`, where that is not all."""
         try:
             written = self._file.append(lines)
         except OSError as error:
-            self._failed(error.strerror or str(error))
+            self._reason = error.strerror or str(error)
             return 0
         if written < len(lines):
-            self._failed("the disk took a part of the lines only")
+            self._reason = "the disk took a part of the lines only"
         return written
-
-    def _failed(self, reason: str) -> None:
-        self._reason = reason
-        if not self._backlog:
-            sys.stderr.write(f"{self.path} cannot be written: {reason}; lines wait in memory\n")

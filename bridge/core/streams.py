@@ -5,6 +5,7 @@ A disk that is full, or a reader who is gone, is no reason to leave undone what 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -22,9 +23,10 @@ class _Stderr(io.FileIO):
 
     def write(self, data: _Buffer, /) -> int:  # type: ignore[override]  # any buffer, as FileIO
         try:
-            return super().write(data)
+            taken: int | None = super().write(data)
         except OSError:
-            return len(data)
+            taken = None
+        return len(data) if taken is None else taken  # None: it waits for nobody, and is full
 
 
 class _Stdout(io.FileIO):
@@ -76,6 +78,12 @@ def _text(raw: io.FileIO, before: object) -> io.TextIOWrapper:
         at_once, encoding = before.line_buffering or before.write_through, before.encoding
     buffer = io.BufferedWriter(raw)
     return io.TextIOWrapper(buffer, encoding, "backslashreplace", line_buffering=at_once)
+
+
+def remark(sentence: str) -> None:
+    """A line on stderr, whosever that is by now: who has work to do is not kept from it."""
+    with contextlib.suppress(OSError, ValueError):  # ValueError: it is closed
+        sys.stderr.write(f"{sentence}\n")
 
 
 def is_heard() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import resource
@@ -288,6 +289,34 @@ def test_a_limit_of_the_kernel_in_mid_line_costs_nothing(
     said = capsys.readouterr().err
     assert said.count("cannot be written") == 1
     assert "can be written again; nothing is missing" in said
+
+
+def test_what_stderr_does_not_take_costs_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eager: None
+) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BlockingIOError(11, "write could not complete without blocking")
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(sys, "stderr", Full())
+    log = LineLog(tmp_path / "a" / "x.log", max_bytes=5)
+    log.path.unlink()
+    log.path.parent.rmdir()
+    log.path.parent.write_text("in the way")
+    for number in range(3):
+        log.write(b"line %d" % number)
+    assert log.waiting == 3
+    log.path.parent.unlink()
+    log.catch_up()
+    assert log.waiting == 0
+    monkeypatch.setattr(appendfile, "set_aside", refuse)
+    log.write(b"line 3")
+    assert log.waiting == 0
+    log.close()
+    assert everything(log.path) == [b"line %d" % number for number in range(4)]
 
 
 @pytest.mark.parametrize("room", [0, 5, 10, 19, 20, 25, 49])

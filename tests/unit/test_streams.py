@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import sys
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 import pytest
 
 from bridge.core.streams import exit_code, is_heard, open_streams, run_program
+
+_PIPE = 4096
 
 
 @contextmanager
@@ -31,6 +34,15 @@ def standard(number: int, target: int) -> Iterator[None]:
 
 def full() -> int:
     return os.open("/dev/full", os.O_WRONLY)
+
+
+def full_pipe() -> tuple[int, int]:
+    """One whose writers are told to come again; it has 4 KiB of `x`."""
+    ours, theirs = os.pipe()
+    fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, _PIPE)
+    os.set_blocking(theirs, False)
+    assert os.write(theirs, b"x" * _PIPE) == _PIPE
+    return ours, theirs
 
 
 def test_what_was_begun_is_done_though_stdout_takes_nothing(
@@ -69,6 +81,19 @@ def test_stderr_is_tried_anew(capfd: pytest.CaptureFixture[str]) -> None:
         os.close(ours)
         os.close(theirs)
     assert capfd.readouterr().err == ""
+
+
+def test_a_full_stderr_that_waits_for_nobody_ends_nothing() -> None:
+    ours, theirs = full_pipe()
+    with standard(2, theirs):
+        for _ in range(2):
+            sys.stderr.write("lost\n" * 5000)
+            sys.stderr.flush()
+        assert os.read(ours, _PIPE) == b"x" * _PIPE
+        sys.stderr.write("told\n")
+        sys.stderr.flush()
+        assert os.read(ours, _PIPE) == b"told\n"
+    os.close(ours)
 
 
 def test_a_stream_of_who_calls_us_stays_his() -> None:
