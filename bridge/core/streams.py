@@ -9,6 +9,7 @@ import contextlib
 import errno
 import io
 import os
+import select
 import sys
 from collections.abc import Callable
 from typing import TypeAlias
@@ -40,11 +41,15 @@ class _Stdout(io.FileIO):
         self.is_unsaid = False  # and somebody is there whom it was for
 
     def write(self, data: _Buffer, /) -> int:  # type: ignore[override]  # any buffer, as FileIO
-        if not self.is_lost:
+        while not self.is_lost:
             try:
-                return super().write(data)
+                taken: int | None = super().write(data)
             except OSError as error:
                 self._lose(error)
+            else:
+                if taken is not None:
+                    return taken
+                _await_room(self.fileno())
         return len(data)
 
     def _lose(self, error: OSError) -> None:
@@ -53,6 +58,13 @@ class _Stdout(io.FileIO):
             self.is_unsaid = True
             why = error.strerror or str(error)
             sys.stderr.write(f"{self._program}: stdout takes no more: {why}.\n")
+
+
+def _await_room(number: int) -> None:
+    """Return when a descriptor that somebody made non-blocking takes more, or nothing any more."""
+    poll = select.poll()
+    poll.register(number, select.POLLOUT)
+    poll.poll()
 
 
 def open_streams(program: str) -> None:

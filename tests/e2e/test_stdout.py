@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 from collections.abc import Iterator
@@ -87,6 +88,23 @@ def test_a_reader_who_is_gone_changes_nothing(used: Site, name: str) -> None:
     words, code, _ = COMMANDS[name]
     with gone() as out:
         assert ended(used, words, out, unbuffered=True) == (code, "")
+
+
+def test_a_slow_reader_gets_all(used: Site) -> None:
+    """Though the one who made the pipe said that nobody waits for it."""
+    write(used.directory / "log" / "log-history.log", [line() for _ in range(500)])
+    command = [*module("bridge.cli"), "history", "--limit", "0", "--config", str(used.config)]
+    ours, theirs = os.pipe()
+    fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(theirs, False)
+    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE) as running:
+        os.close(theirs)
+        with os.fdopen(ours, "rb") as file:
+            told = file.read()
+        assert running.communicate(timeout=60)[1] == b""
+    assert running.returncode == 0
+    assert told == subprocess.run(command, capture_output=True, timeout=60, check=True).stdout
+    assert len(told.splitlines()) > 500
 
 
 def test_a_full_stderr_makes_no_finding(used: Site) -> None:

@@ -7,6 +7,7 @@ import os
 import pty
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -94,6 +95,26 @@ def test_a_full_stderr_that_waits_for_nobody_ends_nothing() -> None:
         sys.stderr.flush()
         assert os.read(ours, _PIPE) == b"told\n"
     os.close(ours)
+
+
+def test_a_stdout_that_waits_for_nobody_is_waited_for() -> None:
+    ours, theirs = full_pipe()
+    text = "".join(f"{number}\n" for number in range(50_000))
+    with os.fdopen(ours, "rb") as file, ThreadPoolExecutor() as threads:
+        with standard(1, theirs):
+            read = threads.submit(file.read)
+            sys.stdout.write(text)
+            assert is_heard()
+        assert read.result() == b"x" * _PIPE + text.encode()
+
+
+def test_a_reader_who_goes_meanwhile_is_not_waited_for() -> None:
+    ours, theirs = full_pipe()
+    with standard(1, theirs), ThreadPoolExecutor() as threads:
+        threads.submit(os.close, ours)
+        sys.stdout.write("a\n" * 5000)
+        assert not is_heard()
+        assert exit_code(0, 2) == 0
 
 
 def test_a_stream_of_who_calls_us_stays_his() -> None:
