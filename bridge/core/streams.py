@@ -68,7 +68,7 @@ def _await_room(number: int) -> None:
 
 
 def open_streams(program: str) -> None:
-    """Give a process a standard input, output and error that it can rely on.
+    """Give a process, and those that it starts, a standard input, output and error to rely on.
 
     Where it was started without one, the first file or socket that it opens would become one, and
     be written to, or closed as one. What no terminal can show is escaped.
@@ -77,7 +77,7 @@ def open_streams(program: str) -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free
     if sys.stderr is sys.__stderr__:  # else it is somebody's who calls us, in a test
         sys.stderr = _text(_Stderr(2, "w", closefd=False), sys.stderr)
     if sys.stdout is sys.__stdout__:

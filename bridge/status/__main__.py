@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 
-from bridge.core import StartError, start_log
+from bridge.core import StartError, open_streams, start_log
 from bridge.status.server import serve
 
 
@@ -18,6 +18,7 @@ def main() -> int:
     """Answer until the daemon is gone; exit code 0."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the daemon is told, and we go with it
+    open_streams("status page")
     listener, link, plan = map(int, sys.argv[1:])
     with os.fdopen(plan, "rb") as file:
         settings, program, service_log = pickle.load(file)  # noqa: S301 - our parent wrote it

@@ -17,7 +17,7 @@ import pytest
 from bridge.emulator import EICAR, Emulator
 from icapd.client import IcapClient
 from tests.support.katabridge import Site
-from tests.support.processes import Program, free_port, wait_until
+from tests.support.processes import Program, free_port, module, wait_until
 from tests.support.shared_doors import SharedDoors, SharedSite
 
 Keep = Callable[[Program], Program]
@@ -115,6 +115,19 @@ def running(kata: Emulator, site: Site, page: Page, started: Keep) -> Iterator[P
     program = started(site.start_icapd())
     wait_until(lambda: page.answers("/ready"), "it is ready", 20)
     yield program
+
+
+def test_it_has_streams_where_the_daemon_was_given_none(
+    kata: Emulator, site: Site, page: Page, started: Keep
+) -> None:
+    del kata
+    closed = ["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh"]
+    command = [*closed, *module("icapd.cli"), "--config", site.config]
+    program = started(Program(command, site.directory / "icapd.out"))
+    wait_until(lambda: page.answers("/ready"), "it is ready", 20)
+    for pid in (program.process.pid, page_process(program)):
+        links = [Path(f"/proc/{pid}/fd/{number}").readlink() for number in range(3)]
+        assert links == [Path(os.devnull)] * 3
 
 
 def test_what_everybody_may_see(site: Site, page: Page, running: Program) -> None:

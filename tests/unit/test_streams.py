@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -115,6 +117,27 @@ def test_a_reader_who_goes_meanwhile_is_not_waited_for() -> None:
         sys.stdout.write("a\n" * 5000)
         assert not is_heard()
         assert exit_code(0, 2) == 0
+
+
+STARTS = """
+import subprocess, sys
+from bridge.core.streams import open_streams
+open_streams("icapd")
+sys.exit(subprocess.call([sys.executable, "-c", sys.argv[1], sys.argv[2]]))
+"""
+TELLS = """
+import os, sys
+from pathlib import Path
+names = [os.readlink(f"/proc/self/fd/{number}") for number in range(3)]
+Path(sys.argv[1]).write_text(" ".join(names))
+"""
+
+
+def test_who_is_started_by_one_that_has_none_has_some_too(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STARTS, TELLS, str(tmp_path / "told")]
+    closed = ["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh"]
+    assert subprocess.call([*closed, *command], timeout=60) == 0
+    assert (tmp_path / "told").read_text() == "/dev/null /dev/null /dev/null"
 
 
 def test_a_stream_of_who_calls_us_stays_his() -> None:
