@@ -24,6 +24,13 @@ _NOT_HAD = {
     errno.EADDRNOTAVAIL: "it is no address of this machine",
     errno.EACCES: "this user may not; below 1024 that takes the capability CAP_NET_BIND_SERVICE",
 }
+_OWN = "move it away, or have the user that this runs as own it"
+_MENDS = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EEXIST), _OWN),
+    errno.ENOSPC: "make room there: for bytes, or for more files (inodes)",
+    errno.EDQUOT: "make room there, or have the user that this runs as keep more",
+    errno.EMFILE: "let this service have more files open (LimitNOFILE)",
+}
 
 
 class StartError(Exception):
@@ -40,10 +47,9 @@ def said(journal: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StartError(
-            f"{error.filename or journal}: {error.strerror}; move it away, or have the user that "
-            "this runs as own it."
-        ) from None
+        mend = _MENDS.get(error.errno or 0)
+        sentence = f"{error.filename or journal}: {error.strerror}"
+        raise StartError(f"{sentence}; {mend}." if mend else f"{sentence}.") from None
     except KdsListError as error:
         raise StartError(str(error)) from None
     except sqlite3.Error as error:
