@@ -97,7 +97,7 @@ def start_log(settings: Settings, name: str, speaker: str = "", *, echo: bool = 
         log = open_log(settings.logs, name)
     except OSError as error:
         where = error.filename or path
-        raise StartError(f"{where}: {error.strerror} (logs.dir).") from None
+        raise StartError(f"{where}: {error.strerror}", "logs.dir") from None
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr), _LineHandler(log)]
     for handler in handlers:
         handler.setFormatter(_Formatter(speaker))

@@ -36,6 +36,11 @@ _MENDS = {
 class StartError(Exception):
     """A daemon cannot start; the text is one sentence for people."""
 
+    def __init__(self, sentence: str, key: str = "") -> None:
+        """`key`: of the configuration, named at the end; `sentence` has no full stop then."""
+        super().__init__(f"{sentence} ({key})." if key else sentence)
+        self.sentence, self.key = sentence, key
+
 
 class InstanceTakenError(StartError):
     """Somebody runs under this instance's name already."""
@@ -59,7 +64,7 @@ def said(journal: Path) -> Iterator[None]:
 def refuse(fault: str | None, key: str) -> None:
     """StartError where there is a fault of something that we keep; `key`: of the configuration."""
     if fault is not None:
-        raise StartError(f"{fault} ({key}).")
+        raise StartError(fault, key)
 
 
 def lock_instance(directory: Path, instance: str) -> int:
@@ -69,14 +74,15 @@ def lock_instance(directory: Path, instance: str) -> int:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StartError(f"{error.filename}: {error.strerror} (spool.dir).") from None
+        raise StartError(f"{error.filename}: {error.strerror}", "spool.dir") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
         raise InstanceTakenError(
             f"{path} is locked: this door of node {instance.partition('.')[0]!r} runs already. "
-            "Stop it, or give this one another spool.dir and kata.node."
+            "Stop it, or give this one a spool, or a node, of its own",
+            "spool.dir, kata.node",
         ) from None
     return descriptor
 
@@ -96,7 +102,7 @@ def open_verdicts(settings: Settings) -> VerdictStore:
     try:
         return open_store(settings.verdicts.store, max_entries=settings.verdicts.max_entries)
     except StoreError as error:
-        raise StartError(f"{error} (verdicts.store).") from None
+        raise StartError(str(error), "verdicts.store") from None
 
 
 def bind(address: Address) -> socket.socket:

@@ -23,7 +23,7 @@ def owner_of(core: Core) -> str:
             mark = secrets.token_hex(_DIGITS // 2)
             path.write_text(mark)
     except (OSError, UnicodeDecodeError) as error:
-        raise StartError(f"{path} cannot be used: {error} (spool.dir).") from None
+        raise StartError(f"{path} cannot be used: {error}", "spool.dir") from None
     return f"{core.instance}-{mark}"
 
 

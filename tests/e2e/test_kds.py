@@ -252,6 +252,40 @@ def test_a_log_that_cannot_be_written_is_one_sentence(kds: KdsSite) -> None:
     refused(kds, f"{kds.log}: Is a directory; name another log with --log.")
 
 
+@pytest.mark.parametrize(
+    ("place", "option"),
+    [
+        ("log/log-history.log", "--records"),
+        ("state/verdicts.db", "--state"),
+        ("state/spool/{}.folder.0.journal", "--state"),
+        ("state/spool/{}.folder.0.owner", "--state"),
+    ],
+)
+def test_what_lies_in_the_way_is_said_of_the_option(
+    kata: Emulator, kds: KdsSite, place: str, option: str
+) -> None:
+    del kata
+    kds.watch().stop()
+    path = kds.directory / place.format(kds.pin_file.stem)
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    program = kds.watch(until="kata-bridge watch: ")
+    assert program.process.wait(20) == 1
+    assert program.said().splitlines()[-1] == (
+        f"kata-bridge watch: {path} is a folder where a file belongs: move it away ({option})."
+    )
+
+
+def test_an_installation_that_runs_twice_is_told_by_the_option(
+    kata: Emulator, kds: KdsSite, started: Keep
+) -> None:
+    del kata
+    started(kds.watch())
+    program = kds.watch(until="kata-bridge watch: ")
+    assert program.process.wait(20) == 1
+    assert program.said().endswith("a spool, or a node, of its own (--state).\n")
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("option", ["--state", "--records"])
 def test_a_place_that_cannot_be_made_is_one_sentence(kds: KdsSite, option: str) -> None:

@@ -147,8 +147,13 @@ class Installation:
         key = _KDS_KEYS.get(names[:2]) or _KDS_KEYS.get(names[:1])
         if key is not None:
             return key, f"{self.conf.at(key)}: {message}."
-        option = _OPTIONS.get(names[0], ".".join(names)) if names else ", ".join(_PLACES)
+        option = option_of(".".join(names)) if names else ", ".join(_PLACES)
         return "", f"{self.conf.path}: {option}: {message}."
+
+
+def option_of(key: str) -> str:
+    """What stands for a key of ours, where KDS has none: an option, or the key itself."""
+    return _OPTIONS.get(key.partition(".")[0], key)
 
 
 def _is_there(path: Path) -> bool:

@@ -8,7 +8,7 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from bridge.core import (
     start_log,
 )
 from bridge.folder.kds.conf import FOLDERS
-from bridge.folder.kds.installation import Installation
+from bridge.folder.kds.installation import Installation, option_of
 from bridge.folder.kds.pin import Pin
 from bridge.folder.kds.trust import compare, first_use
 from bridge.folder.mounts import AwayError, SamePlace
@@ -48,7 +48,8 @@ async def serve_kds(  # noqa: PLR0913 - what `serve` takes, and what is KDS's
     server's certificate is pinned first; until then no folder is touched.
     """
     _check_places(installation, log)
-    lines = start_log(installation.settings(), str(log))
+    with _by_options():
+        lines = start_log(installation.settings(), str(log))
     try:
         url = installation.conf.url
         if pin is None:  # that may take as long as KATA is away, and is no fault of the start
@@ -64,10 +65,22 @@ async def serve_kds(  # noqa: PLR0913 - what `serve` takes, and what is KDS's
     comparing = asyncio.create_task(compare(url, pin))
     try:
         settings = installation.settings(pin.digits)
-        return await serve(settings, stop, reloads, once=once, log=log)
+        with _by_options():
+            return await serve(settings, stop, reloads, once=once, log=log)
     finally:
         comparing.cancel()
         await asyncio.gather(comparing, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def _by_options() -> Iterator[None]:
+    """Faults of keys that KDS has not, said of the options that stand for them."""
+    try:
+        yield
+    except StartError as error:
+        if not error.key:
+            raise
+        raise StartError(error.sentence, option_of(error.key)) from None
 
 
 def _source(
@@ -99,7 +112,7 @@ def _check_places(installation: Installation, log: Path) -> None:
     try:
         if not log.parent.is_dir():
             raise NotADirectoryError(0, f"{log.parent} is no folder")
-        os.close(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640))
+        os.close(os.open(log, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640))
     except OSError as error:
         raise StartError(f"{log}: {error.strerror}; name another log with --log.") from None
     check_folders(installation)
