@@ -63,6 +63,20 @@ def test_all_clean_is_0_with_a_table_and_a_record_a_file(site: Site, folder: Pat
     assert (folder / "clean.txt").read_bytes() == b"clean"
 
 
+def test_a_disk_that_was_not_needed_is_not_complained_of(site: Site, folder: Path) -> None:
+    """What is small is judged in memory; who was not judged for want of room is told why."""
+    site.changes = {"spool": {"min_free": "900TiB", "memory": "64KiB"}}
+    done = scan(site, folder / "clean.txt")
+    assert (done.returncode, done.stderr) == (
+        0,
+        b"kata-bridge scan: files: 1, not detected: 1, detected: 0, not judged: 0.\n",
+    )
+    done = scan(site, folder)
+    assert done.returncode == 2
+    assert b"outage" not in done.stderr
+    assert b"is down to spool.min_free" in done.stdout + done.stderr
+
+
 def test_a_detection_is_1_and_goes_before_what_was_not_judged(site: Site, folder: Path) -> None:
     (folder / "eicar.com").write_bytes(EICAR)
     done = scan(site, folder, folder / "gone")

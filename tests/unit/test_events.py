@@ -213,10 +213,14 @@ def test_what_a_full_disk_did_not_keep_is_kept_later(
     process.events.close()
 
 
-def test_a_command_leaves_no_line(tmp_path: Path) -> None:
+def test_a_command_leaves_no_line_and_says_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     events = Events("gw.scan.1", None)
     events.restore()
-    events.set("share_gone", "x", True)
+    events.set(OutageKind.DISK_FULL, "x", True)
     events.write()
+    events.set(OutageKind.DISK_FULL, "x", False)
     events.close()
     assert list(tmp_path.iterdir()) == []
+    assert caplog.messages == []

@@ -41,7 +41,7 @@ class Events(Collector):
     def __init__(
         self, instance: str, log: LineLog | None, clock: Callable[[], float] = time.time
     ) -> None:
-        """`log`: where lines go; None for a command, which leaves none. `clock`: epoch seconds."""
+        """`log`: where lines go; None for a command: it tells nothing. `clock`: epoch seconds."""
         self._instance = instance
         self._log = log
         self._clock = clock
@@ -125,11 +125,11 @@ class Events(Collector):
         with self._lock:
             changes = self._settling.take_changes(now, hold=hold)
             lasting, full = self._settling.open(), self._settling.full
+        if self._log is None or self._sign is None or self._kept is None:
+            return
         for change in changes:
             _say(change)
         self._say_full(full)
-        if self._log is None or self._sign is None or self._kept is None:
-            return
         if changes:
             self._log.write_all([format_event(self._event(change)) for change in changes])
         self._log.catch_up()
