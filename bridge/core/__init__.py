@@ -4,6 +4,7 @@ Doors import this package by its name only.
 """
 
 from bridge.core.answering import Question
+from bridge.core.belongings import belongings_of_node
 from bridge.core.body import Body, BodyWriter, SpoolError
 from bridge.core.bypass import BypassError, local_time, read_bypass, set_bypass
 from bridge.core.capture.parts import (
@@ -241,6 +242,7 @@ __all__ = [
     "VisitSettings",
     "allow_hash",
     "begin_capture",
+    "belongings_of_node",
     "bind",
     "cannot_listen",
     "capture_states",

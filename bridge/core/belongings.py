@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 _FOLDERS = ("", ".kept", ".syslog", ".notify", ".quarantine")  # of an instance, beside its files
 _FILES = (".lock", ".journal", ".journal-wal", ".journal-shm", ".owner")
 _LEFT = ".left.json"  # one for each folder
-_QUEUE = "queue.db"
+_QUEUE, _QUEUES = "queue.db", (".syslog", ".notify")
 _USE = os.R_OK | os.W_OK | os.X_OK
 
 
@@ -34,23 +35,31 @@ def fault_of_spool(directory: Path, instance: str) -> str | None:
     fault = fault_of_folder(directory)
     if fault is not None or not directory.exists():
         return fault
-    return next(_faults(directory, instance), None)
+    faults = (_fault(path, is_folder=what) for path, what in _belongings(directory, instance))
+    return next(filter(None, faults), None)
 
 
-def _faults(directory: Path, instance: str) -> Iterator[str]:
-    folders = [directory / f"{instance}{suffix}" for suffix in _FOLDERS]
+def belongings_of_node(directory: Path, node: str) -> Iterator[tuple[Path, bool]]:
+    """What all instances of a node keep in a spool, there or not; whether it is a folder. Blocks:
+    disk."""
+    pattern = re.compile(rf"({re.escape(node)}\.[a-z]+\.\d+)(\..+)?")
+    matches = [pattern.fullmatch(path.name) for path in directory.iterdir()]
+    for instance in sorted({match[1] for match in matches if match}):
+        yield from _belongings(directory, instance)
+
+
+def _belongings(directory: Path, instance: str) -> Iterator[tuple[Path, bool]]:
+    """A folder comes before what lies in it."""
+    folders = {directory / f"{instance}{suffix}" for suffix in _FOLDERS}
     files = {directory / f"{instance}{suffix}" for suffix in _FILES}
+    files |= {path / _QUEUE for path in folders if path.suffix in _QUEUES}
     files |= {
         each
         for each in directory.iterdir()
         if each.name.startswith(f"{instance}.") and each.name.endswith(_LEFT)
     }
-    for path in sorted({*files, *folders}):
-        fault = _fault(path, is_folder=path in folders)
-        if fault is not None:
-            yield fault
-        elif path in folders and path.suffix in (".syslog", ".notify"):
-            yield from filter(None, [fault_of_file(path / _QUEUE)])
+    for path in sorted(files | folders):
+        yield path, path in folders
 
 
 def _fault(path: Path, *, is_folder: bool) -> str | None:

@@ -42,6 +42,7 @@ from bridge.commands.checking.room import Room, minding_files, room
 from bridge.commands.checking.running import Running, TooSlowError, within
 from bridge.commands.words import clock_words, size_words, time_words
 from bridge.core import Answer, CallResult, LogSettings, Outage, Settings, SpoolSettings, stamp
+from bridge.core.belongings import fault_of_spool
 from bridge.core.settings.logs import NotifySettings, StatusSettings
 from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site
@@ -270,7 +271,7 @@ def test_what_is_ones_own_is_not_to_be_owned(
     file.write_text("")
     file.chmod(0)
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
-    faults = [file_fault(file), file_fault(tmp_path, or_folder=True), folder_fault(tmp_path)]
+    faults = [file_fault(file), folder_fault(tmp_path)]
     assert (
         faults[0] == f"belongs to {user_name()} with mode 000, and may not be written even by him"
     )
@@ -310,6 +311,34 @@ def test_a_folder_that_is_out_of_sight_is_no_fault_of_ours(
     (line,) = disk.look_at_spool(site_settings)
     assert line.sentence.endswith(") cannot be looked at: Permission denied")
     assert line.advice.startswith("run this check as the service's user")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("test.icap.0.journal/", "is no file"),
+        ("test.icap.3.kept", "is no folder"),
+        ("test.folder.0.share.left.json/", "is no file"),
+        ("test.scan.0.notify/queue.db/", "is no file"),
+        ("test.icap.0.kept.old", ""),
+        ("test.icap.0.journal.bak/", ""),
+        ("test2.icap.0.journal/", ""),
+    ],
+)
+def test_what_the_spool_is_looked_at_for_is_what_a_start_is_refused_for(
+    site_settings: Settings, name: str, says: str
+) -> None:
+    path = site_settings.spool.dir / name
+    path.parent.mkdir(parents=True)
+    path.mkdir() if name.endswith("/") else path.touch()
+    (site_settings.spool.dir / "test.icap.0").mkdir()
+    (line,) = disk.look_at_spool(site_settings)
+    assert line.status is (Status.FAILED if says else Status.OK)
+    if says:
+        assert line.sentence == f"{path} {says}"
+    _, door, number, *_ = name.split(".")
+    fault = fault_of_spool(site_settings.spool.dir, f"test.{door}.{number}")
+    assert (f"{path} is a " in (fault or "")) == bool(says)
 
 
 @pytest.mark.parametrize("free", [None, MIB, 1 << 30])

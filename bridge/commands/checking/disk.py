@@ -28,6 +28,7 @@ from bridge.core import (
     LogSettings,
     Settings,
     SpoolSettings,
+    belongings_of_node,
 )
 
 _ROTATED = 3  # so many full log files should still fit
@@ -143,14 +144,13 @@ def judge_log_room(logs: LogSettings, free: int | None, waiting: int = 0) -> Lin
 
 
 def _not_ours(directory: Path, node: str) -> Iterator[tuple[Path, str]]:
-    """What a daemon of this node uses there, and this user cannot: left by another user."""
+    """What a daemon of this node keeps there, and this user cannot use: left by another user."""
     if not directory.is_dir():
         return
-    for path in sorted(directory.iterdir()):
-        if path.name.startswith(f"{node}."):
-            fault = file_fault(path, or_folder=True)
-            if fault is not None:
-                yield path, fault
+    for path, is_folder in belongings_of_node(directory, node):
+        fault = own_folder_fault(path) if is_folder else file_fault(path)
+        if fault is not None:
+            yield path, fault
 
 
 def _bytes_below(directory: Path, prefix: str) -> int:

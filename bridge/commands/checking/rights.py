@@ -66,14 +66,12 @@ def own_folder_fault(path: Path) -> str | None:
     return None if fault is None else f"does not exist, and cannot be made: {above} {fault}"
 
 
-def file_fault(path: Path, *, or_folder: bool = False) -> str | None:
+def file_fault(path: Path) -> str | None:
     """Why this user cannot go on writing a file that may be there; None: he can."""
     try:
-        is_folder = path.is_dir()
-        if is_folder and not or_folder:
+        if path.is_dir():
             return _NO_FILE
-        kind = _USE if is_folder else os.R_OK | os.W_OK
-        if not path.exists() or os.access(path, kind):
+        if not path.exists() or os.access(path, os.R_OK | os.W_OK):
             return None
         return _denied(path, "written")
     except OSError as error:
