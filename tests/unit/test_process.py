@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import resource
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from bridge.core.process import Descriptors, descriptors
 @contextlib.contextmanager
 def few_left(spare: int) -> Iterator[None]:
     """A lower limit, below which so many are left."""
+    gc.collect()  # what other tests left open is not to be closed meanwhile
+    gc.disable()
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     opened = [os.open(os.devnull, os.O_RDONLY)]
     most = max(int(each.name) for each in os.scandir("/proc/self/fd")) + 40
@@ -34,6 +37,7 @@ def few_left(spare: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
         for each in opened:
             os.close(each)
+        gc.enable()
 
 
 def of(registry: CollectorRegistry, name: str) -> float | None:
