@@ -177,7 +177,7 @@ class BodyWriter:
 
         Blocks: the disk of that file. So it is for a thread of whoever has it, not of the spool's.
         """
-        return os.fstat(source).st_dev == self._spool.dir.stat().st_dev
+        return os.fstat(source).st_dev == self._spool.device
 
     async def clone(self, source: int, size: int) -> bool:
         """Make an empty body a clone of an open file that `is_beside`, of that size in bytes.

@@ -33,6 +33,7 @@ class Spool:
         self.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for leftover in self.dir.iterdir():  # of a process that died; what it kept lies beside
             leftover.unlink()
+        self.device = self.dir.stat().st_dev
         self._refused = ""  # why a body was, for lack of space
         self._write_failed = False
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="spool")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from bridge.core import Spool, SpoolSettings
+from bridge.core import Spool, SpoolError, SpoolSettings
 from bridge.folder.claim import Claims
 from bridge.folder.listing import look_of
 from bridge.folder.snapshot import take_snapshot
@@ -35,8 +36,10 @@ class Opened:
         return self._kind(self._path)
 
 
-def snapshot(tmp_path: Path, kind: type[FileIO]) -> int:
-    """Take one of the file `a`: how many bytes it has."""
+def snapshot(
+    tmp_path: Path, kind: type[FileIO], spoil: Callable[[Path], object] = lambda _: None
+) -> int:
+    """Take one of the file `a`, after `spoil` of the spool's folder: how many bytes it has."""
 
     async def in_thread(work: Callable[..., Any], *arguments: object) -> Any:
         return work(*arguments)
@@ -46,6 +49,7 @@ def snapshot(tmp_path: Path, kind: type[FileIO]) -> int:
         settings = {"dir": str(tmp_path / "spool"), "min_free": "1MiB"}
         spool = Spool(SpoolSettings.model_validate(settings), "test")
         writer = spool.writer()
+        spoil(spool.dir)
         claims = cast("Claims", Opened(kind, path))
         try:
             await take_snapshot(claims, "case", look_of("a", path.stat()), writer, in_thread)
@@ -71,3 +75,9 @@ def test_a_file_that_ends_too_early_is_not_taken_for_whole(tmp_path: Path, size:
         OSError, match=f"10 bytes of it could be read, and it says that it has {size}"
     ):
         snapshot(tmp_path, Cut)
+
+
+def test_a_spool_that_is_gone_is_no_fault_of_the_input(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * LARGE)
+    with pytest.raises(SpoolError, match=f"the spool {tmp_path}/spool/test fails: No such file"):
+        snapshot(tmp_path, FileIO, shutil.rmtree)
