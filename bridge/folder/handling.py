@@ -176,11 +176,13 @@ class Handler:
     def _not_delivered(self, look: Look, case: Case, error: DeliveryError) -> None:
         self._hold(look, case, error.outcome)
         what = f"{look.path} ({error.outcome.kind}) stays in input"
-        unnamed = f"files stay in input: {error.folder}: {error.reason}"
+        sentence = f"{error}; {what}"
         if error.of_this_file:
-            self._files.begins(look.path, f"{error}; {what}", unnamed)
+            unnamed = f"files stay in input: a path below {error.folder}: {error.reason}"
+            self._files.begins(look.path, sentence, unnamed)
         else:
-            self._fails(str(error.folder), look, f"{error}; {what}", unnamed)
+            unnamed = f"files stay in input: {error.folder}: {error.reason}"
+            self._fails(str(error.folder), look, sentence, unnamed)
         if error.outcome.kind is OutcomeKind.DETECT:  # each is said: it is no mere trouble
             unnamed = "KATA found threats in files that stay in input"
             self._files.begins(f"detect {look.path}", f"KATA found a threat: {what}", unnamed)

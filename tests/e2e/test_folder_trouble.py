@@ -152,6 +152,7 @@ def test_what_all_may_read_names_no_file_that_finds_no_room(
     wait_until(lambda: "target_failing" in seen_by_all(), "and of the target", AGAIN)
     log = site.directory / "log" / "log-events.log"
     wait_until(lambda: "No space left on device" in log.read_text(), "the log tells, too", AGAIN)
+    assert f"files stay in input: a path below {places.output}: {of_two}" in seen_by_all()
     assert "private" not in seen_by_all() + log.read_text()
     for number in "123":
         assert re.search(rf"private/?{number} .* stays in input", program.output()), number
