@@ -12,7 +12,6 @@ from bridge.core import Case, Core, Decision, Outcome, OutcomeKind
 from bridge.folder.claim import ClaimError
 from bridge.folder.deliver import DeliveryError
 from bridge.folder.mounts import OF_THE_SHARE, AwayError
-from bridge.folder.notes import Note
 from bridge.folder.opened import BeingWrittenError, NotStillError
 from bridge.folder.retry import Retries, Troubles
 from bridge.folder.settle import Absences, Lasting, Look, Settler
@@ -54,7 +53,7 @@ class Handler:
         self._failing: dict[str, set[str]] = {}  # trouble of a folder -> the files that met it
         self._files = Troubles(name)
         self.under_way: dict[str, str] = {}  # path -> case id
-        self.not_removed: dict[str, Note] = {}  # case id -> what is left to do
+        self.not_removed = transfer.not_removed
         self.claimed: set[str] = set()  # cases whose file cannot be put back yet
 
     # -- what may begin ------------------------------------------------------------------------
@@ -151,8 +150,7 @@ class Handler:
         self._probes.succeeded(_KATA)
         self._files.forget([look.path, f"detect {look.path}"])
         self._works(look.path)
-        if done.not_removed is not None:
-            self.not_removed[case.id] = done.not_removed
+        if not done.removed:
             reason = "is delivered but cannot be removed from input yet; it is not taken again"
             unnamed = "files are delivered but cannot be removed from input yet"
             self._files.begins(look.path, f"{look.path} {reason}", unnamed)

@@ -44,14 +44,14 @@ T = TypeVar("T")
 class Done:
     """How a file's way ended.
 
-    `target`: the folder it was delivered to. `not_removed`: what is left to do where the claimed
-    file could not be removed although its case has its record. `detail` says why it is held.
+    `target`: the folder it was delivered to. `removed`: whether the claimed file of a case that has
+    its record is. `detail` says why it is held.
     """
 
     decision: Decision
     detail: str = ""
     target: Path | None = None
-    not_removed: Note | None = None
+    removed: bool = True
 
 
 class WithdrawnError(Exception):
@@ -89,6 +89,8 @@ class Transfer:
         self._completing: set[asyncio.Task[Any]] = set()
         self._working: set[Future[Any]] = set()
         self._given_up = False
+        # case id -> what is left to do; kept here, where who waits for a file may be cancelled
+        self.not_removed: dict[str, Note] = {}
 
     @property
     def folder_name(self) -> str:
@@ -195,7 +197,9 @@ class Transfer:
             self.leave(case.id, await self.put_back(case.id, look) or look, rules)
             return Done(decision)
         removed = await self.remove(case.id, note)
-        return Done(decision, "", target, None if removed else note)
+        if not removed:
+            self.not_removed[case.id] = note
+        return Done(decision, "", target, removed)
 
     async def _deliver(self, judged: Judged) -> Path | None:
         """Where it went; None where it is to stay."""

@@ -254,6 +254,34 @@ def test_what_cannot_be_removed_goes_to_who_watches_that_input_next(
     assert not Places.of(site).waiting()
 
 
+def test_a_delivered_file_is_not_taken_again_where_the_watcher_ended_before_it_could_be_removed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, real = folder(site, "share", ""), Claims.remove
+    removing, goes_on = threading.Event(), threading.Event()
+
+    def refuse(*_: object) -> bool:
+        removing.set()
+        goes_on.wait(30)
+        return raise_host_down()
+
+    async def main() -> None:
+        async with watched(site) as bridge:
+            monkeypatch.setattr(Claims, "remove", refuse)
+            drop(site, "a", b"a")
+            assert await asyncio.to_thread(removing.wait, 30)
+            await bridge.reload({**one, "settle": "200ms"})
+            await until(lambda: "before has ended" in str(bridge.folders.facts()))
+            goes_on.set()
+            await until(lambda: "before has ended" not in str(bridge.folders.facts()))
+            monkeypatch.setattr(Claims, "remove", real)
+            await until(lambda: not Places.of(site).waiting())
+
+    asyncio.run(main())
+    assert [record["name"] for record in site.records()] == ["a"]
+    assert lie(site, "out") == ["a"]
+
+
 def test_a_file_whose_record_is_begun_is_left_by_it_once(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
