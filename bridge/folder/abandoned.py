@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 
-from bridge.folder.claim import ALIVE, Claims
+from bridge.folder.claim import ALIVE, ClaimError, Claims
 from bridge.folder.mounts import AwayError, SamePlace
 from bridge.folder.places import OWN_PREFIX, folder
 
@@ -38,7 +38,7 @@ class Abandoned:
                 self._seen[owner] = sign, now
         self._seen = {owner: seen for owner, seen in self._seen.items() if owner in signs}
         dead = [o for o, (_, since) in self._seen.items() if now - since >= ABANDONED_SECONDS]
-        return sum(self._take_over(owner) for owner in dead)
+        return self._take_over_all(dead)
 
     def _signs(self) -> dict[str, int]:
         """By owner the time of its last sign of life, 0 where there is none."""
@@ -55,10 +55,23 @@ class Abandoned:
             return {}
         return signs
 
+    def _take_over_all(self, dead: list[str]) -> int:
+        """One whose folder cannot be read is told of in the end: the others come first."""
+        count = 0
+        failed: OSError | None = None
+        for owner in dead:
+            try:
+                count += self._take_over(owner)
+            except ClaimError as error:
+                failed = error
+        if failed is not None:
+            raise failed
+        return count
+
     def _take_over(self, owner: str) -> int:
         claims = Claims(self._place, owner)
         count = 0
-        for case_id, path in claims.left_over(_MOST):
+        for case_id, path in claims.left_over(_MOST).files:
             with contextlib.suppress(
                 OSError
             ):  # somebody else was quicker, or it is not ours to move

@@ -11,13 +11,14 @@ import errno
 import hashlib
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from bisect import bisect_right
+from collections.abc import Collection, Iterator
 from io import FileIO
-from itertools import islice
 
 from bridge.folder.conflict import numbered
-from bridge.folder.listing import DEEPEST, look_of
-from bridge.folder.mounts import OF_THE_SHARE, AwayError, SamePlace
+from bridge.folder.leftover import LeftOver, entries, list_cases, remove_empty_case
+from bridge.folder.listing import look_of
+from bridge.folder.mounts import NOTHING_THERE, AwayError, SamePlace
 from bridge.folder.opened import (
     NotStillError,
     keep_writers_out,
@@ -35,7 +36,7 @@ _MOST_NAMES = 1000
 
 
 class ClaimError(OSError):
-    """Nothing can be claimed in this input."""
+    """Nothing can be claimed in this input, or what is claimed there cannot be read."""
 
 
 class Claims:
@@ -153,22 +154,29 @@ class Claims:
         try:
             with folder(self._place, self._own):
                 return True
-        except FileNotFoundError:
+        except OSError as error:
+            if isinstance(error, AwayError) or error.errno not in NOTHING_THERE:
+                raise
             return False
 
-    def left_over(self, most: int, busy: Collection[str] = ()) -> list[tuple[str, str]]:
-        """Case and path of the files that are claimed, but of `busy` cases, at most so many."""
-        self._place.check()
-        return list(islice(self._left_over(busy), most))
+    def left_over(self, most: int, busy: Collection[str] = (), after: str = "") -> LeftOver:
+        """The files that are claimed, but of `busy` cases, at most so many.
 
-    def _left_over(self, busy: Collection[str]) -> Iterator[tuple[str, str]]:
-        for case_id in _entries(self._place, self._own, os.DirEntry.is_dir):
-            if case_id in busy:
-                continue
-            top = [*self._own, case_id]
-            for above in _tree(self._place, top):
-                for name in _entries(self._place, above, os.DirEntry.is_file):
-                    yield case_id, "/".join([*above[len(top) :], name])
+        `after`: the last case of a list that was cut short: now those behind it come first.
+        ClaimError where our folder cannot be read.
+        """
+        self._place.check()
+        cases = sorted(set(self._cases()).difference(busy))
+        behind = bisect_right(cases, after)
+        return list_cases(self._place, self._own, [*cases[behind:], *cases[:behind]], most)
+
+    def _cases(self) -> list[str]:
+        try:
+            return entries(self._place, self._own, os.DirEntry.is_dir)
+        except AwayError:
+            raise
+        except OSError as error:
+            raise ClaimError(error.errno, error.strerror, error.filename) from None
 
     def live(self) -> None:
         """Give a sign of life, if we have claimed anything."""
@@ -182,17 +190,14 @@ class Claims:
 
     def tidy(self, busy: Collection[str]) -> None:
         """Remove the empty folders of cases, but of those that are `busy`."""
-        for case_id in _entries(self._place, self._own, os.DirEntry.is_dir):
-            if case_id in busy:
-                continue
-            found = list(_tree(self._place, [*self._own, case_id]))
-            for parts in reversed(found):  # those inside first
-                remove_empty(self._place, parts, len(parts) - 1)
+        for case_id in self._cases():
+            if case_id not in busy:
+                remove_empty_case(self._place, [*self._own, case_id])
 
     def clear(self) -> None:
         """Remove our own folders, as far as they hold no claimed file."""
         self.tidy(())
-        if _entries(self._place, self._own, os.DirEntry.is_dir):
+        if self._cases():
             return
         with contextlib.suppress(FileNotFoundError), folder(self._place, self._own) as own:
             os.unlink(ALIVE, dir_fd=own)
@@ -224,30 +229,3 @@ def _rename_back(claim: int, home: int, name: str, end: int) -> str:
 def _same(claim: int, name: str, home: int, there: str) -> bool:
     one, other = os.lstat(name, dir_fd=claim), os.lstat(there, dir_fd=home)
     return (one.st_ino, one.st_dev) == (other.st_ino, other.st_dev)
-
-
-def _tree(place: SamePlace, top: list[str]) -> Iterator[list[str]]:
-    """A folder of ours and all in it, each before those inside it.
-
-    No input is taken deeper than that: what strangers put there would take all our time.
-    """
-    pending = [top]
-    while pending:
-        parts = pending.pop()
-        yield parts
-        if len(parts) - len(top) < DEEPEST:
-            pending += [[*parts, each] for each in _entries(place, parts, os.DirEntry.is_dir)]
-
-
-def _entries(place: SamePlace, parts: list[str], kind: Callable[..., bool]) -> list[str]:
-    """What lies in one of our folders; nothing where strangers made something else of it.
-
-    OSError where the share fails: what lies there must not count as gone.
-    """
-    try:
-        with folder(place, parts) as descriptor, os.scandir(descriptor) as entries:
-            return [entry.name for entry in entries if kind(entry, follow_symlinks=False)]
-    except OSError as error:
-        if isinstance(error, AwayError) or error.errno in OF_THE_SHARE:
-            raise
-        return []

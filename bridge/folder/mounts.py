@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 _MOUNTINFO = Path("/proc/self/mountinfo")
 _FSTAB = Path("/etc/fstab")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# only by these is nothing there, or nothing of ours; by any other nobody knows
+NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 # errors that say nothing of the file that was asked for
 OF_THE_SHARE = (
     errno.EIO,
@@ -112,7 +114,9 @@ class SamePlace:
         """Its descriptor, to be closed; AwayError where it is not there, or not the same."""
         try:
             descriptor = os.open(self.root, _FOLDER)
-        except (FileNotFoundError, NotADirectoryError) as error:
+        except OSError as error:
+            if error.errno not in NOTHING_THERE:
+                raise
             # never FileNotFoundError: that would look as if what lies in it were gone
             raise AwayError(error.errno, error.strerror, str(self.root)) from None
         try:

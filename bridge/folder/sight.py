@@ -38,8 +38,13 @@ class Sight:
         self._settler = Settler(folder.settle)
         self._only: frozenset[str] | None = None
 
-    def look(self, now: float, wanted: Callable[[Look], bool]) -> Seen:
-        """Look now (seconds); OSError where the input cannot be read, or is not what it was."""
+    def look(
+        self, now: float, wanted: Callable[[Look], bool], claimed: Callable[[str], bool]
+    ) -> Seen:
+        """Look now (seconds); OSError where the input cannot be read, or is not what it was.
+
+        `claimed`: whether a file of that path may be, and has not gone.
+        """
         mounted = self._place.inner_mounts() if self._folder.recursive else ()
         listing = list_input(
             self._place,
@@ -48,7 +53,8 @@ class Sight:
             mounted=mounted,
         )
         self._settler.see(self._counted(listing.looks), now)
-        self._left.forget_gone(self._settler.present, now)
+        present = self._settler.present
+        self._left.forget_gone(lambda file: present(file) or claimed(file.path), now)
         saved = self._left.save()
         due = self._settler.settled(
             now, lambda look: wanted(look) and look.lasting not in self._left

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from bridge.folder.abandoned import Abandoned
 from bridge.folder.claim import Claims
 from bridge.folder.handling import Handler
+from bridge.folder.leftover import LeftOver
 from bridge.folder.notes import Note, Why
 from bridge.folder.transfer import Transfer
 
@@ -37,13 +38,22 @@ class Sweeper:
         self._handler = handler
         self._notes = dict(notes)
         self._next = 0.0
+        self._last = ""  # the case where a sweep that did not reach all ended
         self._waiting: dict[str, float] = {}  # case id -> since when its name is taken
+        self._stay: set[tuple[str, str]] = set()  # case id and path of what cannot be put back yet
+        self._paths: frozenset[str] = frozenset()  # of those
+        self._unread: set[str] = set()  # cases whose folder cannot be read
         self.troubles: dict[str, tuple[str, str]] = {}
 
     @property
     def notes(self) -> Mapping[str, Note]:
         """Those that nothing has been done about yet."""
         return self._notes
+
+    @property
+    def waiting(self) -> int:
+        """How many claimed files wait until their name is free."""
+        return len(self._waiting)
 
     def hurry(self) -> None:
         """Sweep at the next opportunity."""
@@ -53,20 +63,44 @@ class Sweeper:
         """Do it, if it is time. OSError where the input cannot be read."""
         if time.monotonic() < self._next:
             return
-        self.troubles = {}
         at_work = self._at_work
-        left_over = await self._transfer.in_thread(self._claims.left_over, _MOST, at_work)
-        claimed = {case_id for case_id, _ in left_over}
-        self._waiting = {k: since for k, since in self._waiting.items() if k in claimed}
-        for case_id, path in left_over:
+        found = await self._transfer.in_thread(self._claims.left_over, _MOST, at_work, self._last)
+        self._forget(found)
+        for case_id, path in found.files:
             if not self._handler.is_at(case_id):
                 await self._deal_with(case_id, path)
+        self._remember(found)
+        claimed = {case_id for case_id, _ in found.files}
         await self._transfer.in_thread(self._claims.tidy, {*claimed, *self._at_work})
         self._handler.claimed = set(self._waiting) | set(self.troubles)
-        is_all = len(left_over) < _MOST
-        await self._end_notes(is_all=is_all)
+        await self._end_notes(is_all=not found.rest and not found.unread)
         await self._others()
-        self._next = time.monotonic() + _SECONDS if is_all else 0.0
+        self._last = found.files[-1][0] if found.rest else ""
+        self._next = 0.0 if found.rest else time.monotonic() + _SECONDS
+
+    def _forget(self, found: LeftOver) -> None:
+        """What was known, but of cases that were not looked at yet, or cannot be."""
+        known = found.rest.union(found.unread)
+        seen = known.union(case_id for case_id, _ in found.files)
+        self._waiting = {k: since for k, since in self._waiting.items() if k in seen}
+        self.troubles = {k: said for k, said in self.troubles.items() if k in found.rest}
+        self._stay = {(k, path) for k, path in self._stay if k in known}
+        self._unread = {k for k in self._unread if k in found.rest}
+
+    def _remember(self, found: LeftOver) -> None:
+        for case_id, error in found.unread.items():
+            self._unread.add(case_id)
+            self.troubles[case_id] = (
+                f"{error.filename} cannot be read, and what lies there stays: {error.strerror}",
+                f"claimed files cannot be read: {error.strerror}",
+            )
+        stays = self._waiting.keys() | self.troubles.keys()
+        self._stay.update((case_id, path) for case_id, path in found.files if case_id in stays)
+        self._paths = frozenset(path for _, path in self._stay)
+
+    def may_have(self, path: str) -> bool:
+        """Whether a file of that path may still be claimed: then it has not gone."""
+        return bool(self._unread) or path in self._paths
 
     @property
     def _at_work(self) -> set[str]:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from bridge.core import FolderSettings, Question, Settings, StartError
-from bridge.folder.mounts import SamePlace
+from bridge.folder.mounts import NOTHING_THERE, SamePlace
 
 PATIENCE_SECONDS = 5.0  # less than a reload has
 NO_FOLDER = "no folder is configured (folders)."
@@ -49,7 +49,7 @@ def _check_folder(place: SamePlace, where: str) -> None:
         place.check()
         usable = os.access(path, os.R_OK | os.W_OK | os.X_OK)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+        if error.errno in NOTHING_THERE:
             raise StartError(f"{path} is no folder {where}.") from None
         if error.errno != errno.EACCES:
             return  # its first look says why

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from bridge.core import Core, Decision, FolderSettings
 from bridge.folder.abandoned import Abandoned
-from bridge.folder.claim import Claims
+from bridge.folder.claim import ClaimError, Claims
 from bridge.folder.deliver import Delivery
 from bridge.folder.feed import Feeder
 from bridge.folder.handling import Handler
@@ -154,6 +154,7 @@ class FolderWatcher:
                 await asyncio.sleep(least)
                 least, _ = await self._look()
             stay = self._handler.held + len(self._handler.not_removed) + self._feeder.waiting
+            stay += self._sweeper.waiting
         if stay:
             files = "1 file stays" if stay == 1 else f"{stay} files stay"
             _log.warning("folder %s: %s in input", self.folder.name, files)
@@ -247,9 +248,12 @@ class FolderWatcher:
         begin = time.monotonic()
         try:
             await self._sweeper.sweep()
-            seen = await self._transfer.in_thread(self._sight.look, begin, self._feeder.wants)
+            seen = await self._transfer.in_thread(
+                self._sight.look, begin, self._feeder.wants, self._sweeper.may_have
+            )
         except OSError as error:
-            trouble = f"{self.folder.input} cannot be read: {error.strerror}"
+            where = error.filename if isinstance(error, ClaimError) else self.folder.input
+            trouble = f"{where} cannot be read: {error.strerror}"
             self._troubles.begins(_INPUT, trouble)
             self._outages.input_is(trouble)
             self._sweeper.hurry()  # what lies there when it is back is looked through

@@ -343,17 +343,23 @@ def test_more_is_left_over_than_one_sweep_deals_with(
     assert len(site.records()) == 5
 
 
+@pytest.mark.parametrize("depth", [1, 2], ids=["our own folder", "the folder of a case"])
+@pytest.mark.parametrize(
+    "number", [errno.EHOSTDOWN, errno.EMFILE, errno.EACCES, errno.ENOKEY], ids=errno.errorcode.get
+)
 def test_a_share_that_fails_when_claims_are_looked_for_forgets_none(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: Site, monkeypatch: pytest.MonkeyPatch, number: int, depth: int
 ) -> None:
     asyncio.run(deliver_and_keep(site, monkeypatch, 1))
+    monkeypatch.setattr(sweep, "_SECONDS", 0.1)
     real, failed = os.scandir, list[int]()
 
     def scandir(place: Any) -> Any:
-        is_ours = isinstance(place, int)  # the door's: a test names a path
-        if is_ours and OWN in str(Path(f"/proc/self/fd/{place}").readlink()) and len(failed) < 3:
-            failed.append(place)
-            raise_host_down()
+        if isinstance(place, int):  # the door's: a test names a path
+            *_, inside = f"{Path(f'/proc/self/fd/{place}').readlink()}/".split(f"/in/{OWN}/")
+            if inside.count("/") == depth and len(failed) < 3:
+                failed.append(place)
+                raise OSError(number, os.strerror(number))
         return real(place)
 
     monkeypatch.setattr(os, "scandir", scandir)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -45,8 +46,8 @@ def test_a_claimed_file_lies_where_its_name_says_and_comes_back(tmp_path: Path) 
     claimed = mine.take(seen, "case")
     assert everything(tmp_path) == {".katabridge/one/case/sub/a": b"x"}
     assert claimed.lasting == seen.lasting
-    assert mine.left_over(1)
-    assert mine.left_over(10) == [("case", "sub/a")]
+    assert mine.left_over(1).files
+    assert mine.left_over(10).files == [("case", "sub/a")]
     assert mine.put_back("case", "sub/a").lasting == seen.lasting
     assert everything(tmp_path) == {"sub/a": b"x"}
     mine.clear()
@@ -170,7 +171,7 @@ def test_a_place_that_is_taken_by_then_costs_nobody_a_file(tmp_path: Path) -> No
     (tmp_path / "a.txt").write_bytes(b"new")
     with pytest.raises(FileExistsError):
         mine.put_back("case", "a.txt")
-    assert mine.left_over(10) == [("case", "a.txt")]
+    assert mine.left_over(10).files == [("case", "a.txt")]
     assert mine.put_back("case", "a.txt", number=True).path == "a (2).txt"
     assert everything(tmp_path) == {"a.txt": b"new", "a (2).txt": b"old"}
 
@@ -192,7 +193,7 @@ def test_folders_that_a_crash_left_empty_are_removed(tmp_path: Path) -> None:
     mine.take(drop(tmp_path, "sub/a"), "claimed")
     mine.tidy({"busy"})
     assert sorted(each.name for each in own.iterdir()) == ["busy", "claimed"]
-    assert mine.left_over(10) == [("claimed", "sub/a")]
+    assert mine.left_over(10).files == [("claimed", "sub/a")]
     mine.put_back("claimed", "sub/a")
     mine.clear()
     assert not own.exists()
@@ -237,13 +238,13 @@ def test_a_pipe_in_the_place_of_our_sign_of_life_holds_nobody_up(tmp_path: Path)
     mine.take(drop(tmp_path, "a"), "case")
     os.mkfifo(tmp_path / ".katabridge" / "one" / ".alive")
     mine.live()
-    assert mine.left_over(10) == [("case", "a")]
+    assert mine.left_over(10).files == [("case", "a")]
 
 
 def test_what_strangers_make_of_our_folder_does_not_end_a_look(tmp_path: Path) -> None:
     (tmp_path / ".katabridge").touch()
     mine = claims(tmp_path)
-    assert mine.left_over(10) == []
+    assert mine.left_over(10).files == []
     assert Abandoned(SamePlace(tmp_path), "me").look(0) == 0
     with pytest.raises(ClaimError):
         mine.take(drop(tmp_path, "a"), "case")
@@ -258,10 +259,66 @@ def test_no_more_than_an_input_has_is_looked_through_in_our_folder(tmp_path: Pat
     planted = tmp_path / ".katabridge" / "one" / "case" / deeper
     planted.parent.mkdir()
     planted.write_bytes(b"x")
-    assert mine.left_over(10) == [("case", deepest)]
+    assert mine.left_over(10).files == [("case", deepest)]
     mine.put_back("case", deepest)
     mine.clear()
     assert everything(tmp_path).keys() == {deepest, str(planted.relative_to(tmp_path))}
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, folder: Path, number: int) -> None:
+    """What lies in that folder cannot be listed."""
+    real = os.scandir
+
+    def scandir(place: Any) -> Any:
+        if isinstance(place, int) and Path(f"/proc/self/fd/{place}").readlink() == folder:
+            raise OSError(number, os.strerror(number))
+        return real(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+
+
+FAULTS = [errno.EIO, errno.ESTALE, errno.EACCES, errno.EMFILE, errno.ENOMEM, errno.ENETDOWN]
+
+
+@pytest.mark.parametrize("number", FAULTS, ids=errno.errorcode.get)
+@pytest.mark.parametrize("path", ["bad", "bad/sub"])
+def test_a_folder_of_a_case_that_fails_is_told_of_and_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, path: str
+) -> None:
+    mine, own = claims(tmp_path), tmp_path / ".katabridge" / "one"
+    for case in ("bad", "good"):
+        mine.take(drop(tmp_path, "sub/a"), case)
+    with monkeypatch.context() as patch:
+        failing(patch, own / path, number)
+        found = mine.left_over(10)
+        mine.tidy(())
+    assert found.files == [("good", "sub/a")]
+    assert {case: error.filename for case, error in found.unread.items()} == {
+        "bad": str(own / path)
+    }
+    assert mine.left_over(10).files == [("bad", "sub/a"), ("good", "sub/a")]
+
+
+@pytest.mark.parametrize("number", FAULTS, ids=errno.errorcode.get)
+def test_our_own_folder_that_fails_does_not_look_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    mine, own = claims(tmp_path), tmp_path / ".katabridge" / "one"
+    mine.take(drop(tmp_path, "a"), "case")
+    failing(monkeypatch, own, number)
+    with pytest.raises(ClaimError) as failed:
+        mine.left_over(10)
+    assert failed.value.filename == str(own)
+
+
+def test_a_list_that_was_cut_short_goes_on_behind_its_end(tmp_path: Path) -> None:
+    mine = claims(tmp_path)
+    for case in ("c1", "c2", "c3", "c4"):
+        mine.take(drop(tmp_path, "a"), case)
+    files, _, rest = mine.left_over(2)
+    assert (files, sorted(rest)) == ([("c1", "a"), ("c2", "a")], ["c3", "c4"])
+    files, _, rest = mine.left_over(3, {"c4"}, "c2")
+    assert (files, sorted(rest)) == ([("c3", "a"), ("c1", "a"), ("c2", "a")], [])
 
 
 def test_who_gave_no_sign_of_life_for_long_delivers_nothing(
@@ -308,6 +365,19 @@ def test_what_was_abandoned_for_long_is_put_back(
     assert "1 files that gone had claimed are put back" in caplog.text
 
 
+def test_claims_of_one_that_cannot_be_read_keep_nobody_from_those_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for owner in ("bad", "gone"):
+        claims(tmp_path, owner).take(drop(tmp_path, owner), "case")
+    watching = Abandoned(SamePlace(tmp_path), "me")
+    watching.look(0)
+    failing(monkeypatch, tmp_path / ".katabridge" / "bad", errno.EACCES)
+    with pytest.raises(ClaimError):
+        watching.look(abandoned.ABANDONED_SECONDS)
+    assert everything(tmp_path).keys() == {".katabridge/bad/case/bad", "gone"}
+
+
 def test_a_bridge_that_lives_keeps_its_files_whatever_its_clock_says(tmp_path: Path) -> None:
     other = claims(tmp_path, "other")
     other.take(drop(tmp_path, "a"), "case")
@@ -328,4 +398,4 @@ def test_our_own_claims_are_not_taken_for_abandoned(tmp_path: Path) -> None:
     mine.take(drop(tmp_path, "a"), "case")
     watching = Abandoned(SamePlace(tmp_path), "me")
     assert watching.look(0) == watching.look(10 * abandoned.ABANDONED_SECONDS) == 0
-    assert mine.left_over(10) == [("case", "a")]
+    assert mine.left_over(10).files == [("case", "a")]

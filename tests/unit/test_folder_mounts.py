@@ -154,6 +154,12 @@ def test_a_machine_without_these_files_compares_nothing(
     SamePlace(tmp_path).check()
 
 
+def test_a_link_that_leads_in_a_circle_does_not_look_like_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "in").symlink_to("in")
+    with pytest.raises(AwayError, match="Too many levels"):
+        SamePlace(tmp_path / "in").check()
+
+
 def test_a_folder_that_is_gone_is_said_as_such(tmp_path: Path) -> None:
     with pytest.raises(AwayError, match="No such file"):
         SamePlace(tmp_path / "gone").check()
