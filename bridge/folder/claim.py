@@ -48,6 +48,11 @@ class Claims:
         self._own = [OWN_PREFIX, owner]
         self._lived = time.monotonic()
 
+    @property
+    def mounted_on(self) -> str:
+        """Where the share of this input is mounted; empty where on none."""
+        return self._place.mounted_on
+
     def where(self, case_id: str, path: str) -> str:
         """Where a claimed file lies, for people."""
         return str(self._place.root.joinpath(*self._own, case_id, path))

@@ -25,6 +25,11 @@ class Wanted(NamedTuple):
     folder: FolderSettings
     input: str
 
+    def has_input_of(self, other: Wanted) -> bool:
+        """Whether both have one input: by name as well, since a link that does not answer, or
+        whose share is not mounted, leads elsewhere just now."""
+        return self.input == other.input or self.folder.input == other.folder.input
+
 
 def say_watches(wanted: Wanted) -> None:
     """Log that it begins."""
@@ -117,9 +122,7 @@ class _Post:
         if self.ending is None:
             return False
         same_name = self.name == wanted.folder.name and not self.hangs
-        # by its own name as well: a link that did not answer led nowhere yet
-        mine, others = self.wanted, wanted
-        return same_name or mine.input == others.input or mine.folder.input == others.folder.input
+        return same_name or self.wanted.has_input_of(wanted)
 
     def is_for(self, wanted: Wanted) -> bool:
         return self.ending is None and self.wanted == wanted

@@ -48,7 +48,7 @@ class Folders:
             "folder_files", "Files of a folder by what was done.", ("folder", "decision")
         )
         self._notes = _notes(core)  # of an earlier process, for the first watcher of their folder
-        self._undone: dict[str, dict[str, Note]] = {}  # by input: of watchers that have ended
+        self._undone: list[tuple[Wanted, dict[str, Note]]] = []  # of watchers that have ended
         self._lefts: dict[str, LeftFiles] = {}  # by folder: one for all who ever watch it
         self._watchers: WeakSet[FolderWatcher] = WeakSet()
         self._crew = Crew(self)
@@ -141,14 +141,21 @@ class Folders:
     def make(self, wanted: Wanted) -> FolderWatcher:
         """A watcher that has not begun."""
         name = wanted.folder.name
-        notes = self._undone.pop(wanted.input, {})
-        notes |= {k: note for k, note in self._notes.items() if note.folder == name}
+        notes = {k: note for k, note in self._notes.items() if note.folder == name}
         for case_id in notes:
-            self._notes.pop(case_id, None)
+            del self._notes[case_id]
+        notes |= self._undone_of(wanted)
         left, count = self._lefts[name], self._count(name)
         watcher = FolderWatcher(self._common, wanted.folder, left, notes, count)
         self._watchers.add(watcher)
         return watcher
+
+    def _undone_of(self, wanted: Wanted) -> dict[str, Note]:
+        notes: dict[str, Note] = {}
+        for entry in [each for each in self._undone if each[0].has_input_of(wanted)]:
+            self._undone.remove(entry)
+            notes |= entry[1]
+        return notes
 
     def _count(self, name: str) -> Callable[[Decision], None]:
         def count(decision: Decision) -> None:
@@ -159,7 +166,7 @@ class Folders:
     def keep(self, wanted: Wanted, undone: dict[str, Note]) -> None:
         """For who watches that input next; else the journal has it for the next start."""
         if undone:
-            self._undone.setdefault(wanted.input, {}).update(undone)
+            self._undone.append((wanted, undone))
 
     def forget(self, names: Sequence[str], name: str) -> None:
         """No folder of that name is watched any longer."""

@@ -110,6 +110,11 @@ class SamePlace:
         """Whether a refused lease means there that somebody writes."""
         return self._mount is None or self._mount.kind in _LEASES_TELL
 
+    @property
+    def mounted_on(self) -> str:
+        """The mount point that it lies on, when last looked at; empty for `/` and the unknown."""
+        return self._mount.point.rstrip("/") if self._mount is not None else ""
+
     def open(self) -> int:
         """Its descriptor, to be closed; AwayError where it is not there, or not the same."""
         try:

@@ -21,7 +21,8 @@ class Note:
     """A file whose case has its record. `folder`: its name in the configuration.
 
     `sha256`: of what was judged, where it was. `rules`: a mark of those by which it is left, None
-    where that was not noted.
+    where that was not noted. `mounted_on`: where the share that a
+    delivered file lay on was mounted, empty where on none.
     """
 
     folder: str
@@ -29,12 +30,15 @@ class Note:
     why: Why
     sha256: str = ""
     rules: str | None = None
+    mounted_on: str = ""
 
 
 def format_note(note: Note) -> str:
-    """The note as text, as before there were marks of rules where it has none."""
-    rules = [] if note.rules is None else [note.rules]
-    return json.dumps([note.folder, astuple(note.look), note.why.value, note.sha256, *rules])
+    """The note as text, without what it does not have: older versions read it then."""
+    more = [note.rules, note.mounted_on]
+    while more and not more[-1]:
+        more.pop()
+    return json.dumps([note.folder, astuple(note.look), note.why.value, note.sha256, *more])
 
 
 def parse_note(text: str) -> Note:

@@ -133,10 +133,11 @@ class Sweeper:
 
     async def _end_notes(self, *, is_all: bool) -> None:
         """`is_all`: all that is claimed was seen. Else a delivered file may be among the rest, and
-        where not even our folder is there, on a share that is not mounted yet."""
+        on a share that is not mounted yet, where not even our folder may be there."""
         is_sure = is_all and self._notes and await self._transfer.in_thread(self._claims.are_here)
+        here = self._claims.mounted_on
         for case_id, note in list(self._notes.items()):
-            if is_sure or note.why is Why.LEFT:
+            if note.why is Why.LEFT or (is_sure and here.startswith(note.mounted_on)):
                 await self._end(case_id, note)
                 del self._notes[case_id]
 

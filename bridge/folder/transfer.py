@@ -179,8 +179,8 @@ class Transfer:
         """Deliver, record, remove."""
         case, look, decision = judged.case, judged.look, judged.decision
         why = Why.LEFT if decision is Decision.SKIP else Why.DELIVERED
-        left_by = rules if why is Why.LEFT else None
-        note = Note(self._folder.name, look, why, judged.item.sha256, left_by)
+        left_by, mounted_on = (rules, "") if why is Why.LEFT else (None, self._claims.mounted_on)
+        note = Note(self._folder.name, look, why, judged.item.sha256, left_by, mounted_on)
         judged.item.body.retain()
         try:
             if why is Why.DELIVERED:  # what lies beside a threat says its name

@@ -40,10 +40,16 @@ def test_what_was_decided_by_the_old_rules_is_looked_at_again(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("rules", [None, "a mark"])
-def test_a_note_is_read_again_also_one_without_rules(rules: str | None) -> None:
-    note = Note("share", Look("a", 1, 2, 3, 4), Why.LEFT, "", rules)
+@pytest.mark.parametrize("mounted_on", ["", "/mnt/share"])
+def test_a_note_is_read_again_also_one_without_rules(rules: str | None, mounted_on: str) -> None:
+    note = Note("share", Look("a", 1, 2, 3, 4), Why.LEFT, "", rules, mounted_on)
     assert parse_note(format_note(note)) == note
     assert parse_note('["share", ["a", 1, 2, 3, 4], "left", ""]').rules is None
+
+
+def test_a_note_of_a_local_folder_is_one_for_older_versions_as_well() -> None:
+    note = Note("share", Look("a", 1, 2, 3, 4), Why.DELIVERED, "hash")
+    assert format_note(note) == '["share", ["a", 1, 2, 3, 4], "delivered", "hash"]'
 
 
 @pytest.mark.parametrize(

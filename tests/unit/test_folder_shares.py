@@ -34,9 +34,19 @@ def mount(mountinfo: Path, share: Path) -> None:
     mountinfo.write_text(f"{root}31 22 0:41 / {share} rw - cifs //files/share rw\n")
 
 
+def unmounted(mountinfo: Path) -> None:
+    mountinfo.write_text("22 1 254:0 / / rw - ext4 /dev/vda rw\n")
+
+
+def exchange(place: Path, aside: Path, other: Path) -> None:
+    """Put another folder in a place."""
+    place.rename(aside)
+    other.rename(place)
+
+
 def unmount(mountinfo: Path, share: Path) -> None:
     """What was below the mount point is an empty folder."""
-    mountinfo.write_text("22 1 254:0 / / rw - ext4 /dev/vda rw\n")
+    unmounted(mountinfo)
     share.rename(share.with_name("mounted-elsewhere"))
     share.mkdir()
 
@@ -200,10 +210,57 @@ def test_what_is_left_to_do_on_a_share_outlasts_that_nobody_names_it(
     assert len(site.records()) == 1
 
 
-def test_what_is_left_to_do_on_a_share_outlasts_a_start_before_its_mount(
+def test_what_is_left_to_do_below_a_link_outlasts_that_it_is_named_while_unmounted(
     site: Site, mountinfo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing says that a share belongs there: it is mounted by hand, after the start."""
+    """The input is a link on the share; below the mount point lies a folder of its name."""
+    share, lower = site.directory / "share", site.directory / "lower"
+    (share / "real").mkdir(parents=True)
+    (share / "in").symlink_to("real")
+    (lower / "in").mkdir(parents=True)
+    (site.directory / "other").mkdir()
+    mount(mountinfo, share)
+    site.folder["input"] = "share/in"
+    here, elsewhere = site.folder, {**site.folder, "name": "other", "input": "other"}
+    tries: list[int] = []
+    sweeps = counted_sweeps(monkeypatch)
+
+    async def main() -> None:
+        async with Core(site.settings(), Door.FOLDER) as core:
+            folders = Folders(core)
+            running = asyncio.create_task(folders.run())
+
+            async def name(*wanted: dict[str, object]) -> None:
+                site.changes = {"folders": list(wanted)}
+                folders.prepare(site.settings())()
+                begun = len(set(sweeps))
+                await until(lambda: len(set(sweeps)) > begun)
+
+            with monkeypatch.context() as refused:
+                refused.setattr(Claims, "remove", refusing(tries))
+                (share / "in" / "a").write_bytes(b"clean")
+                await until(lambda: tries)
+                await name(elsewhere)
+            exchange(share, site.directory / "away", lower)
+            unmounted(mountinfo)
+            await name(elsewhere, here)
+            exchange(share, lower, site.directory / "away")
+            mount(mountinfo, share)
+            await until(lambda: not Places.of(site, 1).waiting())
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(main())
+    check_ends(Places.of(site, 1), site.records(), [b"clean"])
+    assert len(site.records()) == 1
+
+
+@pytest.mark.parametrize("drops", [False, True], ids=["nothing", "a file"])
+def test_what_is_left_to_do_on_a_share_outlasts_a_start_before_its_mount(
+    site: Site, mountinfo: Path, monkeypatch: pytest.MonkeyPatch, drops: bool
+) -> None:
+    """Nothing says that a share belongs there: it is mounted by hand, after the start. What is
+    dropped below the mount point meanwhile is taken, and makes our folder there."""
     share = site.directory / site.folder["input"]
     mount(mountinfo, share)
     tries: list[int] = []
@@ -223,6 +280,13 @@ def test_what_is_left_to_do_on_a_share_outlasts_a_start_before_its_mount(
 
     async def take_up() -> None:
         await until(lambda: sweeps)
+        if drops:
+            (share / "b").write_bytes(b"below")
+            await until(lambda: len(site.records()) == 2 and not Places.of(site).waiting())
+            swept = len(sweeps)
+            await until(lambda: len(sweeps) > swept + 5)  # looks; some of them when it is time
+            share.rename(site.directory / "below")
+            share.mkdir()
         mount_again(mountinfo, share)
         await until(lambda: not Places.of(site).waiting())
 
@@ -232,5 +296,5 @@ def test_what_is_left_to_do_on_a_share_outlasts_a_start_before_its_mount(
     unmount(mountinfo, share)
     sweeps.clear()
     asyncio.run(process(take_up))
-    check_ends(Places.of(site), site.records(), [b"clean"])
-    assert len(site.records()) == 1
+    check_ends(Places.of(site), site.records(), [b"clean", *([b"below"] if drops else [])])
+    assert len(site.records()) == 1 + drops
