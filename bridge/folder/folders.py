@@ -68,7 +68,8 @@ class Folders:
         await self._crew.run()
 
     def run_once(self) -> list[Coroutine[Any, Any, int]]:
-        """For each folder what deals with all that is there now: how many files stay."""
+        """For each folder what deals with all that is there now: how many files stay, 1 where it
+        was cut off."""
         return [self._once(wanted) for wanted in self._crew.wanted]
 
     async def _once(self, wanted: Wanted) -> int:
@@ -80,7 +81,7 @@ class Folders:
         if not watcher.is_ending:  # to cancel it then would cut that off
             work.cancel()
         await all_end([work])
-        return work.result()
+        return 1 if work.cancelled() else work.result()  # what it leaves is not known
 
     def give_up(self) -> list[FolderSettings]:
         """Have those who watch do nothing more; the folders where something was under way."""

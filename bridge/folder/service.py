@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
@@ -46,8 +45,9 @@ async def serve(
 ) -> int:
     """Watch all folders until `stop`, or (`once`) until what is there now is dealt with.
 
-    How many files stay although they were to go (`once`, which reloads nothing). StartError where
-    that cannot begin. `log`: the service log, where it is not in `logs.dir`.
+    How many files stay although they were to go (`once`, which reloads nothing), 1 for a folder
+    that was cut off. StartError where that cannot begin. `log`: the service log, where it is not
+    in `logs.dir`.
     """
     if not settings.folders:
         raise StartError(NO_FOLDER)
@@ -60,7 +60,7 @@ async def serve(
         await folders.confirm_strangers()
         if once or reloads is None:
             works = folders.run_once() if once else [folders.run()]
-            stay = await _until_stopped(core, folders, works, stop)
+            stay = await _until_stopped(core, folders, works, stop, cut_off=int(once))
         else:
             reloader = core.reloader(follow(service_log), status)
             reloader.join(folders.prepare)
@@ -77,7 +77,10 @@ async def _until_stopped(
     folders: Folders,
     runs: Sequence[Coroutine[Any, Any, int | None]],
     stop: asyncio.Event,
+    *,
+    cut_off: int = 0,
 ) -> int:
+    """How many files stay, by each of the runs; by one that did not come to its end `cut_off`."""
     greeting = asyncio.create_task(core.greet())
     stopping = asyncio.create_task(stop.wait())
     watching = [asyncio.create_task(run) for run in runs]
@@ -99,16 +102,14 @@ async def _until_stopped(
             for folder in folders.give_up():
                 say_hangs(folder, PATIENCE_SECONDS, "The next start takes it up")
     # a watcher that failed: better no service than one that does not look
-    return sum(_result(task) for task in watching)
+    return sum(_result(task, cut_off) for task in watching)
 
 
 def _failed(task: asyncio.Task[Any]) -> bool:
     return not task.cancelled() and task.exception() is not None
 
 
-def _result(task: asyncio.Task[int | None]) -> int:
-    if not task.done():
-        return 0
-    with contextlib.suppress(asyncio.CancelledError):
-        return task.result() or 0
-    return 0
+def _result(task: asyncio.Task[int | None], cut_off: int) -> int:
+    if not task.done() or task.cancelled():
+        return cut_off
+    return task.result() or 0

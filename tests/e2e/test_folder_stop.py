@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 import threading
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 
 from bridge.core import Core, Door
 from bridge.emulator import EICAR, Emulator
-from bridge.folder import sight
+from bridge.folder import service, sight
 from bridge.folder.claim import Claims
 from bridge.folder.deliver import Delivery, Judged
 from bridge.folder.folders import Folders
@@ -147,6 +148,39 @@ def test_a_thread_that_wakes_up_after_that_has_no_consequence(
     monkeypatch.setattr(Delivery, "deliver", real)
     asyncio.run(go_on())
     check_ends(Places.of(site), site.records(), [b"%d" % number for number in range(6)])
+
+
+@pytest.mark.parametrize("where", ["at KATA", "at a share that hangs"])
+def test_once_that_is_stopped_does_not_say_that_all_went(
+    kata: Emulator, site: Site, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setattr(service, "PATIENCE_SECONDS", 0.1)
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def hang(*_: object) -> Path:
+        begun.set()
+        goes_on.wait(30)
+        raise OSError(errno.EHOSTDOWN, "Host is down")
+
+    async def main() -> int:
+        stop = asyncio.Event()
+        serving = asyncio.create_task(service.serve(site.settings(), stop, once=True))
+        async with asyncio.timeout(30):
+            while not (kata.memory.scans if where == "at KATA" else begun.is_set()):
+                await asyncio.sleep(0.02)
+        stop.set()
+        try:
+            return await asyncio.wait_for(serving, 30)
+        finally:
+            goes_on.set()
+
+    if where == "at KATA":
+        drop(site, where, CONTENTS[where])
+    else:
+        drop(site, "judged", CONTENTS["judged"])
+        monkeypatch.setattr(Delivery, "deliver", hang)
+    assert asyncio.run(main()) == 1
+    assert not site.records()
 
 
 @pytest.mark.parametrize("once", [False, True], ids=["for good", "once"])
