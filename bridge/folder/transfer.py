@@ -10,7 +10,6 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from bridge.core import (
@@ -44,13 +43,12 @@ T = TypeVar("T")
 class Done:
     """How a file's way ended.
 
-    `target`: the folder it was delivered to. `removed`: whether the claimed file of a case that has
-    its record is. `detail` says why it is held.
+    `removed`: whether the claimed file of a case that has its record is. `detail` says why it is
+    held.
     """
 
     decision: Decision
     detail: str = ""
-    target: Path | None = None
     removed: bool = True
 
 
@@ -186,7 +184,7 @@ class Transfer:
             if why is Why.DELIVERED:  # what lies beside a threat says its name
                 outcome = await self._core.named(judged.item, judged.outcome)
                 judged = replace(judged, outcome=outcome)
-            target = await self._deliver(judged)
+            await self._deliver(judged)
             await self._finish(case, judged.item, judged.outcome, decision, format_note(note))
         except BaseException:
             await self.put_back(case.id, look)
@@ -199,12 +197,11 @@ class Transfer:
         removed = await self.remove(case.id, note)
         if not removed:
             self.not_removed[case.id] = note
-        return Done(decision, "", target, removed)
+        return Done(decision, removed=removed)
 
-    async def _deliver(self, judged: Judged) -> Path | None:
-        """Where it went; None where it is to stay."""
+    async def _deliver(self, judged: Judged) -> None:
         if judged.decision is Decision.SKIP:
-            return None
+            return
 
         def still() -> None:
             if self._given_up:
@@ -218,7 +215,6 @@ class Transfer:
 
         path = await self.in_thread(self._parts.delivery.deliver, judged, still)
         judged.case.context["moved_to"] = str(path)
-        return self._parts.delivery.root(judged.decision)
 
     async def put_back(self, case_id: str, look: Look) -> Look | None:
         """Give a claimed file its place in input again; None where it cannot be done now."""
