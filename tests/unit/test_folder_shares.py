@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,27 @@ def test_a_folder_that_was_replaced_while_nobody_named_it_is_taken(
     assert names(share) == ["a"]
 
 
+@contextlib.asynccontextmanager
+async def naming(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Callable[..., Awaitable[None]]]:
+    """A folder door that runs; what names its folders anew, and waits until they were swept."""
+    sweeps = counted_sweeps(monkeypatch)
+    async with Core(site.settings(), Door.FOLDER) as core:
+        folders = Folders(core)
+        running = asyncio.create_task(folders.run())
+
+        async def name(*wanted: dict[str, object]) -> None:
+            site.changes = {"folders": list(wanted)}
+            folders.prepare(site.settings())()
+            begun = len(set(sweeps))
+            await until(lambda: len(set(sweeps)) > begun)
+
+        yield name
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
 def test_what_is_left_to_do_on_a_share_outlasts_that_nobody_names_it(
     site: Site, mountinfo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,19 +202,9 @@ def test_what_is_left_to_do_on_a_share_outlasts_that_nobody_names_it(
     mount(mountinfo, share)
     here, elsewhere = site.folder, {**site.folder, "name": "other", "input": "other"}
     tries: list[int] = []
-    sweeps = counted_sweeps(monkeypatch)
 
     async def main() -> None:
-        async with Core(site.settings(), Door.FOLDER) as core:
-            folders = Folders(core)
-            running = asyncio.create_task(folders.run())
-
-            async def name(*wanted: dict[str, object]) -> None:
-                site.changes = {"folders": list(wanted)}
-                folders.prepare(site.settings())()
-                begun = len(set(sweeps))
-                await until(lambda: len(set(sweeps)) > begun)
-
+        async with naming(site, monkeypatch) as name:
             with monkeypatch.context() as failing:
                 failing.setattr(Claims, "remove", refusing(tries))
                 (share / "a").write_bytes(b"clean")
@@ -202,8 +214,6 @@ def test_what_is_left_to_do_on_a_share_outlasts_that_nobody_names_it(
             await name(elsewhere, here)
             mount_again(mountinfo, share)
             await until(lambda: not Places.of(site, 1).waiting())
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
 
     asyncio.run(main())
     check_ends(Places.of(site, 1), site.records(), [b"clean"])
@@ -223,19 +233,9 @@ def test_what_is_left_to_do_below_a_link_outlasts_that_it_is_named_while_unmount
     site.folder["input"] = "share/in"
     here, elsewhere = site.folder, {**site.folder, "name": "other", "input": "other"}
     tries: list[int] = []
-    sweeps = counted_sweeps(monkeypatch)
 
     async def main() -> None:
-        async with Core(site.settings(), Door.FOLDER) as core:
-            folders = Folders(core)
-            running = asyncio.create_task(folders.run())
-
-            async def name(*wanted: dict[str, object]) -> None:
-                site.changes = {"folders": list(wanted)}
-                folders.prepare(site.settings())()
-                begun = len(set(sweeps))
-                await until(lambda: len(set(sweeps)) > begun)
-
+        async with naming(site, monkeypatch) as name:
             with monkeypatch.context() as refused:
                 refused.setattr(Claims, "remove", refusing(tries))
                 (share / "in" / "a").write_bytes(b"clean")
@@ -247,8 +247,6 @@ def test_what_is_left_to_do_below_a_link_outlasts_that_it_is_named_while_unmount
             exchange(share, lower, site.directory / "away")
             mount(mountinfo, share)
             await until(lambda: not Places.of(site, 1).waiting())
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
 
     asyncio.run(main())
     check_ends(Places.of(site, 1), site.records(), [b"clean"])
