@@ -61,7 +61,8 @@ class Browser:
             options.add_argument(argument)
         if proxy is not None:
             options.add_argument(f"--proxy-server={proxy}")
-            options.add_argument("--proxy-bypass-list=<-loopback>")
+            # Chromium asks its maker for updates whatever it is told
+            options.add_argument("--proxy-bypass-list=<-loopback>;*.googleapis.com")
         else:
             options.add_argument("--no-proxy-server")
         self._service = Service(
