@@ -418,6 +418,7 @@ def test_a_full_queue_drops_the_oldest_and_names_itself(
     wait_until(lambda: webhook._queue.count + webhook.lost == 500, "all are queued")
     lost = webhook.lost
     assert 200 < lost < 500
+    wait_until(lambda: "the webhook queue in" in caplog.text, "it is said")  # after it is counted
     assert caplog.text.count("the webhook queue in") == 1
     assert "is full; the oldest lines are dropped" in caplog.text
     receiver = receive()
