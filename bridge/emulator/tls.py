@@ -5,6 +5,7 @@ The standard library cannot: it takes only certificates whose issuer it knows.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import socket
 import struct
@@ -81,4 +82,5 @@ class TlsStream(io.RawIOBase):
 
     def cut(self) -> None:
         """End the connection without a word."""
-        self._tls.sock_shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # the client broke it off first
+            self._tls.sock_shutdown(socket.SHUT_RDWR)

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+import struct
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import requests
 
 from bridge.emulator import EICAR, Emulator
 from bridge.emulator.script import Script, read_script
+from bridge.emulator.tls import TlsStream, server_context
 from tests.support.certificates import put_certificate
 from tests.support.commands import Done, call
 from tests.support.processes import Program, accepts, free_port, module
@@ -225,6 +230,25 @@ def test_no_client_certificate_no_conversation(kata: Emulator) -> None:
     with pytest.raises(requests.exceptions.ConnectionError):  # the alert itself may get lost
         requests.get(sensor, verify=str(kata.certificate), timeout=20)
     assert not kata.memory.calls
+
+
+def test_a_client_that_broke_off_does_not_disturb_the_stop(kata: Emulator, tmp_path: Path) -> None:
+    put_certificate(tmp_path / "client.pem", tmp_path / "client.key", "client")
+    trust = ssl.create_default_context(cafile=kata.certificate)
+    trust.load_cert_chain(tmp_path / "client.pem", tmp_path / "client.key")
+    context = server_context(kata.certificate, kata.certificate.with_name("server.key"))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        dialled = socket.create_connection(listener.getsockname())
+        shaking = pool.submit(trust.wrap_socket, dialled, server_hostname="127.0.0.1")
+        accepted, _ = listener.accept()
+        with accepted, TlsStream(context, accepted) as stream:
+            client = shaking.result(20)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()  # with a reset: nothing is connected any more
+            stream.cut()
 
 
 def test_an_unknown_sensor_cannot_be_accepted(tmp_path: Path) -> None:
