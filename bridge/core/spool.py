@@ -93,18 +93,23 @@ class Spool:
 
     def check_free(self) -> None:
         """SpoolError where the disk would be left with less than `min_free`. Blocks: disk."""
-        if not self._is_free:
-            self._refused = self._down
-            raise SpoolError(self._refused)
+        if why := self._too_little(os.statvfs(self.dir)):
+            self._refused = why
+            raise SpoolError(why)
 
-    @property
-    def _down(self) -> str:
+    def _too_little(self, disk: os.statvfs_result) -> str:
+        free = disk.f_bavail * disk.f_frsize
+        if free >= self._settings.min_free + BLOCK:
+            return ""
         return f"the disk of the spool {self.dir} is down to spool.min_free"
 
-    @property
-    def _is_free(self) -> bool:
-        state = os.statvfs(self.dir)
-        return state.f_bavail * state.f_frsize >= self._settings.min_free + BLOCK
+    def _no_new_file(self, disk: os.statvfs_result) -> str:
+        """Why no body can begin, whatever is free for those that are written."""
+        if disk.f_flag & os.ST_RDONLY:
+            return f"the disk of the spool {self.dir} is mounted read-only"
+        if disk.f_files and not disk.f_favail:  # some file systems do not count them
+            return f"the disk of the spool {self.dir} has no inodes left"
+        return ""
 
     def why_full(self) -> str:
         """Why there is no room, after a look; empty where there is. Blocks: disk."""
@@ -117,8 +122,9 @@ class Spool:
         Room is where one of 1 MiB, or of half of `max_bytes`, fits.
         """
         try:
-            if not self._is_free:
-                self._refused = self._refused or self._down
+            disk = os.statvfs(self.dir)
+            if why := self._no_new_file(disk) or self._too_little(disk):
+                self._refused = self._refused or why
             elif self._fits(self._ordinary) and (not self._write_failed or self._takes_bytes()):
                 self._refused, self._write_failed = "", False
         except OSError as error:

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,49 @@ def test_a_disk_below_min_free_is_full_until_there_is_room(
         patch.setattr(os, "statvfs", _fails)
         assert "spool.min_free" in spool.why_full(), "a disk that fails has no room"
     spool.close()
+
+
+FILES, FILES_LEFT, FLAGS = 5, 7, 8  # where os.statvfs_result has them
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({FILES: 9, FILES_LEFT: 0}, "has no inodes left"),
+        ({FLAGS: os.ST_RDONLY}, "is mounted read-only"),
+    ],
+)
+def test_a_disk_that_takes_no_new_file_has_no_room_before_a_body_was_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: dict[int, int], why: str
+) -> None:
+    spool = new_spool(tmp_path)
+    assert spool.why_full() == ""
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "statvfs", disk_that_says(said))
+        spool.check_free()  # what is being written has its file
+        assert spool.why_full() == f"the disk of the spool {spool.dir} {why}"
+        assert not spool.has_room
+    assert spool.why_full() == ""
+    assert spool.has_room
+    spool.close()
+
+
+def test_a_disk_that_counts_no_files_has_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = new_spool(tmp_path)
+    monkeypatch.setattr(os, "statvfs", disk_that_says({FILES: 0, FILES_LEFT: 0}))
+    assert spool.why_full() == ""
+    spool.close()
+
+
+def disk_that_says(said: dict[int, int]) -> Callable[[Path], os.statvfs_result]:
+    statvfs = os.statvfs
+
+    def look(path: Path) -> os.statvfs_result:
+        return os.statvfs_result(said.get(i, value) for i, value in enumerate(statvfs(path)))
+
+    return look
 
 
 def test_the_page_and_the_outage_say_the_same_of_the_disk(
