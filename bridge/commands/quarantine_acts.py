@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import logging
 import os
-import pwd
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,7 +14,15 @@ from bridge.commands.quarantine_list import Entries
 from bridge.commands.quarantine_output import Report
 from bridge.commands.terminal import complain, reason
 from bridge.commands.working import Complaints, progress, run_workers
-from bridge.core import Core, Door, InstanceTakenError, Settings, StartError, printable
+from bridge.core import (
+    Core,
+    Door,
+    InstanceTakenError,
+    Settings,
+    StartError,
+    account_name,
+    printable,
+)
 from bridge.folder.quarantine import (
     Carrier,
     Entry,
@@ -135,10 +142,7 @@ def user() -> str:
     behind_sudo = os.environ.get("SUDO_USER")
     if behind_sudo:
         return behind_sudo
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
+    return account_name(os.getuid())
 
 
 # -- with a core -----------------------------------------------------------------------------------

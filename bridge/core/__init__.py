@@ -85,6 +85,7 @@ from bridge.core.orphans import orphans, remove_instance
 from bridge.core.plainfiles import read_plain
 from bridge.core.policy import door_policy, lenient
 from bridge.core.printable import printable
+from bridge.core.process import account_name
 from bridge.core.quoting import fault_of_path, named, quoted
 from bridge.core.realpaths import real_path
 from bridge.core.records import DETECTS, HISTORY
@@ -240,6 +241,7 @@ __all__ = [
     "TrustError",
     "Verdict",
     "VisitSettings",
+    "account_name",
     "allow_hash",
     "begin_capture",
     "belongings_of_node",

@@ -7,11 +7,12 @@ meets one of them later would end, or lose what it is to keep, in the middle of 
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+
+from bridge.core.process import account_name
 
 _FOLDERS = ("", ".kept", ".syslog", ".notify", ".quarantine")  # of an instance, beside its files
 _FILES = (".lock", ".journal", ".journal-wal", ".journal-shm", ".owner")
@@ -97,10 +98,7 @@ def _fault_of_maker(folder: Path) -> str | None:
 
 
 def _user() -> str:
-    try:
-        return f"the user {pwd.getpwuid(os.geteuid()).pw_name}"
-    except KeyError:
-        return f"the user {os.geteuid()}"
+    return f"the user {account_name(os.geteuid())}"
 
 
 def _mend(path: Path, status: os.stat_result) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pwd
 import resource
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -27,6 +28,14 @@ class Descriptors(NamedTuple):
     def used(self) -> float:
         """The part that is open, 1 where none is left."""
         return min(1.0, self.open / self.limit) if self.limit > 0 else 0.0
+
+
+def account_name(uid: int) -> str:
+    """A user's name, or his number where the system knows no name. Blocks: what nsswitch asks."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def descriptors() -> Descriptors | None:

@@ -13,7 +13,6 @@ from bridge.commands.checking.rights import (
     file_fault,
     log_fault,
     mend,
-    name_of,
     own_folder_fault,
     user_name,
 )
@@ -28,6 +27,7 @@ from bridge.core import (
     LogSettings,
     Settings,
     SpoolSettings,
+    account_name,
     belongings_of_node,
 )
 
@@ -45,7 +45,7 @@ def look_at_user(settings: Settings) -> Iterator[Line]:
     if owner == os.geteuid():
         yield ok("user", f"runs as {user_name()}, whose rights are looked at")
         return
-    name = name_of(owner)
+    name = account_name(owner)
     yield warning(
         "user",
         f"this check runs as {user_name()}, but spool.dir ({directory}) belongs to {name}: "

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import pwd
 import stat
 from pathlib import Path
+
+from bridge.core import account_name
 
 _USE = os.R_OK | os.W_OK | os.X_OK
 _MISSING = "does not exist"
@@ -27,15 +28,7 @@ _MENDS = {
 
 def user_name() -> str:
     """Who runs this."""
-    return name_of(os.geteuid())
-
-
-def name_of(uid: int) -> str:
-    """A user's name, or number."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+    return account_name(os.geteuid())
 
 
 def folder_fault(path: Path) -> str | None:
@@ -95,7 +88,7 @@ def _denied(path: Path, what: str) -> str:
     if state.st_uid == os.geteuid():
         mode = stat.S_IMODE(state.st_mode)
         return f"belongs to {user} with mode {mode:03o}, and may not be {what} {_NOT_EVEN}"
-    return f"belongs to {name_of(state.st_uid)}, and may not be {what} by the user {user}"
+    return f"belongs to {account_name(state.st_uid)}, and may not be {what} by the user {user}"
 
 
 def others_may_read(path: Path) -> bool:
