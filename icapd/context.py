@@ -114,6 +114,8 @@ def origin_of(request_head: HttpHead, carrying: HttpHead, source: str | None, na
 
 def _sure_name(request_head: HttpHead, carrying: HttpHead, name: str) -> str | None:
     """The object's name where nobody could read another one; None in doubt."""
+    if "multipart/" in (carrying.joined("content-type") or "").lower():
+        return None  # its files have names of their own, and the URL is of who takes them
     dispositions = _dispositions(carrying)
     if len(dispositions) > 1 or dispositions != carrying.all("content-disposition"):
         return None

@@ -260,6 +260,18 @@ def test_a_name_that_some_read_otherwise_is_none_for_rules(
     assert origin_of(asked, carrying, None, object_name(asked, carrying)).name == name
 
 
+@pytest.mark.parametrize(
+    "content_type",
+    ["multipart/form-data; boundary=x", "Multipart/Form-Data", "text/plain, multipart/form-data"],
+)
+@pytest.mark.parametrize("disposition", ["", "Content-Disposition: inline; filename=a.iso\n"])
+def test_a_form_has_no_name_for_rules(content_type: str, disposition: str) -> None:
+    """The URL names who takes it, and its files have names of their own."""
+    asked = head(f"POST http://h/a.iso HTTP/1.1\nContent-Type: {content_type}\n{disposition}")
+    assert object_name(asked, asked) == "a.iso"
+    assert origin_of(asked, asked, None, object_name(asked, asked)).name is None
+
+
 @given(st.text(st.sampled_from("=?utf-8bq*%' \t\"\\;filename/.ф\xff\ud800\r\n\0"), max_size=60))
 def test_every_name_can_be_written(text: str) -> None:
     value = text.encode("utf-8", "replace").decode("latin-1")
