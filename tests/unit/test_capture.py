@@ -50,6 +50,32 @@ def test_a_request_counts_as_long_as_somebody_holds_it(tmp_path: Path) -> None:
     assert read_capture(tmp_path) is None
 
 
+def test_whoever_reads_at_any_moment_of_its_end_finds_a_whole_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is not understood counts as none, and takes what was captured away."""
+    switch, seen = begin_capture(tmp_path, request()), []
+
+    def seen_after(call: str) -> None:
+        real = getattr(os, call)
+
+        def work(*arguments: Any) -> Any:
+            result = real(*arguments)
+            with monkeypatch.context() as patch:
+                patch.setattr(os, call, real)
+                seen.append(read_capture(tmp_path))
+            return result
+
+        monkeypatch.setattr(os, call, work)
+
+    seen_after("pwrite")
+    seen_after("ftruncate")
+    switch.end()
+    assert [each.until for each in seen if each is not None] == [0.0] * len(seen)
+    assert seen
+    switch.close()
+
+
 def test_a_second_one_is_refused(tmp_path: Path) -> None:
     first = begin_capture(tmp_path, request())
     with pytest.raises(CaptureError, match="another capture is under way"):

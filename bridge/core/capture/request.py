@@ -115,8 +115,8 @@ def _publish(draft: Path, directory: Path) -> None:
 
 def _write(descriptor: int, request: CaptureRequest) -> None:
     text = json.dumps(asdict(request)).encode()
-    os.pwrite(descriptor, text, 0)
-    os.ftruncate(descriptor, len(text))
+    # as long as what it replaces: with a second call to cut the rest off, some would read that rest
+    os.pwrite(descriptor, text.ljust(os.fstat(descriptor).st_size), 0)
 
 
 def read_capture(directory: Path) -> CaptureRequest | None:
