@@ -71,7 +71,7 @@ class DoorProgram(ABC):
         except FileNotFoundError:  # a test may do with its folders what it likes
             return ""
 
-    def wait_log(self, text: str, *, after: int = 0, seconds: float = 10.0) -> None:
+    def wait_log(self, text: str, *, after: int = 0, seconds: float = 30.0) -> None:
         """Wait until `text` is in its log; `after`: behind so many signs of it."""
         wait_until(lambda: text in self.log()[after:], f"{self.name} logs {text!r}", seconds)
 

@@ -64,7 +64,7 @@ class FolderBridge(DoorProgram):
         draft.rename(path)
         return path
 
-    def wait_for_delivery(self, name: str, seconds: float = 20.0) -> Delivery:
+    def wait_for_delivery(self, name: str, seconds: float = 30.0) -> Delivery:
         """What became of the file dropped last under this name, once its record is there.
 
         A file that is held (KATA is away) has none until it is judged.

@@ -111,7 +111,7 @@ class KataEmulator:
         return [scan for scan in scans if scan.sha256 == sha256]
 
     def wait_submitted(
-        self, count: int, content: bytes | str | None = None, seconds: float = 10.0
+        self, count: int, content: bytes | str | None = None, seconds: float = 30.0
     ) -> list[EmulatedScan]:
         """The same, once there are so many."""
         wait_until(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bridge.testing.guarding import end_with_us
 
-_START_SECONDS = 20.0
+_START_SECONDS = 40.0
 _STOP_SECONDS = 15.0
 _LISTEN = "0A"  # a state in /proc/net/tcp
 
@@ -23,7 +23,7 @@ class HarnessError(AssertionError):
     """What a test stands on does not work; the text begins with a sentence that says what."""
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 10.0) -> None:
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
     """Wait for a condition; fail with `what` where it does not come true."""
     __tracebackhide__ = True
     end = time.monotonic() + seconds

@@ -20,6 +20,7 @@ from bridge.folder.left import LeftFiles
 from bridge.folder.settle import Lasting
 from tests.support.judging import judge, make_item, with_core
 from tests.support.katabridge import Site
+from tests.support.waiting import until
 
 K = OutcomeKind
 
@@ -33,12 +34,6 @@ def quick(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def case(mode: Mode = Mode.STANDARD, door: Door = Door.ICAP) -> Case:
     return Case(door, mode, "a.bin", {"client_ip": "10.1.1.1"})
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def pass_unjudged(core: Core, each: Case, data: bytes, wait: float = 0.2) -> None:

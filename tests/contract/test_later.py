@@ -16,6 +16,7 @@ from bridge.core.kata.wire import Answer, CallResult
 from bridge.emulator import EICAR, Emulator
 from tests.support.judging import make_item, with_core
 from tests.support.katabridge import Site
+from tests.support.waiting import until
 
 K = OutcomeKind
 SLOW_BAD = b"#kata state=detect delay=1.5\n"
@@ -45,12 +46,6 @@ async def accept(core: Core, each: Case, data: bytes) -> None:
     item = await make_item(core, data, each.name)
     await core.accept(each, item)
     item.body.release()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(15):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 def kept_bodies(site: Site) -> list[str]:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,9 @@ from bridge.core.kata.wire import Alert, AlertPage, Answer, CallResult
 from bridge.emulator import EICAR, Emulator, Memory
 from tests.support.judging import judge, make_item, with_core
 from tests.support.katabridge import Site
+from tests.support.waiting import until
 
 K = OutcomeKind
-
-
-async def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -116,7 +110,7 @@ def test_a_kata_that_answers_and_takes_no_file_is_out_until_it_takes_one(
         await until(core.health.usable)
         assert core.health.state is KataState.UNREACHABLE
         assert (await judge(core, b"another"))[0].kind is K.NOT_DETECTED
-        assert core.health.state is KataState.OK
+        await until(lambda: core.health.state is KataState.OK)
 
     with_core(site, work)
     assert caplog.text.count("KATA takes no files") == 1

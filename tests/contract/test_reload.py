@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable
 
 import pytest
 
@@ -24,6 +22,7 @@ from bridge.core.kata.enrolment import certificate_expiry
 from bridge.emulator import Emulator
 from tests.support.judging import make_item, with_core
 from tests.support.katabridge import Site
+from tests.support.waiting import until
 
 DETECT = Outcome(OutcomeKind.DETECT, Source.KATA)
 
@@ -128,9 +127,3 @@ def test_the_smaller_limit_counts_ours_or_katas(kata: Emulator, site: Site) -> N
         assert seen == [30, 50, 20, 50]
 
     with_core(site, work)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.01)

@@ -31,6 +31,7 @@ from tests.contract.test_express import CLEAN, message
 from tests.support.judging import judge
 from tests.support.katabridge import Site
 from tests.support.pcapng import said, segments
+from tests.support.waiting import until
 
 QUICK = message(b"RESPMOD", CLEAN, preview=10)
 MANY = 500 << 20
@@ -84,9 +85,7 @@ class Talk:
         return said(found, self.port, by_client=True), said(found, self.port, by_client=False)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not condition():
-                await asyncio.sleep(0.01)
+        await until(condition)
 
 
 Serve = Callable[[Callable[[Talk], Awaitable[None]]], None]

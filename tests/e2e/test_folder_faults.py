@@ -26,6 +26,7 @@ from bridge.folder.settle import Lasting, Look
 from tests.support.folders import Places
 from tests.support.katabridge import Site
 from tests.support.processes import Program, module, wait_until
+from tests.support.waiting import until
 
 Keep = Callable[[Program], Program]
 
@@ -228,12 +229,6 @@ def watching(site: Site, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
                 await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(main())
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # files tell nobody
-            await asyncio.sleep(0.02)
 
 
 def test_a_source_that_cannot_be_removed_is_delivered_and_recorded_once(

@@ -32,6 +32,7 @@ from tests.support.folders import OWN, Places, check_ends, sha256
 from tests.support.katabridge import Site
 from tests.support.kds import KdsSite
 from tests.support.processes import Program, wait_until
+from tests.support.waiting import until
 
 Keep = Callable[[Program], Program]
 OLD_CASE = "0" * 16
@@ -62,12 +63,6 @@ def drop(site: Site, name: str, data: bytes, place: str = "in") -> Path:
 def lie(site: Site, place: str) -> list[str]:
     """The names in a folder, but for what is katabridge's own."""
     return sorted(p.name for p in (site.directory / place).iterdir() if OWN not in p.name)
-
-
-async def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # files tell nobody
-            await asyncio.sleep(0.02)
 
 
 class Bridge:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from bridge.folder.claim import Claims
 from bridge.folder.folders import Folders
 from tests.support.folders import OWN, Places, check_ends, sha256
 from tests.support.katabridge import Site
+from tests.support.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -36,12 +37,6 @@ async def watched(site: Site) -> AsyncIterator[Folders]:
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # files tell nobody
-            await asyncio.sleep(0.02)
 
 
 def drop(site: Site, name: str, data: bytes) -> None:

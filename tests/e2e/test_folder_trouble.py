@@ -133,7 +133,7 @@ def seen_by_all(site: Site) -> Callable[[], str]:
     """What the folders' status page says without the token."""
     port = free_port()
     site.changes = {"status": {"watch": f"127.0.0.1:{port}"}}
-    return lambda: ask(Address("127.0.0.1", port), "/api/live").decode()
+    return lambda: ask(Address("127.0.0.1", port), "/api/live", timeout=30).decode()
 
 
 def test_what_all_may_read_names_no_file_that_finds_no_room(

@@ -93,7 +93,7 @@ class Browser:
         """What a person can read now; nothing while there is no page."""
         return str(self.run("return document.body ? document.body.innerText : ''"))
 
-    def wait_for_text(self, text: str, seconds: float = 20.0) -> None:
+    def wait_for_text(self, text: str, seconds: float = 40.0) -> None:
         """Wait until the page shows a text."""
         wait_until(lambda: text in self.text(), f"{text!r} is shown", seconds)
 

@@ -55,7 +55,7 @@ class Places:
         """What lies beside the files in quarantine."""
         return {n: path for n, path in _files(self.quarantine).items() if _beside(path)}
 
-    def wait_empty(self, seconds: float = 20) -> None:
+    def wait_empty(self, seconds: float = 40) -> None:
         """Wait until nothing is left in input, nor claimed."""
         wait_until(lambda: not self.waiting(), f"{self.input} is empty", seconds)
 

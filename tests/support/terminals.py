@@ -54,7 +54,7 @@ class Terminal:
         """All that came so far, escape sequences too."""
         return self._shown.decode(errors="replace")
 
-    def expect(self, text: str, seconds: float = 20.0) -> None:
+    def expect(self, text: str, seconds: float = 40.0) -> None:
         """Wait until the text was shown."""
         wait_until(lambda: text in self.shown, f"{text!r} in {self.shown!r}", seconds)
 

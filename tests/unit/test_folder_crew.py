@@ -11,6 +11,7 @@ from bridge.core import FolderSettings
 from bridge.folder.crew import Crew, Wanted
 from bridge.folder.notes import Note, Why
 from bridge.folder.settle import Look
+from tests.support.waiting import until
 
 LONG = 1000.0
 
@@ -113,11 +114,6 @@ def crewed(work: Work, patience: float = LONG) -> FakeYard:
 async def turns() -> None:
     for _ in range(20):
         await asyncio.sleep(0)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    while not condition():
-        await asyncio.sleep(0.001)
 
 
 def test_what_is_the_same_goes_on_and_the_rest_follows() -> None:

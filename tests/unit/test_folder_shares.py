@@ -18,6 +18,7 @@ from bridge.folder.folders import Folders
 from bridge.folder.sweep import Sweeper
 from tests.support.folders import Places, check_ends
 from tests.support.katabridge import Site
+from tests.support.waiting import until
 
 SHARES = [("input", b"clean"), ("output", b"clean"), ("quarantine", EICAR)]
 
@@ -81,12 +82,6 @@ def counted_sweeps(monkeypatch: pytest.MonkeyPatch) -> list[Sweeper]:
 
     monkeypatch.setattr(Sweeper, "sweep", counted)
     return sweeps
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # files tell nobody
-            await asyncio.sleep(0.02)
 
 
 def names(place: Path) -> list[str]:
