@@ -127,7 +127,7 @@ class Door_:  # noqa: N801 - `Door` is the core's
 
     async def hands_over(self) -> None:
         """Wait until nothing is held."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self.server._express._held:
                 await asyncio.sleep(0.001)
 
@@ -147,7 +147,7 @@ class Door_:  # noqa: N801 - `Door` is the core's
 
 
 async def _head(reader: asyncio.StreamReader) -> bytes:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return await reader.readuntil(b"\r\n\r\n")
 
 
@@ -288,7 +288,7 @@ def test_what_a_rule_or_the_bypass_speaks_of_goes_the_usual_way(
         assert asked.answers[0].startswith(b"ICAP/1.0 204"), "the rest was asked for"
         assert (await door.ask(QUICK[5])).quick == 1  # REQMOD to up.example
         set_bypass(core.settings.spool.dir, {Door.ICAP: time.time() + 600})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not core._bypass.active(Door.ICAP):
                 await asyncio.sleep(0.05)
         assert (await door.ask(QUICK[5])).quick == 0
@@ -401,7 +401,7 @@ def test_reads_of_one_connection_stay_in_order(
     async def talk(door: Door_, _: Core) -> None:
         pairs = [await door.open() for _other in range(others)]
         reader, writer = await door.open()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while door.server.connections <= others:
                 await asyncio.sleep(0.001)
         mine = _channel(door, writer)
@@ -425,7 +425,7 @@ def test_little_is_kept_of_what_comes_faster_than_it_is_looked_at(
 ) -> None:
     async def talk(door: Door_, _: Core) -> None:
         _reader, writer = await door.open()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not door.server.connections:
                 await asyncio.sleep(0.001)
         mine, express = _channel(door, writer), door.server._express

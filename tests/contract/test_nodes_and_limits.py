@@ -226,7 +226,7 @@ def test_no_block_waits_for_an_alert_and_the_record_does(
         monkeypatch.setattr(core._client, "alerts", slow)
         _, decision = await judge(core, EICAR)  # which awaits `finish`, as a door does
         assert decision is Decision.BLOCK
-        await asyncio.wait_for(asked.wait(), 10)
+        await asyncio.wait_for(asked.wait(), 30)
         assert site.records() == [], "the record did not wait for its name"
         answer.set()
         await until(site.records)

@@ -238,7 +238,7 @@ def test_a_new_subscription_wakes_for_what_came_before_it(server: RedisServer) -
         waiters = Waiters(lambda: math.inf)
         client = redis_asyncio.Redis(port=server.port)
         news = RedisNews(client, "news", waiters)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             with waiters.watch(A) as watch:
                 await news.listen()
                 await watch.wait(3600)

@@ -58,7 +58,7 @@ class Talk:
 
     async def say(self, part: bytes) -> int:
         self.writer.write(part)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return int((await self.reader.readuntil(b"\r\n\r\n")).split()[1])
 
     async def begin(self, max_bytes: int = 1 << 20) -> CaptureSwitch:
@@ -161,6 +161,8 @@ def test_what_was_under_way_at_the_beginning_ends_as_it_would_and_is_left_out(
         if said_before != 1:
             assert await door.say(start[said_before:]) == 100
         assert await door.say(rest) == 204
+        # it may be captured from the next moment on in which nothing is under way
+        await door.until(lambda: all(channel.tap for channel in door.server._open))
         assert await door.ask(QUICK) == 204
         switch.end()
         await door.ends(switch)
@@ -213,7 +215,7 @@ def test_a_disk_that_hangs_keeps_nobody_from_the_quick_way(
 ) -> None:
     goes_on = threading.Event()
     monkeypatch.setattr("icapd.taps.watch._MOST_PENDING", 2000)
-    monkeypatch.setattr(CapturePart, "write", lambda *_: goes_on.wait(20))
+    monkeypatch.setattr(CapturePart, "write", lambda *_: goes_on.wait(60))
 
     async def talk(door: Talk) -> None:
         switch = await door.begin()
@@ -248,7 +250,7 @@ def test_size_is_that_of_all_processes(serve: Serve) -> None:
         other = door.spool / f"capture-{switch.request.id}-test.icap.1-1.part"
         other.touch()
         os.truncate(other, MANY - 1)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not door.states(switch)[0].ended:
                 assert await door.ask(OPTIONS) == 200
         state = await door.ends(switch)

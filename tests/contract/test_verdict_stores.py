@@ -21,7 +21,7 @@ from tests.support.redis import RedisServer
 
 A, B = "a" * 64, "b" * 64
 LEASE = 60.0
-HANG = 20.0
+HANG = 30.0
 
 Open = Callable[[], VerdictStore]
 

@@ -305,7 +305,7 @@ def test_a_watcher_that_fails_ends_the_daemon(site: Site, monkeypatch: pytest.Mo
     monkeypatch.setattr(sight, "list_input", fail)
 
     async def main() -> None:
-        await asyncio.wait_for(service.serve(site.settings(), asyncio.Event()), 20)
+        await asyncio.wait_for(service.serve(site.settings(), asyncio.Event()), 30)
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(main())

@@ -296,7 +296,7 @@ def test_a_file_whose_record_is_begun_is_left_by_it_once(
     async def main() -> None:
         async with watched(site) as bridge:
             drop(site, "a.iso", b"a")
-            await asyncio.wait_for(recorded.wait(), 20)
+            await asyncio.wait_for(recorded.wait(), 30)
             await bridge.reload({**one, "settle": "200ms"}, **rules)
             await until(lambda: "before has ended" in str(bridge.folders.facts()))
             go_on.set()

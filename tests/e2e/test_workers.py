@@ -302,7 +302,7 @@ def accept_as_worker(site: Site, kata: Emulator, number: int, content: bytes) ->
             item = await make_item(core, content)
             await core.accept(case, item)
             item.body.release()
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 while not kata.memory.scans:
                     await asyncio.sleep(0.02)
 

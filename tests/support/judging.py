@@ -44,7 +44,7 @@ def with_core(
 
     async def main() -> T:
         async with Core(site.settings(), door) as core:
-            return await asyncio.wait_for(work(core), 60)
+            return await asyncio.wait_for(work(core), 100)
 
     return asyncio.run(main())
 

@@ -117,7 +117,7 @@ def test_an_upload_and_its_body_is_freed(
         result = await core._client.submit(hole.url, "1", item)
         item.body.release()
         assert result.answer is Answer.UNREACHABLE
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while core.spool.disk_used:  # the thread tells nobody
                 await asyncio.sleep(0.01)
 

@@ -527,7 +527,7 @@ async def cancelled_at(spool: Spool, data: bytes, head: HttpHead, at: int) -> bo
 
 
 async def freed(spool: Spool) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while spool.memory_used or spool.disk_used:  # by a thread that tells nobody
             await asyncio.sleep(0.01)
 

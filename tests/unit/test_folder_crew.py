@@ -99,7 +99,7 @@ def crewed(work: Work, patience: float = LONG) -> FakeYard:
         crew = Crew(yard, patience)
         running = asyncio.create_task(crew.run())
         try:
-            await asyncio.wait_for(work(crew, yard), 10)
+            await asyncio.wait_for(work(crew, yard), 30)
         finally:
             running.cancel()
             for fake in yard.all:
@@ -306,7 +306,7 @@ def test_one_that_fails_ends_all_with_its_fault() -> None:
         await turns()
         yard.all[0].fails.set()
         with pytest.raises(ZeroDivisionError):
-            await asyncio.wait_for(running, 10)
+            await asyncio.wait_for(running, 30)
         return yard.in_order
 
     assert asyncio.run(main()) == ["a", "b"]
@@ -333,7 +333,7 @@ def test_a_stop_while_one_that_failed_ends_cuts_off_nobody(news: bool) -> None:
         for fake in yard.all:
             fake.may_end.set()
         with pytest.raises(ZeroDivisionError):
-            await asyncio.wait_for(running, 10)
+            await asyncio.wait_for(running, 30)
         return sorted(yard.in_order)
 
     assert asyncio.run(main()) == ["a", "b"]

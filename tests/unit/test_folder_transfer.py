@@ -21,7 +21,7 @@ def test_a_cancel_while_deliveries_are_waited_for_cuts_off_none() -> None:
         await asyncio.sleep(0)
         assert not waiting.done()
         may_end.set()
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, 30)
         return await delivery
 
     assert asyncio.run(main())

@@ -496,7 +496,7 @@ def test_a_late_detection_is_told_once_in_each_mode(
         item = await make_item(core, b"#kata state=detect\n")
         await core.accept(monitor, item)
         item.body.release()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while len(site.records("log-detects.log")) < 2:
                 await asyncio.sleep(0.02)
 

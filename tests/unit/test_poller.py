@@ -71,7 +71,7 @@ def run(kata: Kata, check: Callable[[Poller], Coroutine[Any, Any, T]]) -> T:
     async def main() -> T:
         poller = Poller(kata, "https://cn", Intervals(waiting=0.01, idle=0.01))
         try:
-            return await asyncio.wait_for(check(poller), 10)
+            return await asyncio.wait_for(check(poller), 30)
         finally:
             await poller.close()
 

@@ -48,8 +48,8 @@ def converse(site: Site, talk: Talk) -> None:
             door = IcapServer(core, log)
             await door.start()
             reader, writer = await asyncio.open_connection("127.0.0.1", site.icap_port)
-            await asyncio.wait_for(talk(reader, writer, door), 20)
-            async with asyncio.timeout(5):
+            await asyncio.wait_for(talk(reader, writer, door), 60)
+            async with asyncio.timeout(30):
                 while door.connections:  # the server tells nobody
                     await asyncio.sleep(0.01)
             writer.close()
@@ -143,7 +143,7 @@ def test_a_closed_connection_whose_peer_does_not_read_is_given_up(
             writer.write(what % len(big) + b"\r\n" + big)
             await asyncio.sleep(0.01)
         writer.write(b"nonsense\r\n\r\n")
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while door.connections:  # the server tells nobody
                 await asyncio.sleep(0.01)
 
@@ -193,7 +193,7 @@ def test_a_proxy_that_does_not_read_its_answer_is_cut(site: Site) -> None:
         body = b"x" * 40_000_000
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(head() + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while door.connections:  # the server tells nobody
                 await asyncio.sleep(0.01)
 

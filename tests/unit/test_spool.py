@@ -26,7 +26,7 @@ def run(directory: Path, check: Check, **settings: Any) -> Spool:
 
     async def main() -> None:
         await check(spool)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while spool.memory_used:  # freed by a thread that tells nobody
                 await asyncio.sleep(0.01)
 

@@ -147,7 +147,7 @@ def run(check: Callable[[Bench], Awaitable[None]], **changes: Any) -> None:
         await bench.submitter.close(keep=True)
         assert bench.front.claims == [], "a claim is left"
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), 30))
 
 
 ITEM = Item("a", cast(Any, Body("s")))

@@ -20,7 +20,7 @@ KEEP = {OutcomeKind.NOT_DETECTED: 3600.0, OutcomeKind.DETECT: 7200.0}
 CLEAN = Outcome(OutcomeKind.NOT_DETECTED, Source.KATA, scan_id="s", md5="m")
 BAD = Outcome(OutcomeKind.DETECT, Source.KATA, threat="T", technology="sb")
 A = "a" * 64
-HANG = 10.0
+HANG = 30.0
 
 
 class Flaky(MemoryVerdicts):
