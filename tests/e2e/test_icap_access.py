@@ -37,7 +37,7 @@ class Counted:
     def figures(self, name: str) -> dict[str, float]:
         """The samples of one metric: labels to value, without what is 0."""
         url = f"http://127.0.0.1:{self.port}/metrics"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=30) as answer:
             text = answer.read().decode()
         found = re.findall(rf"^{name}(?:\{{(.*)\}})? (\S+)$", text, re.M)
         return {labels: float(value) for labels, value in found if float(value)}

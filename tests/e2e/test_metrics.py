@@ -24,7 +24,7 @@ GET = b"GET http://files.example/a HTTP/1.1\r\n\r\n"
 
 def metrics(port: int) -> dict[str, float]:
     """Every sample by its name with labels."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         text = answer.read().decode()
     return {
         name: float(value) for name, value in re.findall(r"^(\w+(?:\{.*\})?) (\S+)$", text, re.M)

@@ -201,7 +201,7 @@ def test_workers_that_hang_are_not_live(
 def answer_of(port: int, path: str) -> int:
     """The status of an answer."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         error.close()

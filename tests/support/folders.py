@@ -89,7 +89,7 @@ def check_ends(
     _check_sidecars(places, records)
     if not left:
         with contextlib.suppress(AssertionError):  # a claim's folder goes after its file
-            wait_until(lambda: not places.leftovers(), "it tidied up", 5)
+            wait_until(lambda: not places.leftovers(), "it tidied up", 30)
         assert not places.leftovers(), "it left of its own"
     assert len(places.waiting()) == left, f"in input: {sorted(places.waiting())}"
     if contents is not None:

@@ -44,7 +44,7 @@ def is_alive(pid: int) -> bool:
 def figures(port: int) -> dict[str, float]:
     """Every sample of /metrics by its name with labels."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with opener.open(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         text = answer.read().decode()
     return {
         name: float(value) for name, value in re.findall(r"^(\w+(?:\{.*\})?) (\S+)$", text, re.M)

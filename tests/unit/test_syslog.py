@@ -202,7 +202,7 @@ def test_lines_arrive_in_order(
 def test_lines_arrive_by_udp(start: Start, port: int) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as collector:
         collector.bind(("127.0.0.1", port))
-        collector.settimeout(10)
+        collector.settimeout(30)
         sender = start("udp")
         send(sender, 0, 50)
         sender.send("x" * 50_000)
@@ -218,7 +218,7 @@ def test_udp_lines_wait_while_nobody_listens(
     wait_until(lambda: "is away: Connection refused" in caplog.text, "it is said")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as collector:
         collector.bind(("127.0.0.1", port))
-        collector.settimeout(10)
+        collector.settimeout(30)
         assert [text_of(collector.recv(99_999)) for _ in range(50)] == lines(0, 50)
     wait_until(lambda: "takes lines again" in caplog.text, "it is said")
 

@@ -41,7 +41,7 @@ def metric(site: Site, name: str, label: str = "") -> float:
     Those of all labels together, or of those that hold `label`, such as `call="submit"`.
     """
     address = site.changes["status"]["icapd"]
-    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
         lines = answer.read().decode().splitlines()
     rows = (line.rpartition(" ") for line in lines if not line.startswith("#"))
     return sum(
