@@ -145,6 +145,7 @@ class Taps:
         _log.warning("%s", _words(request), extra=OF_ALL_WORKERS)
         try:
             self._begin(watch)
+            await self._in_thread(self._tell, part, CaptureState())  # it is on: all are heard
             while not watch.ended:
                 await asyncio.sleep(_FLUSH_SECONDS)
                 await self._in_thread(self._flush, watch, part, watch.take())

@@ -27,6 +27,8 @@ from bridge.core.capture.pcapng import file_head
 from icapd.channel import Channel
 from icapd.server import IcapServer
 from icapd.taps.tap import Tap
+from icapd.taps.taps import Taps
+from icapd.taps.watch import Watch
 from tests.contract.test_express import CLEAN, message
 from tests.support.judging import judge
 from tests.support.katabridge import Site
@@ -141,6 +143,27 @@ def test_what_goes_the_quick_way_is_captured_and_quick_again_after(serve: Serve)
             b"ICAP/1.0 204 No Content",
             b"ICAP/1.0 200 OK",
         ]
+        switch.close()
+
+    serve(talk)
+
+
+def test_it_is_said_to_have_begun_when_all_connections_are_heard(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states: list[list[CaptureState]] = []
+    begin = Taps._begin
+
+    def looking(self: Taps, watch: Watch) -> None:
+        states.append(capture_states(self._directory, watch.request.id))
+        begin(self, watch)
+
+    monkeypatch.setattr(Taps, "_begin", looking)
+
+    async def talk(door: Talk) -> None:
+        switch = await door.begin()
+        assert states == [[]]
+        assert all(channel.tap for channel in door.server._open)
         switch.close()
 
     serve(talk)

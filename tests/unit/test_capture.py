@@ -189,6 +189,8 @@ def test_each_process_has_files_of_its_own_that_only_it_may_read(tmp_path: Path)
     parts[1].write(b"y" * 20)
     assert parts[0].size_of_all() == captured_bytes(tmp_path, "77") == 30
     long = "\N{CYRILLIC SMALL LETTER A}" * 5000
+    assert capture_states(tmp_path, "77") == [], "they do not hear yet"
+    parts[0].tell(CaptureState())
     parts[1].tell(CaptureState(5, long, is_fault=True))
     states = capture_states(tmp_path, "77")
     assert states == [CaptureState(), CaptureState(5, long[:300], is_fault=True)]

@@ -232,6 +232,8 @@ class Pretender(threading.Thread):
         parts = [
             CapturePart(self._spool, request.id, f"{self.name}.{n}") for n in range(self._processes)
         ]
+        for part in parts:
+            part.tell(CaptureState())
         for number, part in enumerate(parts):
             part.write(packet(5 - number, b"x" * 60, 60))
             for state in self._states:

@@ -37,7 +37,7 @@ class CaptureState:
 class CapturePart:
     """The file of one process. Everything here blocks: disk. OSError where it cannot be written.
 
-    The lock on its state is gone when the process is.
+    The lock on its state is gone when the process is; there is none before the first `tell`.
     """
 
     def __init__(self, directory: Path, number: str, instance: str) -> None:
@@ -49,7 +49,6 @@ class CapturePart:
         self._state = os.open(self._paths[0], flags, 0o600)
         try:
             fcntl.flock(self._state, fcntl.LOCK_EX)
-            self.tell(CaptureState())
             self._file = os.open(self._paths[1], flags, 0o600)
         except OSError:
             os.close(self._state)
