@@ -131,7 +131,7 @@ class Core:
         parts = Parts(door, self.health, self._records, self.spool, self._verdicts, self._bypass)
         self._outages = PartsWatch(self.events, parts, settings, self.instance)
         self._clockwork = Clockwork()
-        self.reporter = Reporter(self.instance, self.metrics, parts, self.gate, self.events)
+        self.reporter = Reporter(self.instance, self.metrics, self._outages, self.gate, self.events)
 
     async def __aenter__(self) -> Self:
         """Take up what an earlier process left, and begin the work that goes by the clock.

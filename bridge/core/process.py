@@ -29,6 +29,11 @@ class Descriptors(NamedTuple):
         """The part that is open, 1 where none is left."""
         return min(1.0, self.open / self.limit) if self.limit > 0 else 0.0
 
+    @property
+    def none_left(self) -> bool:
+        """Whether the next that is opened cannot be."""
+        return self.used == 1
+
 
 def account_name(uid: int) -> str:
     """A user's name, or his number where the system knows no name. Blocks: what nsswitch asks."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bridge.core.events import Events, Parts
+from bridge.core.events import Events, PartsWatch
 from bridge.core.gate import Gate
 from bridge.core.health import KataState
 from bridge.core.merging import to_plain
@@ -17,11 +17,11 @@ class Reporter:
     """Of one core. Its gauges are read when somebody asks."""
 
     def __init__(
-        self, instance: str, metrics: Metrics, parts: Parts, gate: Gate, events: Events
+        self, instance: str, metrics: Metrics, watch: PartsWatch, gate: Gate, events: Events
     ) -> None:
         self._instance = instance
         self._metrics = metrics
-        self._parts = parts
+        self._watch = watch
         self._gate = gate
         self._events = events
         self._started = time.time()
@@ -30,7 +30,7 @@ class Reporter:
     def add_gauges(self) -> None:
         """Have the metrics hold what the parts of this core know of themselves, too. Once."""
         gauge, gate = self._metrics.gauge, self._gate
-        door, health, records, spool, _, bypass = self._parts
+        door, health, records, spool, _, bypass = self._watch.parts
         gauge("in_flight", "Contents at KATA.", lambda: gate.inside)
         gauge("queue", "Contents that wait for a place at KATA.", lambda: gate.waiting)
         gauge("kata_state", "1: KATA takes files.", lambda: health.state is KataState.OK)
@@ -53,7 +53,7 @@ class Reporter:
 
     def facts(self) -> dict[str, Any]:
         """What the status page says of this process beside its metrics; times are epoch seconds."""
-        door, health, _, spool, verdicts, bypass = self._parts
+        door, health, _, spool, verdicts, bypass = self._watch.parts
         return {
             "instance": self._instance,
             "started": self._started,
@@ -62,6 +62,7 @@ class Reporter:
                 "kata": health.state is KataState.OK,
                 "store": verdicts.works,
                 "spool": spool.has_room,
+                "descriptors": self._watch.has_descriptors,
             },
             "bypass_until": bypass.until(door),
             "outages": [each._asdict() for each in self._events.lasting()],

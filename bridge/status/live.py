@@ -41,15 +41,17 @@ def figures_of(families: Iterable[Metric]) -> dict[str, Any]:
 def merge_facts(several: Sequence[Facts]) -> dict[str, Any]:
     """The facts of all processes as one: sums of what each serves, the best state of each node.
 
-    Ready is what one of them can do with KATA, and all of them with their own disks.
+    Ready is what one of them can do with KATA, and all of them with their own disks and
+    descriptors: the system deals new connections to all, and would cut the part of those that
+    comes to the one without.
     """
     ready = [facts["ready"] for facts in several]
+    own = ("store", "spool", "descriptors")
     return {
         "started": min((facts["started"] for facts in several), default=None),
         "ready": {
             "kata": any(each["kata"] for each in ready),
-            "store": bool(ready) and all(each["store"] for each in ready),
-            "spool": bool(ready) and all(each["spool"] for each in ready),
+            **{part: bool(ready) and all(each[part] for each in ready) for part in own},
         },
         "workers": len(several),
         "bypass_until": max((f["bypass_until"] or 0 for f in several), default=0) or None,

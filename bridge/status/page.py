@@ -98,7 +98,8 @@ class OpenPages:
         return web.Response(text="live\n")
 
     async def ready(self, _: web.Request) -> web.Response:
-        """200 where it can judge: KATA takes files, the store is writable, the spool has room."""
+        """200 where it can judge: KATA takes files, the store is writable, the spool has room, and
+        a descriptor is left for who connects."""
         report = await self._daemon.report()
         facts = merge_facts(report.facts if report else _NO_FACTS)
         ready = all(facts["ready"].values())

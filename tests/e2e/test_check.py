@@ -23,7 +23,8 @@ from bridge.cli import main
 from bridge.commands.checking import examination, folders, kata
 from bridge.commands.checking.disk import look_at_spool
 from bridge.commands.checking.examination import Examination, read_configuration
-from bridge.commands.checking.line import Line, Status
+from bridge.commands.checking.line import Line, Status, failed
+from bridge.commands.checking.readiness import AREAS
 from bridge.commands.checking.rules import look_at_bypass
 from bridge.commands.checking.store import look_at_file, look_at_store
 from bridge.core import Address, Door, allow_hash, open_verdicts, set_bypass
@@ -565,6 +566,15 @@ def test_what_a_running_icapd_cannot_do_is_the_first_fault(good: Site, started: 
     assert spool[1].status is Status.OK
     change(good, "spool", min_free="900TiB")
     assert "spool.min_free is 900.0 TiB" in of(look(good), Status.FAILED)["spool"]
+
+
+@pytest.mark.parametrize("area", sorted(AREAS))
+def test_whatever_a_daemon_cannot_do_is_said(
+    good: Site, monkeypatch: pytest.MonkeyPatch, area: str
+) -> None:
+    said = failed(area, "icapd cannot", "help it")
+    monkeypatch.setattr(examination, "look_at_readiness", lambda *_: iter([said]))
+    assert first_failed(look(good)) == said
 
 
 def test_what_hangs_in_a_log_is_no_fault_of_what_it_would_tell_of(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import resource
 import shlex
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -89,11 +92,23 @@ def test_a_process_without_descriptors_is_seen_where_people_look(
         keys = [f'katabridge_{each}{{kind="out_of_descriptors"}}' for each in METRICS]
         wait_until(lambda: [figure(key) for key in keys] == [workers] * 2, "metrics tell of it")
         assert states(site) == ["begins"] * workers
+        wait_until(lambda: figure(name) == 1 and denied(port) == ["descriptors"], "it is not ready")
+    wait_until(lambda: denied(port) == [], "it is ready again", 30)
     wait_until(lambda: states(site).count("ends") == workers, "it is over")
     assert figures(port)[name] < 1
     said = icapd.output()
     assert said.count("outage: out_of_descriptors of test.icap.0 begins: all 300 that it may") == 1
     assert said.count("outage: out_of_descriptors of test.icap.0 is over after") == 1
+
+
+def denied(port: int) -> list[str]:
+    """Which parts /ready denies."""
+    with closing(HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("GET", "/ready")
+        answer = connection.getresponse()
+        parts: dict[str, bool] = json.loads(answer.read())
+    assert answer.status == (200 if parts.pop("ready") else 503)
+    return [name for name, is_so in parts.items() if not is_so]
 
 
 def states(site: Site) -> list[str]:

@@ -136,7 +136,8 @@ def test_what_everybody_may_see(site: Site, page: Page, running: Program) -> Non
     judge(site, EICAR)
     live = page.ask("/api/live").json
     assert (live["program"], live["node"], live["live"]) == ("icapd", "test", True)
-    assert live["ready"] == {"kata": True, "store": True, "spool": True}
+    parts = dict.fromkeys(("kata", "store", "spool", "descriptors"), True)
+    assert live["ready"] == parts
     assert live["token_set"] is True
     assert [node["state"] for node in live["kata"]] == ["ok"]
     assert live["services"][0]["mode"] == "advanced"
@@ -146,7 +147,7 @@ def test_what_everybody_may_see(site: Site, page: Page, running: Program) -> Non
     assert live["figures"]["cases"] == {"detect": 1}
     assert live["figures"]["fds"] > 5
     ready = page.ask("/ready")
-    assert ready.json == {"live": True, "ready": True, "kata": True, "store": True, "spool": True}
+    assert ready.json == {"live": True, "ready": True, **parts}
     assert page.ask("/health").body == b"live\n"
     assert set(page.ask("/api/series?span=day").json["series"]) > {"requests", "p95", "kata"}
     assert page.ask("/api/series?span=year").status == 400

@@ -112,6 +112,9 @@ def _point(when: float, now: float, away: bool) -> dict[str, float | None]:
     }
 
 
+_OWN = {"spool": True, "descriptors": True}
+
+
 def live(now: float, program: str, scene: str, *, token_set: bool) -> dict[str, Any]:
     """A `/api/live`. Scenes: works, away, not_accepted, bypass, trouble, dead, empty."""
     empty = scene == "empty"
@@ -124,7 +127,7 @@ def live(now: float, program: str, scene: str, *, token_set: bool) -> dict[str, 
         "started": now - (5 if empty else 3 * DAY + 4 * HOUR),
         "token_set": token_set,
         "live": scene != "dead",
-        "ready": {"kata": ok, "store": scene != "trouble", "spool": True},
+        "ready": {"kata": ok, "store": scene != "trouble", **_OWN},
         "workers": 4,
         "bypass_until": now + 2 * HOUR + 780 if scene == "bypass" else None,
         "kata": _nodes(now, scene),

@@ -357,7 +357,7 @@ def test_a_log_that_this_user_may_not_read_is_said_where_a_daemon_cannot_be_aske
 
 # -- what daemons cannot do --------------------------------------------------------------------
 
-READY = {"kata": True, "store": True, "spool": True}
+READY = dict.fromkeys(("kata", "store", "spool", "descriptors"), True)
 FULL = Outage("store_failing", "/v.db", NOW - 600, None, "database or disk is full", OURS)
 
 
@@ -372,6 +372,7 @@ def of_readiness(settings: Settings, lasting: list[Outage], *found: Page) -> lis
         ("spool", "spool", "icapd has no room for bodies in spool.dir: its /ready says no more"),
         ("store", "verdicts", "icapd cannot use verdicts.store: its /ready says no more"),
         ("kata", "kata", "icapd knows no Central Node that takes its files: its /ready says no m"),
+        ("descriptors", "descriptors", "icapd has no descriptor left, and cuts new connections: "),
     ],
 )
 def test_what_ready_denies_has_failed(settings: Settings, part: str, area: str, words: str) -> None:
@@ -412,9 +413,11 @@ def test_of_daemons_that_cannot_be_asked_the_log_tells(settings: Settings) -> No
     spool = FULL._replace(kind="disk_full", subject=str(settings.spool.dir))
     log = spool._replace(subject=str(settings.logs.dir / HISTORY))
     away = LASTS._replace(subject=url)
-    assert [what for what, _ in of_readiness(settings, [log, spool, away], unasked)] == [
+    cut = FULL._replace(kind="out_of_descriptors", subject="test.icap.0")
+    assert [what for what, _ in of_readiness(settings, [log, spool, cut, away], unasked)] == [
         "failed spool",
         "failed kata",
+        "failed descriptors",
     ]
     assert of_readiness(settings, [LASTS, log], unasked) == []  # one of several nodes
     assert of_readiness(settings, [FULL], page(by=By.NOBODY)) == []  # nobody runs

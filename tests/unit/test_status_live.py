@@ -9,7 +9,7 @@ from bridge.status.live import harmless, join_outages, merge_facts
 
 
 def facts(**changes: Any) -> dict[str, Any]:
-    ready = {"kata": True, "store": True, "spool": True}
+    ready = dict.fromkeys(("kata", "store", "spool", "descriptors"), True)
     node = {"url": "https://cn", "state": "ok", "reason": "", "since": 5.0}
     return {"started": 10.0, "ready": ready, "bypass_until": None, "kata": [node]} | changes
 
@@ -21,16 +21,17 @@ def proxy(**changes: Any) -> dict[str, Any]:
 
 def test_nothing_is_known_is_not_ready() -> None:
     got = merge_facts([])
-    assert got["ready"] == {"kata": False, "store": False, "spool": False}
+    assert got["ready"] == dict.fromkeys(("kata", "store", "spool", "descriptors"), False)
     assert got["started"] is None
 
 
-def test_ready_is_what_one_can_do_with_kata_and_all_with_their_disks() -> None:
-    lame = {"kata": False, "store": True, "spool": False}
+def test_ready_is_what_one_can_do_with_kata_and_all_with_what_is_their_own() -> None:
+    lame = {"kata": False, "store": True, "spool": False, "descriptors": False}
     assert merge_facts([facts(), facts(ready=lame)])["ready"] == {
         "kata": True,
         "store": True,
         "spool": False,
+        "descriptors": False,
     }
 
 

@@ -147,6 +147,7 @@ class Examination:
             ("configuration", lambda: look_at_secrets(settings, config), _SECONDS),
             ("user", lambda: look_at_user(settings), _SECONDS),
             ("certificate", lambda: look_at_certificates(settings), _SECONDS),
+            ("descriptors", lambda: iter(()), _SECONDS),  # each daemon alone knows of its own
             ("spool", lambda: look_at_spool(settings), _SECONDS),
             ("verdicts", lambda: look_at_store(settings), _SECONDS),
             ("logs", self._look_at_logs, _SECONDS),

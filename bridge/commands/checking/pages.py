@@ -64,7 +64,8 @@ class Page:
         return _PROGRAMS[self.program]
 
     def is_ready(self, part: str) -> bool | None:
-        """What its /ready says of a part (`kata`, `store`, `spool`); None where it does not."""
+        """What its /ready says of a part (`kata`, `store`, `spool`, `descriptors`); None where it
+        does not."""
         ready = self.told.get("ready")
         value = ready.get(part) if isinstance(ready, dict) else None
         return value if isinstance(value, bool) else None

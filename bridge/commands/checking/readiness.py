@@ -35,6 +35,15 @@ _PARTS = {  # by their names in /ready
         "knows no Central Node that takes its files",
         "see its log; it reads a new certificate, or another trust, by SIGHUP",
     ),
+    "descriptors": _Part(
+        "descriptors",
+        "has no descriptor left, and cuts new connections",
+        "raise LimitNOFILE of its service, or lower icap.max_connections",
+    ),
+}
+_WHOLE: dict[str, str] = {
+    OutageKind.STORE_FAILING: "store",
+    OutageKind.OUT_OF_DESCRIPTORS: "descriptors",
 }
 AREAS = frozenset(part.area for part in _PARTS.values())
 
@@ -78,7 +87,7 @@ def part_of(outage: Outage, settings: Settings) -> str:
         return "spool" if Path(outage.subject).name == settings.spool.dir.name else ""
     if outage.kind in (OutageKind.KATA_UNREACHABLE, OutageKind.KATA_NOT_ACCEPTED):
         return "kata"
-    return "store" if outage.kind == OutageKind.STORE_FAILING else ""
+    return _WHOLE.get(outage.kind, "")
 
 
 def _is_out(name: str, lasting: Sequence[Outage], settings: Settings) -> bool:

@@ -60,7 +60,7 @@ def levels(state: State) -> dict[Subject, str | None]:
             found[Subject(_OF_KATA[kata], url)] = reason
     for path, reason in state.full.items():
         found[Subject(OutageKind.DISK_FULL, str(path))] = reason
-    if state.descriptors is not None and state.descriptors.used == 1:
+    if state.descriptors is not None and state.descriptors.none_left:
         reason = f"all {state.descriptors.limit} that it may have are in use (LimitNOFILE)"
         found[Subject(OutageKind.OUT_OF_DESCRIPTORS, state.instance)] = reason
     for kind, receiver in (
@@ -92,9 +92,10 @@ class PartsWatch:
 
     def __init__(self, events: Events, parts: Parts, settings: Settings, instance: str) -> None:
         """`instance`: the name of this process."""
+        self.parts = parts
+        self.has_descriptors = True  # as far as the last look knows
         self._events = events
         self._instance = instance
-        self._parts = parts
         self._spool_dir = settings.spool.dir
         self._store = store_name(settings.verdicts.store)
 
@@ -104,7 +105,9 @@ class PartsWatch:
         self._events.write()
 
     def _levels(self) -> Levels:
-        door, health, records, spool, verdicts, bypass = self._parts
+        door, health, records, spool, verdicts, bypass = self.parts
+        now = descriptors()
+        self.has_descriptors = now is None or not now.none_left
         full = records.troubles
         if (own := self._events.trouble) is not None:
             full[own[0]] = own[1]
@@ -120,7 +123,7 @@ class PartsWatch:
                 bypass.until(door),
                 door,
                 self._instance,
-                descriptors(),
+                now,
             )
         )
 

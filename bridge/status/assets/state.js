@@ -86,6 +86,10 @@ function aboutReady(live, told) {
     const rest = "Bodies are unavailable until it has: look at spool.dir.";
     lines.push(line("stop", "The spool has no room", null, live.now, rest));
   }
+  if (!live.ready.descriptors && !kinds.has("out_of_descriptors")) {
+    const { word, todo } = outage("out_of_descriptors");
+    lines.push(line("stop", word, null, live.now, todo));
+  }
   return [...told, ...lines];
 }
 
