@@ -53,7 +53,7 @@ def load_config(path: Path) -> Settings:
     if lines.faults:
         raise ConfigError("\n".join(lines.faults))
     try:
-        return Settings.model_validate(data, context={"base": path.parent})
+        return Settings.model_validate(data, context={"base": path.absolute().parent})
     except ValidationError as error:
         faults = [_fault(path, lines, detail) for detail in error.errors()]
         raise ConfigError("\n".join(text for _, text in sorted(faults))) from None

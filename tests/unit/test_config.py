@@ -48,6 +48,22 @@ def test_a_good_file_with_the_shipped_defaults(folder: Path) -> None:
     assert settings.verdicts.keep[OutcomeKind.DETECT] == 7 * 86400
 
 
+def test_paths_are_absolute_whatever_the_way_to_the_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else records of a command name what nobody finds from elsewhere."""
+    text = GOOD + "folders: [{name: a, input: in, output: out, quarantine: q}]\n"
+    write(folder, text + "spool: {dir: spool}\n")
+    (folder.parent / "link").symlink_to(folder.name)
+    for where, way in ((folder, "katabridge.yaml"), (folder.parent, "link/katabridge.yaml")):
+        monkeypatch.chdir(where)
+        settings = load_config(Path(way))
+        own = (where / way).parent
+        assert settings.folders[0].quarantine == own / "q"
+        assert settings.spool.dir == own / "spool"
+        assert settings.kata.client_cert == own / "client.pem"
+
+
 def test_tls_may_stand_alone(folder: Path) -> None:
     tls = "tls: {listen: ['0.0.0.0:11344'], cert: client.pem, key: client.key}"
     settings = load_config(write(folder, GOOD + f"icap: {{listen: [], {tls}}}\n"))
