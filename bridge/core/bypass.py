@@ -47,6 +47,12 @@ class Bypass:
         until = self._until.get(door, 0.0)
         return until if until > time.time() else None
 
+    def ended(self, door: Door) -> float | None:
+        """When the last bypass of the door was over (epoch), also while no process ran; None
+        where one is on, or nobody knows. From any thread."""
+        until = self._until.get(door)
+        return until if until is not None and until <= time.time() else None
+
     def refresh(self, door: Door) -> None:
         """Look at the file, and say what changed for this door. Blocks: disk."""
         self._until = self._read()
@@ -84,7 +90,7 @@ class Bypass:
 
 
 def read_bypass(directory: Path) -> dict[Door, float]:
-    """door -> seconds since the epoch until which it is open.
+    """door -> seconds since the epoch until which it is, or was, open.
 
     BypassError for a damaged file, and for one that cannot be read.
     """
@@ -110,8 +116,9 @@ def _is_end(door: object, until: object) -> bool:
 
 
 def set_bypass(directory: Path, until: Mapping[Door, float]) -> None:
-    """Open doors until then (seconds since the epoch), and close all others.
+    """Open doors until then (seconds since the epoch), and close all others now.
 
+    When one that is closed was open last stays in the file: an outage ends then.
     BypassError where the folder cannot be written or a time is too far away.
     """
     now = time.time()
@@ -119,7 +126,9 @@ def set_bypass(directory: Path, until: Mapping[Door, float]) -> None:
         raise BypassError("a bypass lasts 30 days at most; write a policy for more.")
     path = directory / _FILE
     draft = path.with_suffix(".new")
-    text = json.dumps({door.value: end for door, end in until.items() if end > now})
+    ends = {door: min(end, now) for door, end in _known(directory).items()}
+    ends |= {door: end for door, end in until.items() if end > now}
+    text = json.dumps({door.value: end for door, end in ends.items()})
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -130,6 +139,13 @@ def set_bypass(directory: Path, until: Mapping[Door, float]) -> None:
         draft.replace(path)
     except OSError as error:
         raise BypassError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _known(directory: Path) -> dict[Door, float]:
+    try:
+        return read_bypass(directory)
+    except BypassError:  # what is written now mends it
+        return {}
 
 
 def local_time(seconds: float) -> str:

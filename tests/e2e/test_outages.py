@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import time
@@ -108,6 +109,27 @@ def test_kata_goes_and_comes_back(kata: Emulator, site: Site, started: Keep) -> 
     got = metrics(port)
     assert (got[now], got['katabridge_outages_total{kind="kata_unreachable"}']) == (0, 1)
     assert [line["subject"] for line in events(site, "bodies_withheld")] == ["127.0.0.1"] * 2
+
+
+def test_a_bypass_that_ends_while_nobody_looks_lasts_no_longer(site: Site, started: Keep) -> None:
+    """What passed unjudged is known to the second, whenever the service comes back."""
+    spool = site.directory / "spool"
+    icapd = site.start_icapd()
+    try:
+        set_bypass(spool, {Door.ICAP: time.time() + 600})
+        wait_states(site, "bypass_on", "begins")
+    finally:
+        icapd.process.kill()
+        icapd.process.wait()
+    (begin,) = events(site, "bypass_on")
+    set_bypass(spool, {})
+    over = {"ICAP": at(begin) + 0.25}  # as if it had been on for so long only
+    (spool / "bypass.json").write_text(json.dumps(over))
+    started(site.start_icapd())
+    wait_states(site, "bypass_on", "begins", "ends")
+    end = events(site, "bypass_on")[1]
+    assert end["lasted_s"] == pytest.approx(0.25, abs=0.002)
+    assert at(end) == pytest.approx(over["ICAP"], abs=0.002)
 
 
 def test_a_share_goes_and_a_target_fails(kata: Emulator, site: Site, started: Keep) -> None:

@@ -64,21 +64,33 @@ def test_it_is_out_as_long_as_one_of_its_parts_is() -> None:
 
 def test_what_is_not_known_neither_begins_nor_ends() -> None:
     settling = Settling()
-    settling.look(KINDS, {KATA: None}, 0.0)
+    settling.look(KINDS, {KATA: None}, 0.0, {})
     assert settling.take_changes(10.0) == []
     settling.restore(KATA, -100.0, "before", 10.0)
-    settling.look(KINDS, {}, 11.0)
-    settling.look(KINDS, {KATA: None}, 12.0)
+    settling.look(KINDS, {}, 11.0, {})
+    settling.look(KINDS, {KATA: None}, 12.0, {})
     assert settling.take_changes(60.0) == []
-    settling.look(KINDS, {}, 61.0)
+    settling.look(KINDS, {}, 61.0, {})
     assert settling.take_changes(70.0) == [Change(KATA, -100.0, 61.0, "before", restored=True)]
+
+
+def test_what_went_before_anybody_looked_ended_then() -> None:
+    settling = Settling()
+    settling.restore(KATA, 10.0, "before", 60.0)
+    settling.look(KINDS, {}, 60.0, {KATA: 20.0})
+    assert settling.take_changes(60.0) == [Change(KATA, 10.0, 20.0, "before", restored=True)]
+    for told, end in ((5.0, 70.0), (200.0, 80.0)):  # by a clock that was set
+        settling.look(KINDS, {KATA: "away"}, 70.0, {})
+        settling.look(KINDS, {}, 80.0, {KATA: told})
+        assert [each.end for each in settling.take_changes(500.0) if over(each)] == [end]
+        settling.take_changes(5000.0)
 
 
 def test_a_look_leaves_alone_what_others_tell_of() -> None:
     settling = Settling()
     settling.set(PROXY, True, "", "", 0.0)
-    settling.look(KINDS, {}, 1.0)
-    settling.look(KINDS, {KATA: "away"}, 2.0)
+    settling.look(KINDS, {}, 1.0, {})
+    settling.look(KINDS, {KATA: "away"}, 2.0, {})
     assert [over(change) for change in settling.take_changes(60.0)] == [False, False]
     settling.keep_only(OutageKind.BODIES_WITHHELD, ["10.0.0.1"], 61.0)
     assert settling.take_changes(70.0) == []

@@ -288,5 +288,22 @@ def test_a_bypass_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     set_bypass(tmp_path, {Door.ICAP: 1600.0})
     bypass.refresh(Door.ICAP)
     assert (bypass.until(Door.ICAP), bypass.until(Door.FOLDER)) == (1600.0, None)
+    assert bypass.ended(Door.ICAP) is None
     monkeypatch.setattr("time.time", lambda: 1600.0)
     assert bypass.until(Door.ICAP) is None
+    assert (bypass.ended(Door.ICAP), bypass.ended(Door.FOLDER)) == (1600.0, None)
+
+
+@pytest.mark.parametrize(("off_at", "ended"), [(1200.0, 1200.0), (1700.0, 1600.0)])
+def test_a_bypass_that_was_ended_by_hand_was_on_until_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, off_at: float, ended: float
+) -> None:
+    monkeypatch.setattr("time.time", lambda: 1000.0)
+    set_bypass(tmp_path, {Door.ICAP: 1600.0})
+    monkeypatch.setattr("time.time", lambda: off_at)
+    set_bypass(tmp_path, {Door.FOLDER: 1900.0})
+    monkeypatch.setattr("time.time", lambda: 1800.0)
+    set_bypass(tmp_path, {})
+    bypass = Bypass(tmp_path)
+    bypass.refresh(Door.ICAP)
+    assert (bypass.ended(Door.ICAP), bypass.ended(Door.FOLDER)) == (ended, 1800.0)

@@ -17,7 +17,7 @@ from bridge.core.events.figures import outage_figures
 from bridge.core.events.kept import KeptOpen
 from bridge.core.events.line import Event, Outage, OutageKind, Subject, format_event
 from bridge.core.events.read import left_open
-from bridge.core.events.settle import Change, Levels, Settling
+from bridge.core.events.settle import Change, Ends, Levels, Settling
 from bridge.core.events.slots import most_of
 from bridge.core.linelog import LineLog
 from bridge.core.printable import printable
@@ -65,14 +65,17 @@ class Events(Collector):
             with self._lock:
                 self._settling.set(about, active, _short(detail), part, self._clock())
 
-    def look(self, kinds: Collection[str], levels: Levels) -> None:
-        """How all of these kinds are now; None for what is not known yet."""
+    def look(self, kinds: Collection[str], levels: Levels, ended: Ends) -> None:
+        """How all of these kinds are now; None for what is not known yet.
+
+        `ended`: what is not out may have gone while no process looked.
+        """
         told = {
             Subject(kind, printable(name)): None if why is None else _short(why)
             for (kind, name), why in levels.items()
         }
         with self._lock:
-            self._settling.look(kinds, told, self._clock())
+            self._settling.look(kinds, told, self._clock(), ended)
 
     def keep_only(self, kind: str, subjects: Collection[str]) -> None:
         """There are no others any more: what an earlier process left open of them is over."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from bridge.core.bypass import Bypass, local_time
 from bridge.core.events import Events
 from bridge.core.events.line import OutageKind, Subject
-from bridge.core.events.settle import Levels
+from bridge.core.events.settle import Ends, Levels
 from bridge.core.health import KataHealth, KataState
 from bridge.core.model import Door
 from bridge.core.process import Descriptors, descriptors
@@ -101,8 +101,12 @@ class PartsWatch:
 
     def look(self) -> None:
         """Look at all of them, and write what has changed. Blocks: disk."""
-        self._events.look(KINDS, self._levels())
+        self._events.look(KINDS, self._levels(), self._ended())
         self._events.write()
+
+    def _ended(self) -> Ends:
+        at = self.parts.bypass.ended(self.parts.door)
+        return {} if at is None else {Subject(OutageKind.BYPASS_ON, self.parts.door.value): at}
 
     def _levels(self) -> Levels:
         door, health, records, spool, verdicts, bypass = self.parts

@@ -14,6 +14,7 @@ from bridge.core.events.slots import Slots
 _SILENCE: dict[str, float] = {OutageKind.BODIES_WITHHELD: 3600.0}
 
 Levels = Mapping[Subject, str | None]  # what is out, and why in a sentence; None: not known
+Ends = Mapping[Subject, float]  # since when what is not out is not, where that is known (epoch)
 
 
 class Change(NamedTuple):
@@ -105,7 +106,7 @@ class Settling:
         self._changes.append(Change(subject, now, None, detail, restored=False))
         return there
 
-    def look(self, kinds: Collection[str], levels: Levels, now: float) -> None:
+    def look(self, kinds: Collection[str], levels: Levels, now: float, ended: Ends) -> None:
         """How all of these kinds are; what `levels` does not have is not out."""
         for subject, why in levels.items():
             if why is not None:
@@ -114,7 +115,7 @@ class Settling:
                 self._lasting[subject].gone = None
         for subject in [each for each in self._lasting if each.kind in kinds]:
             if subject not in levels:
-                self.set(subject, False, "", "", now)
+                self.set(subject, False, "", "", min(now, ended.get(subject, now)))
 
     def keep_only(self, kind: str, names: Collection[str], now: float) -> None:
         """There are no others of this kind."""
