@@ -206,6 +206,29 @@ def test_an_alert_says_what_to_do(rule: dict[str, Any], existing: dict[str, set[
     assert f"`{rule['alert']}`" in README
 
 
+# kinds of outages that have a metric of their own, which an alert goes by
+TOLD_BY = {
+    OutageKind.BYPASS_ON: "katabridge_bypass",
+    OutageKind.SYSLOG_AWAY: "katabridge_syslog_lines_waiting",
+    OutageKind.WEBHOOK_AWAY: "katabridge_notify_waiting",
+}
+
+
+def kinds_of(rule: dict[str, Any]) -> set[str]:
+    """The kinds of outages that a rule is about."""
+    found: set[str] = set()
+    for sign, values in re.findall(r'kind(=|=~|!~)"([^"]+)"', rule["expr"]):
+        named = set(values.split("|"))
+        found |= set(OutageKind) - named if sign == "!~" else named
+    for name, _ in read_query(rule["expr"]).metrics:
+        found |= {kind for kind, metric in TOLD_BY.items() if metric == name}
+    return found
+
+
+def test_every_kind_of_outage_has_an_alert() -> None:
+    assert set().union(*map(kinds_of, RULES)) == set(OutageKind)
+
+
 def test_the_page_names_no_other_alert() -> None:
     named = set(re.findall(r"`(Katabridge\w+)`", README))
     assert named == {rule["alert"] for rule in RULES}
