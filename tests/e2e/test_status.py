@@ -13,15 +13,24 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
 from bridge.emulator import EICAR, Emulator
 from icapd.client import IcapClient
 from tests.support.katabridge import Site
+from tests.support.outage import metrics
 from tests.support.processes import Program, free_port, module, wait_until
+from tests.support.promql import read_query
 from tests.support.shared_doors import SharedDoors, SharedSite
 
 Keep = Callable[[Program], Program]
 TOKEN = "planted-token-0123456789"
+_GRAFANA = Path(__file__).parents[2] / "examples" / "grafana"
+RULES: list[dict[str, Any]] = [
+    rule
+    for group in yaml.safe_load((_GRAFANA / "alerts.yaml").read_text())["groups"]
+    for rule in group["rules"]
+]
 GET = b"GET http://files.example/a%3Cb%3E.exe?x=1 HTTP/1.1\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\n\r\n"
 
@@ -152,6 +161,29 @@ def test_what_everybody_may_see(site: Site, page: Page, running: Program) -> Non
     assert set(page.ask("/api/series?span=day").json["series"]) > {"requests", "p95", "kata"}
     assert page.ask("/api/series?span=year").status == 400
     assert running.process.poll() is None
+
+
+def test_who_only_asks_options_sends_no_traffic(site: Site, page: Page, running: Program) -> None:
+    """By what the alert counts: a balancer does so, and a proxy that goes by us now."""
+    del running
+    (rule,) = (each for each in RULES if each["alert"] == "KatabridgeNoTraffic")
+    name, labels = read_query(rule["expr"]).metrics[0]
+
+    def counted() -> float:
+        found = metrics(page.port)
+        return sum(
+            value
+            for sample, value in found.items()
+            if sample.startswith(name)
+            and all(f'{key}="{of}"' in sample for key, of in labels.items())
+        )
+
+    with IcapClient("127.0.0.1", site.icap_port, timeout=20) as client:
+        client.options("av/respmod")
+        client.options("av/reqmod")
+    assert counted() == 0
+    judge(site, os.urandom(8))
+    wait_until(lambda: counted() == 1, "what is judged counts")
 
 
 def test_each_answer_is_guarded(shared_page: Page, shared: SharedSite) -> None:
