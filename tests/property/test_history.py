@@ -6,6 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 from unittest import mock
 
 from hypothesis import assume, example, given, settings
@@ -22,6 +23,10 @@ unhurried = settings(deadline=None, max_examples=120)
 
 # what becomes other or several signs where capitals do not count, escapes, and what looks like one
 ODD = 'ßẞſKkİiıŉǰΐςσΣﬁ"\\\n\t\x7f\x00\u202e\ud83d\ude00😀ёЁqQ𐐀𐐨u0416'
+# accents, by themselves and in signs, what is joined without being accents, and what is another
+ODD += "\u0301\u0306\u0302\u0307\u0308\u0323\u0331\u0340\u0344\u0345eEéêẹệấиИйЙαᾳᾇΐ"
+ODD += "\u1100\u1161\u11a8가각\u09c7\u09be\u09cb\u0ddd\u0915\u093c\u0958"
+ODD += "\u037e;\u1fef`Ω\u2126\u2000\u2002\uf900豈"
 signs = st.sampled_from(ODD) | st.characters(codec=None)
 texts = st.text(signs, max_size=12)
 HEX = "0123456789abcdef"
@@ -66,7 +71,8 @@ lines = st.builds(
 
 def cased(text: str) -> st.SearchStrategy[str]:
     """The text as somebody types it."""
-    return st.sampled_from([text, text.upper(), text.lower(), text.casefold(), text.title()])
+    typed = [text, text.upper(), text.lower(), text.casefold(), text.title()]
+    return st.sampled_from([*typed, normalize("NFC", text), normalize("NFD", text)])
 
 
 @st.composite
@@ -117,6 +123,10 @@ def searches(draw: st.DrawFn) -> tuple[list[bytes], HistoryFilter]:
 @example(([line("Straße.pdf")], HistoryFilter(name="STRASSE")))
 @example(([line("STRASSE.pdf")], HistoryFilter(name="straße")))
 @example(([line("Счёт.pdf")], HistoryFilter(name="сЧЁТ")))
+@example(([line("ß\u0323")], HistoryFilter(name="ṣ")))
+@example(([line("é\u0323")], HistoryFilter(name="ẹ")))
+@example(([line("\u0130\u0323")], HistoryFilter(name="ị")))
+@example(([line("Отчёт май")], HistoryFilter(name=normalize("NFD", "ОТЧЁТ МАЙ"))))
 @example(([line("\N{KELVIN SIGN}elvin")], HistoryFilter(name="KELVIN")))
 @example(([line(context={"client_ip": "::ffff:a01:203"})], HistoryFilter(client="10.1.2.3")))
 def test_a_line_that_is_wanted_passes(search: tuple[list[bytes], HistoryFilter]) -> None:

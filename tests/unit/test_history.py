@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from unicodedata import normalize
 
 import pytest
 
@@ -22,7 +23,8 @@ from bridge.core import (
 )
 from bridge.core.history import files
 from bridge.core.history import search as module
-from bridge.core.history.raw import _CASED, conditions_of, lines_that_may_fit
+from bridge.core.history.folding import FOLDED, fold
+from bridge.core.history.raw import conditions_of, lines_that_may_fit
 from bridge.core.printable import printable
 from bridge.core.rotation import rotated_files, set_aside
 from tests.support.history import BAD, line, names, older, write
@@ -199,9 +201,49 @@ def test_what_can_fit_nothing_is_refused(values: dict[str, Any], words: str) -> 
     assert "\n" not in str(raised.value)
 
 
-def test_no_sign_beyond_the_planes_that_are_looked_at_has_capitals() -> None:
-    text = "".join(map(chr, range(_CASED, 0x110000)))
-    assert text.casefold() == text
+def test_no_sign_beyond_those_that_are_looked_at_has_another_form() -> None:
+    text = "".join(map(chr, sorted({*range(0x110000)} - {*FOLDED})))
+    assert fold(text) == text
+
+
+ACCENTED = (
+    "Résumé.pdf",
+    "Счёт за май.docx",
+    "Viện trợ ệ.doc",
+    "각서.hwp",
+    "Åse \N{ANGSTROM SIGN}.txt",
+)
+FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
+
+
+@pytest.mark.parametrize("name", ACCENTED)
+@pytest.mark.parametrize("written", FORMS)
+@pytest.mark.parametrize("asked", FORMS)
+def test_however_accents_are_spelt(
+    log: Path, name: str, written: Literal["NFC", "NFD"], asked: Literal["NFC", "NFD"]
+) -> None:
+    write(log, [line(normalize(written, name)), line("other")])
+    asked_for = normalize(asked, name)
+    for part in (asked_for, asked_for.upper(), asked_for.rpartition(".")[0]):
+        assert len(search_log(log, HistoryFilter(name=part)).records) == 1, part
+
+
+def test_what_only_looks_alike_is_not_the_same(log: Path) -> None:
+    write(
+        log,
+        [line("re\N{COMBINING ACUTE ACCENT}sume"), line("a\N{NO-BREAK SPACE}b"), line("\ufb01n")],
+    )
+    for name in ("resume", "a b", "\N{LATIN SMALL LETTER DOTLESS I}n"):
+        assert search_log(log, HistoryFilter(name=name)).records == []
+    for name in ("a\N{NO-BREAK SPACE}b", "a\\xa0b", "FIN"):
+        assert len(search_log(log, HistoryFilter(name=name)).records) == 1
+
+
+def test_an_accent_behind_an_escape_belongs_to_its_last_sign_or_to_what_it_means(log: Path) -> None:
+    for name in ("\\x1a\u0306z", "\x1a\u0306z"):
+        write(log, [line(name)])
+        for asked in (name, "\\x1a\u0306z"):
+            assert len(search_log(log, HistoryFilter(name=asked)).records) == 1
 
 
 # -- pages -----------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TypeAlias
 
+from bridge.core.history.folding import fold, folded
 from bridge.core.model import Decision, Door, OutcomeKind
-from bridge.core.printable import Piece, pieces
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -29,9 +29,9 @@ class HistoryFilter:
     """What a record must be; None, or an empty text, lets everything through.
 
     `since` and `until` are seconds since the epoch, the first of them in, the second out. `name`,
-    `user` and `url` must be contained, whatever their capitals, as they are or as `printable` shows
-    them; who gave a command by hand counts
-    as the user where there is none, and the path of a file as the URL. `hash` is the beginning of
+    `user` and `url` must be contained, whatever their capitals and the spelling of their accents
+    (NFC, NFD), as they are or as `printable` shows them; who gave a command by hand counts as the
+    user where there is none, and the path of a file as the URL. `hash` is the beginning of
     a sha256 or md5, `client` an address or a network (`10.1.0.0/16`): of the client, or of the
     proxy where it named none. The rest is equal. ValueError, a sentence without its full stop,
     where a value can fit nothing.
@@ -157,25 +157,12 @@ def _choice(key: str, text: str) -> str:
 def _contains(value: object, wanted: str | None) -> bool:
     if wanted is None:
         return True
-    return isinstance(value, str) and _expression(wanted).search(value.casefold()) is not None
-
-
-def folded(text: str) -> list[Piece]:
-    """The pieces of a text that is searched for, each a sign or an escape, in no capitals."""
-    return [
-        sign
-        for piece in pieces(text)
-        for sign in (
-            [Piece(piece.text.casefold(), piece.meant)]
-            if piece.meant
-            else map(Piece, piece.text.casefold())
-        )
-    ]
+    return isinstance(value, str) and _expression(wanted).search(fold(value)) is not None
 
 
 @lru_cache(maxsize=16)
 def _expression(wanted: str) -> re.Pattern[str]:
-    """What must be found in a text in no capitals."""
+    """What must be found in a text that is folded."""
     return re.compile(
         "".join(
             f"(?:{re.escape(text)}|{re.escape(meant)})" if meant else re.escape(text)

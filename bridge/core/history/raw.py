@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Protocol, TypeAlias
 
-from bridge.core.history.filter import EQUAL, HistoryFilter, Network, address_of, folded, network_of
-from bridge.core.printable import Piece
+from bridge.core.history.filter import EQUAL, HistoryFilter, Network, address_of, network_of
+from bridge.core.history.probes import Probe, probes
 
-Probe: TypeAlias = bytes | re.Pattern[bytes]
 Span: TypeAlias = tuple[int, int]  # where a line begins in a block, and where its line end is
 
 _OCTET = 8  # bits
-_CASED = 0x20000  # beyond these first planes no character has capitals
 _CLIENT, _PROXY = b'"client_ip":"', b'"proxy":"'
 
 
@@ -114,7 +111,7 @@ class _Says:
     def __init__(self, keys: str, text: str) -> None:
         """`keys`: joined by `|`."""
         self._value = re.compile(rf'"(?:{keys})":"([^"\\]*(?:\\.[^"\\]*)*)"'.encode("ascii"))
-        self._probes = _probes(text)
+        self._probes = probes(text)
 
     def lines(self, lowered: bytes) -> Iterator[Span]:
         for probe in self._probes:
@@ -169,54 +166,3 @@ def _beginnings(network: Network) -> list[bytes]:
         end = '"' if network.prefixlen == network.max_prefixlen else "."
         return [f'"{text}{end}'.encode("ascii"), b":ffff:"]  # it may be written as IPv6
     return [_CLIENT, _PROXY]
-
-
-def _probes(text: str) -> list[Probe]:
-    """One of them is in a value that contains this text."""
-    found = folded(text)
-    signs = "".join(each.text for each in found)
-    exact: Probe
-    if signs.isascii() and not any(each.meant for each in found):
-        exact = _escaped(signs).encode("ascii")
-    else:
-        exact = re.compile("".join(map(_alternatives, found)).encode("ascii"))
-    unlike = _unlike(signs)
-    return [exact] if unlike is None else [exact, unlike]
-
-
-def _alternatives(piece: Piece) -> str:
-    """An expression of how it, or what folds to it, stands in a line."""
-    signs = [piece.text, *piece.meant, *_folding().get(piece.text, ())]
-    written = sorted({re.escape(_escaped(each)) for each in signs})
-    return written[0] if len(written) == 1 else f"(?:{'|'.join(written)})"
-
-
-def _escaped(text: str) -> str:
-    return encode_basestring_ascii(text)[1:-1].lower()
-
-
-@lru_cache(maxsize=1)
-def _folding() -> dict[str, list[str]]:
-    """Sign -> what else becomes it where capitals do not count."""
-    found = defaultdict(list)
-    for each in map(chr, range(_CASED)):
-        folded = each.casefold()
-        if folded != each:
-            found[folded].append(each)
-    return dict(found)
-
-
-def _unlike(folded: str) -> re.Pattern[bytes] | None:
-    """Signs that become several, or ASCII, and may be a part of the text: who has one passes.
-
-    `STRASSE` is found in `Straße`, where none of its letters stands as such.
-    """
-    groups = defaultdict(list)  # by how they begin: an expression that gives up early
-    for becomes, signs in _folding().items():
-        if not set(becomes).isdisjoint(folded):
-            for sign in signs:
-                if len(becomes) > 1 or (becomes.isascii() and not sign.isascii()):
-                    written = _escaped(sign)
-                    groups[written[:4]].append(written[4:])
-    ends = (f"{begin[2:]}(?:{'|'.join(sorted(rest))})" for begin, rest in sorted(groups.items()))
-    return re.compile(rf"\\u(?:{'|'.join(ends)})".encode("ascii")) if groups else None
