@@ -21,8 +21,10 @@ from aiohttp.typedefs import Middleware
 from bridge.core import Settings, printable
 from bridge.status.daemon import Daemon
 from bridge.status.guarded import GuardedPages
+from bridge.status.live import merge_facts
 from bridge.status.page import OpenPages
-from bridge.status.series import Series, sample_of
+from bridge.status.samples import sample_of
+from bridge.status.series import Series
 
 _log = logging.getLogger(__name__)
 
@@ -136,7 +138,8 @@ async def _sample(daemon: Daemon, series: Series, kept: Path) -> None:
     while True:
         report = await daemon.report()
         if report is not None:
-            series.add(sample_of(report.families), time.time())
+            started = merge_facts(report.facts)["started"] or 0.0
+            series.add(sample_of(report.families, started), time.time())
         if time.monotonic() >= keep_at:
             keep_at = time.monotonic() + _KEEP_SECONDS
             await asyncio.to_thread(_keep, series, kept)

@@ -11,17 +11,20 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from bridge.core import Case, Decision, Door, Entry, Metrics, Mode, Outcome, OutcomeKind, Source
-from bridge.status.series import COUNTS, LEVELS, NAMES, SPANS, Sample, Series, quantile, sample_of
+from bridge.status.samples import COUNTS, LEVELS, Sample, quantile, sample_of
+from bridge.status.series import NAMES, SPANS, Series
 
 NOW = 1_800_000_000.0  # a whole number of steps of either span
 
 
-def sample(requests: float, *, kata: float = 1, queue: float = 0, **buckets: float) -> Sample:
-    """`buckets`: up_to_1=3 and so on."""
+def sample(
+    requests: float, *, kata: float = 1, queue: float = 0, started: float = 0, **buckets: float
+) -> Sample:
+    """`started`: seconds from NOW; `buckets`: up_to_1=3 and so on."""
     counts = dict.fromkeys(COUNTS, 0.0) | {"requests": requests}
     levels = dict.fromkeys(LEVELS, 0.0) | {"kata": kata, "queue": queue}
     ends = {float(name.removeprefix("up_to_")): count for name, count in buckets.items()}
-    return Sample(counts, levels, ends)
+    return Sample(counts, levels, ends, NOW + started)
 
 
 LATE = 3  # a step is shown so many seconds after its end
@@ -41,9 +44,17 @@ def test_counts_become_rates_of_whole_steps() -> None:
     series = Series()
     for second in range(31):
         series.add(sample(requests=second * 5), NOW + second)
-    # the first step began when we did: nine seconds of it are known
-    assert points(series, "requests", NOW + 30) == [(10, 4.5), (20, 5.0), (30, 5.0)]
-    assert points(series, "requests", NOW + 39.9) == [(10, 4.5), (20, 5.0), (30, 5.0)]
+    # the first step began when we did: what is not known of it is not taken to be zero
+    assert points(series, "requests", NOW + 30) == [(10, 5.0), (20, 5.0), (30, 5.0)]
+    assert points(series, "requests", NOW + 39.9) == [(10, 5.0), (20, 5.0), (30, 5.0)]
+
+
+def test_of_a_step_with_one_sample_no_rate_is_known() -> None:
+    series = Series()
+    for second in (9, 10, 20):
+        series.add(sample(requests=second), NOW + second)
+    assert points(series, "requests", NOW + 20) == [(20, 1.0)]
+    assert points(series, "kata", NOW + 20) == [(10, 1), (20, 1)]
 
 
 def test_a_step_is_shown_when_the_sample_after_it_has_come() -> None:
@@ -58,7 +69,7 @@ def test_a_gap_is_a_gap_and_what_came_in_it_is_nobodys() -> None:
     series = Series()
     for second in (0, 9, 40, 49, 50):
         series.add(sample(requests=second), NOW + second)
-    assert points(series, "requests", NOW + 50) == [(10, 0.9), (50, 0.9)]
+    assert points(series, "requests", NOW + 50) == [(10, 1.0), (50, 1.0)]
 
 
 def test_a_daemon_that_was_started_again_counts_from_zero() -> None:
@@ -75,6 +86,62 @@ def test_the_worst_of_a_step_is_shown() -> None:
         series.add(sample(0, kata=0 if bad else 1, queue=70 if bad else 0), NOW + second)
     assert points(series, "kata", NOW + 10) == [(10, 0)]
     assert points(series, "queue", NOW + 10) == [(10, 70)]
+
+
+def kept(series: Series) -> Any:
+    """What a later process reads."""
+    return json.loads(json.dumps(series.dump(), allow_nan=False))
+
+
+def restarted(series: Series) -> Series:
+    other = Series()
+    other.load(kept(series))
+    return other
+
+
+def test_what_was_seen_before_a_restart_counts() -> None:
+    series = Series()
+    for second in range(0, 101, 2):  # an outage, and half of the requests
+        series.add(sample(second, kata=0, queue=70, up_to_1=0, up_to_2=second), NOW + second)
+    series = restarted(series)
+    for second in range(102, 301, 2):  # the same daemon goes on
+        series.add(sample(second, up_to_1=0, up_to_2=second), NOW + second)
+    assert points(series, "kata", NOW + 300, "day") == [(300, 0)]
+    assert points(series, "queue", NOW + 300, "day") == [(300, 70)]
+    assert points(series, "requests", NOW + 300, "day") == [(300, pytest.approx(1.0))]
+    assert points(series, "p50", NOW + 300, "day") == [(300, 1.5)]
+
+
+def test_while_no_daemon_ran_nothing_is_known() -> None:
+    series = Series()
+    for second in range(0, 101, 2):
+        series.add(sample(requests=1000 + second * 3), NOW + second)
+    series = restarted(series)
+    for second in range(202, 301, 2):
+        now = sample(requests=(second - 200) * 3, started=200)
+        series.add(now, NOW + second)
+    assert points(series, "requests", NOW + 300, "day") == [(300, pytest.approx(3.0))]
+
+
+def test_a_step_that_ended_while_nobody_ran_is_shown() -> None:
+    series = Series()
+    for second in range(0, 101, 2):
+        series.add(sample(requests=second, kata=0), NOW + second)
+    series = restarted(series)
+    for second in (700, 890, 900):
+        series.add(sample(requests=second - 650, started=650), NOW + second)
+    assert points(series, "kata", NOW + 900, "day") == [(300, 0), (900, 1)]
+    assert points(series, "requests", NOW + 900, "day") == [(300, 1.0), (900, 1.0)]
+
+
+def test_what_earlier_versions_kept_is_read() -> None:
+    series = Series()
+    series.load({"hour": [[180_000_000, {"requests": 2, "kata": 1}]], "day": []})
+    assert points(series, "requests", NOW + 10) == [(10, 2)]
+    series.add(sample(10), NOW + 11)
+    series.add(sample(20), NOW + 19)
+    series.add(sample(21), NOW + 20)
+    assert points(series, "requests", NOW + 20) == [(10, 2), (20, 1.25)]
 
 
 def test_old_steps_are_forgotten() -> None:
@@ -105,13 +172,42 @@ def test_what_is_kept_comes_back() -> None:
 
 
 @pytest.mark.parametrize(
-    "kept", [None, [], {"hour": 5}, {"hour": [[1], ["x", {}], [3, {"requests": "x", "y": 1}]]}]
+    "damaged", [None, [], {"hour": 5}, {"hour": [[1], ["x", {}], [3, {"requests": "x", "y": 1}]]}]
 )
-def test_what_is_kept_may_be_damaged(kept: object) -> None:
+def test_what_is_kept_may_be_damaged(damaged: object) -> None:
     series = Series()
-    series.load(kept)
+    series.load(damaged)
     series.add(sample(1), NOW)
     assert points(series, "requests", NOW + 5) == []
+
+
+DAMAGE: dict[str, list[Any]] = {
+    "number": [None, "x", float("inf"), []],
+    "at": [None],
+    "seconds": [None, float("nan"), float("inf"), -1, "x"],
+    "last": [None, {}, [], {"counts": {}, "buckets": {}}],
+    "counts": [None, {}, [], dict.fromkeys(COUNTS, "x")],
+    "buckets": [None, {"x": 1}, {"1.0": None}, [1]],
+    "levels": [None, {"kata": "x"}, [1]],
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "damage"), [(key, each) for key, several in DAMAGE.items() for each in several], ids=str
+)
+def test_a_step_under_way_that_is_damaged_is_left_out(key: str, damage: object) -> None:
+    series = Series()
+    for second in range(0, 101, 2):
+        series.add(sample(second, kata=0, up_to_1=second), NOW + second)
+    damaged = kept(series)
+    damaged["under_way"]["day"][key] = damage
+    other = Series()
+    other.load(damaged)
+    for second in (110, 299, 300):
+        other.add(sample(second), NOW + second)
+    assert points(other, "kata", NOW + 300, "day") == [(300, 1)]
+    assert points(other, "requests", NOW + 300, "day") == [(300, 1.0)]
+    assert points(other, "kata", NOW + 100)[-1] == (100, 0)
 
 
 def test_quantiles_lie_within_buckets() -> None:
