@@ -9,32 +9,26 @@ import math
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from itertools import islice
 from typing import Any
 
 from aiohttp import web
 
 from bridge.core import (
-    DETECTS,
     HISTORY,
-    VERDICT_LOG,
-    WATCH_LOG,
-    Found,
     HistoryFilter,
     Settings,
     StoreError,
-    Verdict,
     allow_hash,
-    case_time,
     forget_hash,
     open_verdicts,
     parse_duration,
     printable,
-    search_log,
     show_hash,
-    tail_lines,
 )
+from bridge.status.cases import Cases
+from bridge.status.known import as_fields
 from bridge.status.live import harmless
+from bridge.status.searching import LogSearch, UnreadableError
 
 _log = logging.getLogger(__name__)
 
@@ -42,15 +36,9 @@ _CASE = re.compile(r"[0-9a-z]{16}")
 _TEXTS = ("case", "name", "hash", "user", "client", "url", "outcome", "decision", "door")
 _MOST = 500
 _FEW = 50
-_SEARCHES = 2  # at a time
-_SECONDS = 5.0  # of one search
 _WRONG_SECONDS = 0.5  # before who guesses is told
 _GUESSES = 4  # at a time
 _SAY_SECONDS = 60.0
-_CLOCK_SECONDS = 86400.0  # by which a clock may have been set back since a case began
-_LOG_BYTES = 64 << 20  # of the service log, from its end
-_LOG_LINES = 100
-_SERVICE_LOGS = (VERDICT_LOG, WATCH_LOG)
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -61,11 +49,10 @@ class GuardedPages:
     def __init__(self, settings: Settings, service_log: str) -> None:
         """`service_log`: a path, or a name in `logs.dir`."""
         self._settings = settings
-        names = {service_log, *_SERVICE_LOGS}  # the case may be another daemon's
-        self._service_logs = [settings.logs.dir / name for name in names]
+        self._search = LogSearch(settings)
+        self._cases = Cases(settings, self._search, service_log)
         token = settings.status.token
         self._token = token.get_secret_value().encode() if token else None
-        self._searching = asyncio.Semaphore(_SEARCHES)
         self._guessing = asyncio.Semaphore(_GUESSES)
         self._wrong_ones = 0
         self._say_wrong_at = 0.0
@@ -108,11 +95,12 @@ class GuardedPages:
         """Cases, newest first."""
         try:
             wanted, limit = _filter(request.query)
-            found = await self._search(
-                HISTORY, wanted, request.query.get("cursor") or None, limit=limit
-            )
+            cursor = request.query.get("cursor") or None
+            found = await self._search.search(HISTORY, wanted, cursor, limit=limit)
         except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from None
+        except UnreadableError as error:
+            raise web.HTTPServiceUnavailable(text=str(error)) from None
         body = {
             "cases": found.records,
             "cursor": found.cursor,
@@ -121,62 +109,14 @@ class GuardedPages:
         }
         return web.json_response(harmless(body))
 
-    async def _search(
-        self, log: str, wanted: HistoryFilter, cursor: str | None = None, *, limit: int
-    ) -> Found:
-        path = self._settings.logs.dir / log
-        async with self._searching:
-            try:
-                return await asyncio.to_thread(
-                    search_log, path, wanted, cursor=cursor, limit=limit, seconds=_SECONDS
-                )
-            except OSError as error:
-                sentence = f"{error.filename or path} cannot be read: {error.strerror}"
-                raise web.HTTPServiceUnavailable(text=sentence) from None
-
     async def case(self, request: web.Request) -> web.Response:
-        """All that is known of one case; `complete`: whether all of the logs was looked through."""
+        """All that is known of one case."""
         case = request.match_info["case"]
         if not _CASE.fullmatch(case):
             raise web.HTTPBadRequest(text=f"{printable(case)!r} is no case number")
-        records, complete = await self._records_of(HISTORY, case, 1)
-        detections, all_of_them = await self._records_of(DETECTS, case, _MOST)
-        record = records[0] if records else None
-        sha256 = (record or {}).get("sha256")
-        body = {
-            "record": record,
-            "detections": detections,
-            "complete": (complete or record is not None) and all_of_them,
-            "known": await self._known(sha256) if isinstance(sha256, str) else None,
-            "log": await asyncio.to_thread(self._lines_of, case),
-        }
-        return web.json_response(harmless(body))
-
-    async def _records_of(
-        self, log: str, case: str, limit: int
-    ) -> tuple[list[dict[str, Any]], bool]:
-        """Its lines there, and whether all since its beginning was looked through for them."""
-        began = case_time(case)
-        wanted = HistoryFilter(case=case, since=began and began - _CLOCK_SECONDS)
-        found = await self._search(log, wanted, limit=limit)
-        return found.records, found.complete
-
-    def _lines_of(self, case: str) -> list[str]:
-        key = case.encode()
-        lines = (line for log in self._service_logs for line in tail_lines(log, _LOG_BYTES))
-        found = islice((line for line in lines if key in line), _LOG_LINES)
-        return [line.decode("utf-8", "backslashreplace") for line in found]
+        return web.json_response(harmless(await self._cases.everything(case)))
 
     # -- known verdicts ------------------------------------------------------------------------
-
-    async def _known(self, sha256: str) -> dict[str, Any] | None:
-        store = open_verdicts(self._settings)
-        try:
-            return _verdict(await show_hash(store, sha256))
-        except (ValueError, StoreError):
-            return None
-        finally:
-            await store.close()
 
     async def known(self, request: web.Request) -> web.Response:
         """Forget a verdict, or call its bytes clean for a while."""
@@ -193,7 +133,7 @@ class GuardedPages:
                 _log.warning(words, request.remote, printable(sha256), seconds)
             else:
                 raise web.HTTPBadRequest(text='"do" must be "forget" or "allow"')
-            return web.json_response(harmless({"known": _verdict(await show_hash(store, sha256))}))
+            return web.json_response(harmless({"known": as_fields(await show_hash(store, sha256))}))
         except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from None
         except StoreError as error:
@@ -235,18 +175,3 @@ async def _json(request: web.Request) -> Mapping[str, Any]:
     if not isinstance(asked, dict):
         raise web.HTTPBadRequest(text="a JSON object is expected")
     return asked
-
-
-def _verdict(verdict: Verdict | None) -> dict[str, Any] | None:
-    if verdict is None:
-        return None
-    return {
-        "outcome": verdict.kind.value,
-        "rule": verdict.rule,
-        "threat": verdict.threat,
-        "technology": verdict.technology,
-        "since": verdict.time,
-        "until": verdict.expires,
-        "scan_id": verdict.scan_id,
-        "md5": verdict.md5,
-    }

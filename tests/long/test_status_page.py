@@ -482,6 +482,21 @@ def test_a_case_shows_every_key_of_its_record(
     assert "icapd.judging case" in text
 
 
+def test_a_log_that_is_gone_is_said_beside_what_the_others_have(
+    api: StatusApi, browser: Browser
+) -> None:
+    why = "/var/log/katabridge/log-detects.log cannot be read: No such file or directory"
+    api.missing = {"log-detects.log": why}
+    signed_in(browser, api, f"#/case/{case_of(api)}")
+    wait_for(browser, f"{why}. What it holds of this case is not shown.")
+    assert "Who says so" in shown(browser)
+    api.missing = {"log-history.log": why.replace("detects", "history")}
+    browser.driver.refresh()
+    wait_for(browser, f"{why.replace('detects', 'history')}. What it holds")
+    assert "holds no record" not in shown(browser)
+    assert faults(browser) == []
+
+
 def test_a_known_verdict_is_changed_only_after_a_question(api: StatusApi, browser: Browser) -> None:
     signed_in(browser, api, f"#/case/{case_of(api)}")
     wait_for(browser, "Known verdict")

@@ -48,7 +48,8 @@ class StatusApi:
 
     `scene`, `program`, `token_set` and `records` may be changed at any time. `partly`: so many
     records are looked at in one search, which is then not complete. `away`: nobody is answered.
-    `asked` holds all paths, `shown` the Authorization fields.
+    `missing`: logs that cannot be read, each with a sentence. `asked` holds all paths, `shown` the
+    Authorization fields.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -58,6 +59,7 @@ class StatusApi:
         self.partly: int | None = None
         self.away = False
         self.records = data.history(time.time())
+        self.missing: dict[str, str] = {}
         self.verdicts: dict[str, dict[str, Any] | None] = {}
         self.asked: list[str] = []
         self.shown: list[str] = []
@@ -121,16 +123,17 @@ class StatusApi:
         if len(case) != 16 or not case.isalnum():
             raise Refusal(400, f"{case!r} is no case number")
         record = next((each for each in self.records if each["case"] == case), None)
-        if record is None:
+        if record is None or "log-history.log" in self.missing:
             nothing: dict[str, Any] = {"record": None, "detections": [], "known": None, "log": []}
-            return nothing | {"complete": True}
-        detects = record["outcome"] == "detect"
+            return nothing | {"complete": True, "missing": self.missing}
+        detects = record["outcome"] == "detect" and "log-detects.log" not in self.missing
         late = record | {"late": True, "time": data.stamp(now), "threat": "<b>Late</b>.Threat"}
         sha256 = record["sha256"] or ""
         return {
             "record": record,
             "detections": [late, record] if detects else [],
             "complete": True,
+            "missing": self.missing,
             "known": self.verdicts.get(sha256, data.known(now) if detects else None),
             "log": data.log_of(record),
         }

@@ -11,9 +11,21 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from bridge.core import Case, Decision, Door, Mode, Outcome, OutcomeKind, Source
+from bridge.core import (
+    DETECTS,
+    HISTORY,
+    VERDICT_LOG,
+    WATCH_LOG,
+    Case,
+    Decision,
+    Door,
+    Mode,
+    Outcome,
+    OutcomeKind,
+    Source,
+)
 from bridge.core.records import format_record
-from bridge.status import guarded
+from bridge.status import guarded, searching
 from bridge.status.shared import Shared
 from tests.support.katabridge import Site
 
@@ -68,9 +80,38 @@ def test_a_search_that_is_cut_off_does_not_say_that_there_is_no_case(
     (site.directory / "log" / "log-detects.log").touch()
     status, found = get(site, f"/api/case/{cases[0].id}")
     assert (status, found["record"]["name"], found["complete"]) == (200, "n0", True)
-    monkeypatch.setattr(guarded, "_SECONDS", 0)
+    monkeypatch.setattr(searching, "_SECONDS", 0)
     status, found = get(site, f"/api/case/{cases[0].id}")
     assert (status, found["record"], found["complete"]) == (200, None, False)
+
+
+@pytest.mark.parametrize("missing", [DETECTS, HISTORY])
+def test_a_log_that_is_gone_is_named_and_the_rest_is_shown(site: Site, missing: str) -> None:
+    case = Case(Door.ICAP, Mode.ADVANCED, "n", {})
+    bad = Outcome(OutcomeKind.DETECT, Source.KATA)
+    logs = site.directory / "log"
+    for log in {DETECTS, HISTORY} - {missing}:
+        (logs / log).write_bytes(format_record(case, None, bad, Decision.BLOCK) + b"\n")
+    status, found = get(site, f"/api/case/{case.id}")
+    shown = [found["record"], *found["detections"]]
+    assert (status, found["complete"]) == (200, True)
+    assert [each["name"] for each in shown if each is not None] == ["n"]
+    why = f"{logs / missing} cannot be read: No such file or directory"
+    assert found["missing"] == {missing: why}
+
+
+def test_a_service_log_that_cannot_be_read_costs_its_lines_only(site: Site) -> None:
+    case = Case(Door.ICAP, Mode.ADVANCED, "n", {})
+    clean = Outcome(OutcomeKind.NOT_DETECTED, Source.KATA)
+    logs = site.directory / "log"
+    (logs / HISTORY).write_bytes(format_record(case, None, clean, Decision.PASS) + b"\n")
+    (logs / DETECTS).touch()
+    (logs / VERDICT_LOG).mkdir()
+    (logs / WATCH_LOG).write_text(f"case {case.id} passed\n")
+    status, found = get(site, f"/api/case/{case.id}")
+    assert (status, found["record"]["name"]) == (200, "n")
+    assert found["log"] == [f"case {case.id} passed"]
+    assert found["missing"] == {VERDICT_LOG: f"{logs / VERDICT_LOG} cannot be read: Is a directory"}
 
 
 def test_many_wrong_tokens_are_one_line(

@@ -3,10 +3,12 @@
 import { ask } from "./api.js";
 import { decisionBadge, outcomeBadge } from "./badge.js";
 import { el, foreign, mark } from "./dom.js";
-import { bytes, clock, count, day, parsed, span } from "./format.js";
+import { bytes, clock, count, day, parsed, sentence, span } from "./format.js";
 import { Known } from "./known.js";
 import { searchHash } from "./route.js";
 import { CONTEXT, DECISIONS, DOOR_SAYS, KEYS, MODES, OUTCOMES, RULES, SOURCES } from "./words.js";
+
+const HISTORY = "log-history.log";
 
 const soft = (...words) => el("span", { class: "soft" }, ...words);
 const said = (code, words) => [foreign(code), words ? soft(` ${words}`) : null];
@@ -108,6 +110,17 @@ function headline(record, found) {
     record.threat ? foreign(record.threat, { class: "foreign bad" }) : null);
 }
 
+/** What cannot be shown, and why. */
+function lacking(record, complete, missing) {
+  const gone = Object.values(missing).map((why) => el("p", {}, mark("!"), foreign(`${sentence(why)} `),
+    "What it holds of this case is not shown."));
+  const none = complete
+    ? "log-history.log holds no record of this case: it goes on, or its file was rotated away, or there never was one."
+    : "The logs are too long to be looked through here: kata-bridge history --case finds it.";
+  const unseen = record || HISTORY in missing ? null : el("p", {}, none);
+  return gone.length || unseen ? el("div", { class: "card lacking" }, gone, unseen) : null;
+}
+
 export class CasePage {
   constructor(guarded, now) {
     Object.assign(this, { guarded, now, turn: 0 });
@@ -138,16 +151,14 @@ export class CasePage {
     if (!done && turn === this.turn) this.body.replaceChildren();
   }
 
-  take({ record, detections: found, known, log: lines, complete = true }) {
+  take({ record, detections: found, known, log: lines, complete = true, missing = {} }) {
     const about = record ?? found[0] ?? null;
     const verdict = new Known(about?.sha256 ?? null, about?.name ?? "", this.guarded, this.now);
     verdict.show(known);
-    const none = el("p", { class: "card" }, complete
-      ? "log-history.log holds no record of this case: it goes on, or its file was rotated away, or there never was one."
-      : "The logs are too long to be looked through here: kata-bridge history --case finds it.");
     this.body.replaceChildren(...[
       record ? el("p", { class: "object" }, foreign(record.name || "(no name)")) : null,
-      record ? headline(record, found) : none,
+      record ? headline(record, found) : null,
+      lacking(record, complete, missing),
       record ? related(record) : null,
       el("div", { class: "columns" },
         el("div", {}, detections(found), record ? fields(record).slice(0, 2) : null),

@@ -1,0 +1,94 @@
+"""All that is known of one case: its record, what was found, what is known of its bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bridge.core import (
+    DETECTS,
+    HISTORY,
+    VERDICT_LOG,
+    WATCH_LOG,
+    HistoryFilter,
+    Settings,
+    case_time,
+    tail_lines,
+)
+from bridge.status.known import known_of
+from bridge.status.searching import LogSearch, UnreadableError, unreadable
+
+_MOST = 500
+_CLOCK_SECONDS = 86400.0  # by which a clock may have been set back since a case began
+_LOG_BYTES = 64 << 20  # of the service log, from its end
+_LOG_LINES = 100
+_SERVICE_LOGS = (VERDICT_LOG, WATCH_LOG)
+
+
+class _Lines(NamedTuple):
+    """Those of a log that are wanted, `complete` where all of it was looked through.
+
+    `fault`: why it cannot be read, a sentence.
+    """
+
+    log: str
+    records: list[Any]
+    complete: bool = True
+    fault: str | None = None
+
+
+class Cases:
+    """Looks cases up, wherever there is something of them."""
+
+    def __init__(self, settings: Settings, search: LogSearch, service_log: str) -> None:
+        """`service_log`: a path, or a name in `logs.dir`."""
+        self._settings = settings
+        self._search = search
+        names = {service_log, *_SERVICE_LOGS}  # the case may be another daemon's
+        self._service_logs = [settings.logs.dir / name for name in names]
+
+    async def everything(self, case: str) -> dict[str, Any]:
+        """As the API gives it.
+
+        `complete`: whether all of the logs that can be read was looked through. `missing`: those
+        that cannot be read, by name, each with a sentence.
+        """
+        history = await self._lines_of(HISTORY, case, 1)
+        detections = await self._lines_of(DETECTS, case, _MOST)
+        record = history.records[0] if history.records else None
+        sha256 = (record or {}).get("sha256")
+        service = await asyncio.to_thread(self._service_lines, case)
+        looked = (history, detections, *service)
+        return {
+            "record": record,
+            "detections": detections.records,
+            "complete": (history.complete or record is not None) and detections.complete,
+            "missing": {each.log: each.fault for each in looked if each.fault is not None},
+            "known": await known_of(self._settings, sha256) if isinstance(sha256, str) else None,
+            "log": [line for each in service for line in each.records][:_LOG_LINES],
+        }
+
+    async def _lines_of(self, log: str, case: str, limit: int) -> _Lines:
+        """Its lines there, since its beginning."""
+        began = case_time(case)
+        wanted = HistoryFilter(case=case, since=began and began - _CLOCK_SECONDS)
+        try:
+            found = await self._search.search(log, wanted, limit=limit)
+        except UnreadableError as error:
+            return _Lines(log, [], fault=str(error))
+        return _Lines(log, found.records, found.complete)
+
+    def _service_lines(self, case: str) -> list[_Lines]:
+        """Those of each service log; one that is not there has none."""
+        return [_service_lines(log, case.encode()) for log in self._service_logs]
+
+
+def _service_lines(log: Path, key: bytes) -> _Lines:
+    lines = (line for line in tail_lines(log, _LOG_BYTES) if key in line)
+    try:
+        found = [line.decode("utf-8", "backslashreplace") for line in islice(lines, _LOG_LINES)]
+    except OSError as error:
+        return _Lines(log.name, [], fault=unreadable(log, error))
+    return _Lines(log.name, found)
