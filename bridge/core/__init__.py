@@ -145,7 +145,7 @@ from bridge.core.units import (
     parse_fingerprint,
     parse_size,
 )
-from bridge.core.verdicts import StoreError, Verdict
+from bridge.core.verdicts import StoreError, Verdict, VerdictStore
 from bridge.core.verdicts.admin import allow as allow_hash
 from bridge.core.verdicts.admin import checked_hash
 from bridge.core.verdicts.admin import forget as forget_hash
@@ -240,6 +240,7 @@ __all__ = [
     "TrickleSettings",
     "TrustError",
     "Verdict",
+    "VerdictStore",
     "VisitSettings",
     "account_name",
     "allow_hash",

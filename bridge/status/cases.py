@@ -66,7 +66,7 @@ class Cases:
             "detections": detections.records,
             "complete": (history.complete or record is not None) and detections.complete,
             "missing": {each.log: each.fault for each in looked if each.fault is not None},
-            "known": await known_of(self._settings, sha256) if isinstance(sha256, str) else None,
+            **await known_of(self._settings, sha256 if isinstance(sha256, str) else None),
             "log": [line for each in service for line in each.records][:_LOG_LINES],
         }
 

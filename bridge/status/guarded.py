@@ -18,15 +18,15 @@ from bridge.core import (
     HistoryFilter,
     Settings,
     StoreError,
+    VerdictStore,
     allow_hash,
     forget_hash,
-    open_verdicts,
     parse_duration,
     printable,
     show_hash,
 )
 from bridge.status.cases import Cases
-from bridge.status.known import as_fields
+from bridge.status.known import as_fields, opened
 from bridge.status.live import harmless
 from bridge.status.searching import LogSearch, UnreadableError
 
@@ -121,25 +121,30 @@ class GuardedPages:
     async def known(self, request: web.Request) -> web.Response:
         """Forget a verdict, or call its bytes clean for a while."""
         sha256, asked = request.match_info["sha256"], await _json(request)
-        store = open_verdicts(self._settings)
         try:
-            if asked.get("do") == "forget":
-                await forget_hash(store, sha256)
-                _log.warning("%s has %s judged anew", request.remote, printable(sha256))
-            elif asked.get("do") == "allow":
-                seconds = parse_duration(asked.get("for"))
-                await allow_hash(store, sha256, seconds)
-                words = "%s calls %s clean for %.0f s"
-                _log.warning(words, request.remote, printable(sha256), seconds)
-            else:
-                raise web.HTTPBadRequest(text='"do" must be "forget" or "allow"')
-            return web.json_response(harmless({"known": as_fields(await show_hash(store, sha256))}))
+            async with opened(self._settings) as store:
+                await _change(store, sha256, asked, request.remote)
+                known = as_fields(await show_hash(store, sha256))
         except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from None
         except StoreError as error:
             raise web.HTTPServiceUnavailable(text=str(error)) from None
-        finally:
-            await store.close()
+        return web.json_response(harmless({"known": known}))
+
+
+async def _change(
+    store: VerdictStore, sha256: str, asked: Mapping[str, Any], who: str | None
+) -> None:
+    """ValueError, StoreError."""
+    if asked.get("do") == "forget":
+        await forget_hash(store, sha256)
+        _log.warning("%s has %s judged anew", who, printable(sha256))
+    elif asked.get("do") == "allow":
+        seconds = parse_duration(asked.get("for"))
+        await allow_hash(store, sha256, seconds)
+        _log.warning("%s calls %s clean for %.0f s", who, printable(sha256), seconds)
+    else:
+        raise ValueError('"do" must be "forget" or "allow"')
 
 
 def _filter(query: Mapping[str, str]) -> tuple[HistoryFilter, int]:

@@ -294,7 +294,7 @@ def test_a_case_and_what_is_known_of_it(shared_page: Page, shared: SharedSite) -
     assert shared_page.ask("/api/case/..%2f..", TOKEN).status in (400, 404)
     empty = shared_page.ask("/api/case/0000000000000000", TOKEN).json
     nothing: dict[str, Any] = {"record": None, "detections": [], "known": None, "log": []}
-    assert empty == nothing | {"complete": True, "missing": {}}
+    assert empty == nothing | {"known_fault": None, "complete": True, "missing": {}}
 
 
 def test_without_a_token_there_is_no_history(

@@ -521,6 +521,22 @@ def test_a_known_verdict_is_changed_only_after_a_question(api: StatusApi, browse
     assert faults(browser) == []
 
 
+def test_a_verdict_store_that_fails_is_no_verdict_that_is_not_there(
+    api: StatusApi, browser: Browser
+) -> None:
+    api.store_fault = "the verdict store redis://10.0.0.9/0 fails: connection refused"
+    signed_in(browser, api, f"#/case/{case_of(api)}")
+    wait_for(browser, f"Not known: {api.store_fault}.")
+    assert "KATA is asked" not in shown(browser)
+    click(browser, "Forget")
+    click(browser, "Forget the verdict")
+    wait_until(lambda: shown(browser).count(str(api.store_fault)) == 2, "it is refused", 20)
+    api.store_fault = None
+    click(browser, "Try again")
+    wait_for(browser, "None: when these bytes come again, KATA is asked.")
+    assert "Not known" not in shown(browser)
+
+
 def test_a_case_leads_to_others_like_it(api: StatusApi, browser: Browser) -> None:
     signed_in(browser, api, f"#/case/{case_of(api)}")
     wait_for(browser, "Known verdict")

@@ -48,8 +48,8 @@ class StatusApi:
 
     `scene`, `program`, `token_set` and `records` may be changed at any time. `partly`: so many
     records are looked at in one search, which is then not complete. `away`: nobody is answered.
-    `missing`: logs that cannot be read, each with a sentence. `asked` holds all paths, `shown` the
-    Authorization fields.
+    `missing`: logs that cannot be read, each with a sentence; `store_fault`: why the verdict store
+    fails. `asked` holds all paths, `shown` the Authorization fields.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -59,6 +59,7 @@ class StatusApi:
         self.partly: int | None = None
         self.away = False
         self.records = data.history(time.time())
+        self.store_fault: str | None = None
         self.missing: dict[str, str] = {}
         self.verdicts: dict[str, dict[str, Any] | None] = {}
         self.asked: list[str] = []
@@ -129,16 +130,20 @@ class StatusApi:
         detects = record["outcome"] == "detect" and "log-detects.log" not in self.missing
         late = record | {"late": True, "time": data.stamp(now), "threat": "<b>Late</b>.Threat"}
         sha256 = record["sha256"] or ""
+        known = self.verdicts.get(sha256, data.known(now) if detects else None)
         return {
             "record": record,
             "detections": [late, record] if detects else [],
             "complete": True,
             "missing": self.missing,
-            "known": self.verdicts.get(sha256, data.known(now) if detects else None),
+            "known": None if self.store_fault else known,
+            "known_fault": self.store_fault,
             "log": data.log_of(record),
         }
 
     def _change(self, sha256: str, sent: Any, now: float) -> dict[str, Any] | None:
+        if self.store_fault:
+            raise Refusal(503, self.store_fault)
         if len(sha256) != 64:
             raise Refusal(400, "a sha256 has 64 hex digits")
         if sent == {"do": "forget"}:

@@ -19,6 +19,7 @@ from bridge.core import (
     Case,
     Decision,
     Door,
+    KnownBytes,
     Mode,
     Outcome,
     OutcomeKind,
@@ -28,6 +29,7 @@ from bridge.core.records import format_record
 from bridge.status import guarded, searching
 from bridge.status.shared import Shared
 from tests.support.katabridge import Site
+from tests.support.processes import free_port
 
 TOKEN = "token-of-sixteen-signs"
 
@@ -112,6 +114,23 @@ def test_a_service_log_that_cannot_be_read_costs_its_lines_only(site: Site) -> N
     assert (status, found["record"]["name"]) == (200, "n")
     assert found["log"] == [f"case {case.id} passed"]
     assert found["missing"] == {VERDICT_LOG: f"{logs / VERDICT_LOG} cannot be read: Is a directory"}
+
+
+@pytest.mark.parametrize("store", ["redis", "sqlite"])
+def test_what_is_known_is_not_known_where_the_store_fails(site: Site, store: str) -> None:
+    place = site.directory / "no-folder"
+    place.touch()
+    stores = {"redis": f"redis://127.0.0.1:{free_port()}/0", "sqlite": f"sqlite://{place}/v.db"}
+    site.changes["verdicts"] = {"store": stores[store]}
+    case, body = Case(Door.ICAP, Mode.ADVANCED, "n", {}), KnownBytes("ab" * 32, 1)
+    bad = Outcome(OutcomeKind.DETECT, Source.KATA)
+    logs = site.directory / "log"
+    (logs / HISTORY).write_bytes(format_record(case, body, bad, Decision.BLOCK) + b"\n")
+    (logs / DETECTS).touch()
+    status, found = get(site, f"/api/case/{case.id}")
+    assert (status, found["record"]["name"], found["known"]) == (200, "n", None)
+    assert "the verdict store" in found["known_fault"]
+    assert "fails" in found["known_fault"] or "cannot be used" in found["known_fault"]
 
 
 def test_many_wrong_tokens_are_one_line(

@@ -151,10 +151,11 @@ export class CasePage {
     if (!done && turn === this.turn) this.body.replaceChildren();
   }
 
-  take({ record, detections: found, known, log: lines, complete = true, missing = {} }) {
+  take(answer) {
+    const { record, detections: found, log: lines, complete = true, missing = {} } = answer;
     const about = record ?? found[0] ?? null;
     const verdict = new Known(about?.sha256 ?? null, about?.name ?? "", this.guarded, this.now);
-    verdict.show(known);
+    verdict.show(answer.known, answer.known_fault);
     this.body.replaceChildren(...[
       record ? el("p", { class: "object" }, foreign(record.name || "(no name)")) : null,
       record ? headline(record, found) : null,

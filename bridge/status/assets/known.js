@@ -2,8 +2,8 @@
 
 import { ask } from "./api.js";
 import { outcomeBadge } from "./badge.js";
-import { el, foreign } from "./dom.js";
-import { lasting, moment } from "./format.js";
+import { el, foreign, mark } from "./dom.js";
+import { lasting, moment, sentence } from "./format.js";
 import { RULES } from "./words.js";
 
 const LENGTHS = [
@@ -51,12 +51,17 @@ export class Known {
       this.about, sha256 ? this.acts : null, this.notice);
   }
 
-  show(known) {
+  /** `fault`: why nobody can tell now what is known; a change is refused then with the same words. */
+  show(known, fault = null) {
     const now = this.now();
-    this.forgets.disabled = known === null;
+    this.forgets.disabled = known === null && !fault;
     if (!this.sha256) {
       const none = "The bytes never came in whole: there is no verdict to change.";
       this.about.replaceChildren(el("p", {}, none));
+    } else if (fault) {
+      this.about.replaceChildren(
+        el("p", { class: "bad" }, mark("!"), "Not known: ", foreign(sentence(fault))),
+        el("p", {}, "There may be a verdict. Forget and Allow work once the store answers again."));
     } else if (known === null) {
       this.about.replaceChildren(el("p", {}, "None: when these bytes come again, KATA is asked."));
     } else {
