@@ -52,28 +52,33 @@ class Cases:
     async def everything(self, case: str) -> dict[str, Any]:
         """As the API gives it.
 
+        `acts`: the records of what a person did with its file in quarantine, newest first.
         `complete`: whether all of the logs that can be read was looked through. `missing`: those
         that cannot be read, by name, each with a sentence.
         """
-        history = await self._lines_of(HISTORY, case, 1)
-        detections = await self._lines_of(DETECTS, case, _MOST)
+        since = _begin(case)
+        own = HistoryFilter(case=case, since=since)
+        history = await self._lines(HISTORY, own, 1)
+        detections = await self._lines(DETECTS, own, _MOST)
         record = history.records[0] if history.records else None
+        acts = _Lines(HISTORY, [])
+        if history.complete and history.fault is None and _may_be_acted_on(record):
+            by_hand = HistoryFilter(quarantined_as=case, since=since)
+            acts = await self._lines(HISTORY, by_hand, _MOST)
         sha256 = (record or {}).get("sha256")
         service = await asyncio.to_thread(self._service_lines, case)
-        looked = (history, detections, *service)
+        looked = (history, detections, acts, *service)
         return {
             "record": record,
             "detections": detections.records,
-            "complete": (history.complete or record is not None) and detections.complete,
+            "acts": acts.records,
+            "complete": all(each.complete for each in looked),
             "missing": {each.log: each.fault for each in looked if each.fault is not None},
             **await known_of(self._settings, sha256 if isinstance(sha256, str) else None),
             "log": [line for each in service for line in each.records][:_LOG_LINES],
         }
 
-    async def _lines_of(self, log: str, case: str, limit: int) -> _Lines:
-        """Its lines there, since its beginning."""
-        began = case_time(case)
-        wanted = HistoryFilter(case=case, since=began and began - _CLOCK_SECONDS)
+    async def _lines(self, log: str, wanted: HistoryFilter, limit: int) -> _Lines:
         try:
             found = await self._search.search(log, wanted, limit=limit)
         except UnreadableError as error:
@@ -83,6 +88,17 @@ class Cases:
     def _service_lines(self, case: str) -> list[_Lines]:
         """Those of each service log; one that is not there has none."""
         return [_service_lines(log, case.encode()) for log in self._service_logs]
+
+
+def _begin(case: str) -> float | None:
+    """Before that (epoch) there is nothing of it; None where nobody knows."""
+    began = case_time(case)
+    return began and began - _CLOCK_SECONDS
+
+
+def _may_be_acted_on(record: dict[str, Any] | None) -> bool:
+    """Whether its file may have been in quarantine: who searches for what is not there is slow."""
+    return record is None or (record.get("door"), record.get("decision")) == ("FOLDER", "block")
 
 
 def _service_lines(log: Path, key: bytes) -> _Lines:

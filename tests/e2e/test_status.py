@@ -21,6 +21,7 @@ from tests.support.katabridge import Site
 from tests.support.outage import metrics
 from tests.support.processes import Program, free_port, module, wait_until
 from tests.support.promql import read_query
+from tests.support.quarantine import command, fill
 from tests.support.shared_doors import SharedDoors, SharedSite
 
 Keep = Callable[[Program], Program]
@@ -293,8 +294,8 @@ def test_a_case_and_what_is_known_of_it(shared_page: Page, shared: SharedSite) -
     assert shared_page.ask("/api/known/abc", TOKEN, {"do": "forget"}).status == 400
     assert shared_page.ask("/api/case/..%2f..", TOKEN).status in (400, 404)
     empty = shared_page.ask("/api/case/0000000000000000", TOKEN).json
-    nothing: dict[str, Any] = {"record": None, "detections": [], "known": None, "log": []}
-    assert empty == nothing | {"known_fault": None, "complete": True, "missing": {}}
+    nothing: dict[str, Any] = {"record": None, "known": None, "known_fault": None, "missing": {}}
+    assert empty == nothing | {"complete": True, "detections": [], "acts": [], "log": []}
 
 
 def test_without_a_token_there_is_no_history(
@@ -398,3 +399,23 @@ def test_the_folder_door_has_a_page_too(
 
     wait_until(troubled, "its trouble is seen", 20)
     assert b"a.com" not in page.ask("/api/live").body
+
+
+def test_a_case_says_what_became_of_its_file_in_quarantine(
+    kata: Emulator, site: Site, page: Page, started: Keep
+) -> None:
+    del kata
+    fill(site, started, {"a.com": EICAR})
+    wait_until(lambda: page.answers("/ready"), "it is ready", 20)
+    (first,) = site.records()
+    assert page.ask(f"/api/case/{first['case']}", TOKEN).json["acts"] == []
+    assert command(site, "rescan", "a.com", SUDO_USER="bob").returncode == 0
+    assert command(site, "release", "a.com", "--yes", SUDO_USER="ann").returncode == 0
+    _, rescan, release = site.wait_records(3)
+    assert page.ask(f"/api/case/{first['case']}", TOKEN).json["acts"] == [rescan]
+    second = page.ask(f"/api/case/{rescan['case']}", TOKEN).json
+    assert (second["record"], second["acts"]) == (rescan, [release])
+    last = page.ask(f"/api/case/{release['case']}", TOKEN).json
+    assert last["record"]["context"]["by"] == "ann"
+    assert last["record"]["context"]["moved_to"] == str(site.directory / "out" / "a.com")
+    assert last["acts"] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from tests.support.browser import Browser
 from tests.support.page_audit import CONTRAST, CUT, LANDMARKS, NAMED, OUTSIDE, WIDER
 from tests.support.processes import wait_until
 from tests.support.status_api import TOKEN, StatusApi
-from tests.support.status_data import HOSTILE
+from tests.support.status_data import HOSTILE, acts
 
 pytestmark = pytest.mark.long
 
@@ -98,6 +99,7 @@ def test_each_view_fits_can_be_read_and_breaks_no_policy(
 ) -> None:
     dark, size = LOOKS[look]
     api.scene = "away"
+    acted = acted_on(api)["case"]
     views = {
         "overview": ("#/", "Spool on disk"),
         "day": ("#/?span=day", "Share was away"),
@@ -105,6 +107,7 @@ def test_each_view_fits_can_be_read_and_breaks_no_policy(
         "nothing": ("#/history?name=no-such-name", "No case fits"),
         "between": ("#/history?since=1&until=9999999999", "50 cases so far"),
         "case": (f"#/case/{case_of(api)}", "Known verdict"),
+        "acted": (f"#/case/{acted}", "What was done since"),
         "absent": ("#/case/0000000000000000", "holds no record"),
     }
     with Browser(tmp_path, dark=dark, size=size) as browser:
@@ -495,6 +498,46 @@ def test_a_log_that_is_gone_is_said_beside_what_the_others_have(
     wait_for(browser, f"{why.replace('detects', 'history')}. What it holds")
     assert "holds no record" not in shown(browser)
     assert faults(browser) == []
+
+
+def acted_on(api: StatusApi) -> dict[str, Any]:
+    """A case whose file people have dealt with since."""
+    record: dict[str, Any] = [each for each in api.records if each["outcome"] == "detect"][-1]
+    record["door"], record["context"] = "FOLDER", {"folder": "share", "path": "/srv/in/a.pdf"}
+    api.records[:0] = acts(time.time(), record)
+    return record
+
+
+def test_what_people_did_with_a_file_in_quarantine_is_on_both_pages(
+    api: StatusApi, browser: Browser
+) -> None:
+    record = acted_on(api)
+    signed_in(browser, api, f"#/case/{record['case']}")
+    wait_for(browser, "What was done since")
+    assert "since then released from quarantine by <u>ann</u>" in shown(browser)
+    entries = browser.driver.find_elements(By.CSS_SELECTOR, ".acts-since li")
+    words = ("released from quarantine by", "judged anew, and left", "sent in vain to be")
+    for entry, said in zip(entries, words, strict=True):
+        assert said in " ".join(entry.text.split())
+    assert "to /srv/out/<i>a</i>\\u202e.pdf" in entries[0].text
+    newest = api.records[0]["case"]
+    entries[0].find_element(By.LINK_TEXT, f"case {newest}").click()
+    wait_until(lambda: hash_of(browser) == f"#/case/{newest}", "the new case is opened")
+    wait_for(browser, "Case until then")
+    click(browser, "case of this file until then")
+    wait_until(lambda: hash_of(browser) == f"#/case/{record['case']}", "the first one is opened")
+    wait_for(browser, "What was done since")
+    assert faults(browser) == []
+
+
+def test_a_file_that_was_exchanged_is_not_the_one_of_the_case(
+    api: StatusApi, browser: Browser
+) -> None:
+    record = acted_on(api)
+    api.records[0]["sha256"] = "0" * 64
+    signed_in(browser, api, f"#/case/{record['case']}")
+    wait_for(browser, "The file had other bytes by then than in this case.")
+    assert "since then judged anew, and left in quarantine by <u>ann</u>" in shown(browser)
 
 
 def test_a_known_verdict_is_changed_only_after_a_question(api: StatusApi, browser: Browser) -> None:

@@ -34,7 +34,7 @@ addresses = st.ip_addresses().map(str) | st.sampled_from(
     ["10.1.2.3", "10.1.2.30", "::ffff:a01:203", "2001:db8::1", "2001:db80::", "::1", "unknown"]
 )
 contexts = st.dictionaries(
-    st.sampled_from(["user", "url", "path", "by"]), st.none() | texts
+    st.sampled_from(["user", "url", "path", "by", "quarantined_as"]), st.none() | texts
 ) | st.builds(
     lambda user, url, client, proxy: {
         "client_ip": client,
@@ -103,6 +103,7 @@ def filters(draw: st.DrawFn, record: dict[str, Any]) -> HistoryFilter:
         "client": networks(context.get("client_ip") or context.get("proxy")),
         "hash": st.integers(1, 64).map(lambda length: str(record["sha256"])[:length]),
         "case": cased(record["case"]),
+        "quarantined_as": cased(context.get("quarantined_as") or "0" * 16),
         "outcome": cased(record["outcome"]),
         "decision": cased(record["decision"]),
         "door": cased(record["door"]),

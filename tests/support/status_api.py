@@ -126,7 +126,7 @@ class StatusApi:
         record = next((each for each in self.records if each["case"] == case), None)
         if record is None or "log-history.log" in self.missing:
             nothing: dict[str, Any] = {"record": None, "detections": [], "known": None, "log": []}
-            return nothing | {"complete": True, "missing": self.missing}
+            return nothing | {"acts": [], "complete": True, "missing": self.missing}
         detects = record["outcome"] == "detect" and "log-detects.log" not in self.missing
         late = record | {"late": True, "time": data.stamp(now), "threat": "<b>Late</b>.Threat"}
         sha256 = record["sha256"] or ""
@@ -134,6 +134,7 @@ class StatusApi:
         return {
             "record": record,
             "detections": [late, record] if detects else [],
+            "acts": [each for each in self.records if _was(each, case)],
             "complete": True,
             "missing": self.missing,
             "known": None if self.store_fault else known,
@@ -154,6 +155,11 @@ class StatusApi:
         else:
             raise Refusal(400, '"do" must be "forget" or "allow"')
         return self.verdicts[sha256]
+
+
+def _was(record: dict[str, Any], case: str) -> bool:
+    """Whether it is of what a person did with the file of a case."""
+    return bool(record["context"].get("quarantined_as") == case)
 
 
 def _fits(record: dict[str, Any], query: dict[str, str]) -> bool:

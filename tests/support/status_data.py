@@ -290,6 +290,35 @@ def _folder_context(name: str) -> dict[str, str | None]:
     return {"folder": "share", "path": path, "moved_to": path.replace("/in/", "/quarantine/")}
 
 
+def acts(now: float, record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Records of what people did with its file in quarantine, newest first; names mean harm."""
+    told = (
+        ("released by hand", "detect", "rule", "pass", "/srv/out/<i>a</i>\u202e.pdf", 0.0),
+        (None, "detect", "kata", "block", None, 60.0),
+        ("<b>bypass</b>", "unavailable", "rule", "hold", None, 120.0),
+    )
+    return [
+        record
+        | {
+            "time": stamp(now - ago),
+            "case": f"{number}{record['case'][1:]}",
+            "door": "FOLDER",
+            "rule": rule,
+            "outcome": outcome,
+            "source": source,
+            "decision": decision,
+            "context": {
+                "folder": "share",
+                "path": "/srv/quarantine/a.pdf",
+                "moved_to": moved_to and printable(moved_to),
+                "by": "<u>ann</u>",
+                "quarantined_as": record["case"],
+            },
+        }
+        for number, (rule, outcome, source, decision, moved_to, ago) in enumerate(told)
+    ]
+
+
 def known(now: float, outcome: str = "detect", days: float = 6.0) -> dict[str, Any]:
     """What the verdict store knows of a content."""
     return {

@@ -56,6 +56,7 @@ USER: dict[str, str | None] = {
     "proxy": "10.9.9.9",
     "user": "EX\\Иванов",
     "url": "http://A.ex/x",
+    "quarantined_as": "fedcba9876543210",
 }
 RECORD: dict[str, Any] = json.loads(
     line(
@@ -72,6 +73,7 @@ FITS: list[dict[str, Any]] = [
     {},
     {"since": NOW, "until": NOW + 0.001},
     {"case": " 0123456789ABCDEF "},
+    {"quarantined_as": "fedcba9876543210"},
     {"name": 'STRASSE "'},
     {"hash": "abAB"},
     {"hash": SHA},
@@ -88,6 +90,8 @@ MISSES: list[dict[str, Any]] = [
     {"since": NOW + 0.001},
     {"until": NOW},
     {"case": "0123456789abcde"},
+    {"case": "fedcba9876543210"},
+    {"quarantined_as": "0123456789abcdef"},
     {"name": "strasse 1"},
     {"hash": "b"},
     {"user": "petrov"},

@@ -33,8 +33,9 @@ class HistoryFilter:
     (NFC, NFD), as they are or as `printable` shows them; who gave a command by hand counts as the
     user where there is none, and the path of a file as the URL. `hash` is the beginning of
     a sha256 or md5, `client` an address or a network (`10.1.0.0/16`): of the client, or of the
-    proxy where it named none. The rest is equal. ValueError, a sentence without its full stop,
-    where a value can fit nothing.
+    proxy where it named none. The rest is equal; `quarantined_as` is the case until a person did
+    something with its file. ValueError, a sentence without its full stop, where a value can fit
+    nothing.
     """
 
     since: float | None = None
@@ -48,6 +49,7 @@ class HistoryFilter:
     outcome: str | None = None
     decision: str | None = None
     door: str | None = None
+    quarantined_as: str | None = None
 
     def __post_init__(self) -> None:
         """Check the values, and bring each into the form that it has in a record."""
@@ -66,6 +68,7 @@ class HistoryFilter:
         context = context if isinstance(context, Mapping) else {}
         return (
             all(getattr(self, key) in (None, record.get(key)) for key in EQUAL)
+            and self.quarantined_as in (None, context.get("quarantined_as"))
             and self.fits_time(record.get("time"))
             and self._fits_hash(record)
             and _contains(record.get("name"), self.name)
@@ -143,7 +146,7 @@ def _checked(key: str, text: str) -> str | None:
             raise ValueError(
                 f"client {text!r} is no address and no network (as in 10.0.0.7 or 10.1.0.0/16)"
             ) from None
-    return text.lower() if key == "case" else text
+    return text.lower() if key in ("case", "quarantined_as") else text
 
 
 def _choice(key: str, text: str) -> str:

@@ -37,6 +37,8 @@ def conditions_of(wanted: HistoryFilter) -> list[Condition]:
     conditions: list[Condition] = []
     if wanted.case is not None:
         conditions.append(_Holds(_pair("case", wanted.case)))
+    if wanted.quarantined_as is not None:
+        conditions.append(_Holds(_pair("quarantined_as", wanted.quarantined_as)))
     if wanted.hash is not None:
         conditions.append(_Holds(f'":"{wanted.hash}'.encode("ascii")))
     for keys, text in (

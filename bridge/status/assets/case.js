@@ -1,11 +1,12 @@
 // Everything known of one case.
 
+import { acts, done } from "./acts.js";
 import { ask } from "./api.js";
 import { decisionBadge, outcomeBadge } from "./badge.js";
 import { el, foreign, mark } from "./dom.js";
 import { bytes, clock, count, day, parsed, sentence, span } from "./format.js";
 import { Known } from "./known.js";
-import { searchHash } from "./route.js";
+import { caseHash, searchHash } from "./route.js";
 import { CONTEXT, DECISIONS, DOOR_SAYS, KEYS, MODES, OUTCOMES, RULES, SOURCES } from "./words.js";
 
 const HISTORY = "log-history.log";
@@ -40,6 +41,8 @@ const SHOW = {
   time: (value) => [time(value), " ", el("span", { class: "soft code whole" }, foreign(value))],
   client_ip: (value) => link({ client: value }, foreign(value)),
   user: (value) => link({ user: value }, foreign(value)),
+  by: (value) => link({ user: value }, foreign(value)),
+  quarantined_as: (value) => el("a", { href: caseHash(value) }, code(value)),
 };
 
 function plain(value) {
@@ -94,6 +97,8 @@ function log(lines) {
 function related(record) {
   const context = record.context ?? {};
   const links = [
+    context.quarantined_as
+      ? el("a", { href: caseHash(context.quarantined_as) }, "case of this file until then") : null,
     record.sha256 ? link({ hash: record.sha256 }, "cases with these bytes") : null,
     ...["client_ip", "user"].filter((key) => context[key]).map((key) =>
       link({ [key === "user" ? key : "client"]: context[key] }, ["cases of ", foreign(context[key])])),
@@ -102,12 +107,13 @@ function related(record) {
   return el("nav", { class: "related", "aria-label": "Related cases" }, links);
 }
 
-function headline(record, found) {
+function headline(record, found, since) {
   const late = found.some((each) => each.late);
   return el("div", { class: "verdict" },
     decisionBadge(record.decision), outcomeBadge(record.outcome),
     late ? el("strong", { class: "bad" }, "a threat was found after it had passed") : null,
-    record.threat ? foreign(record.threat, { class: "foreign bad" }) : null);
+    record.threat ? foreign(record.threat, { class: "foreign bad" }) : null,
+    done(since, record));
 }
 
 /** What cannot be shown, and why. */
@@ -117,8 +123,10 @@ function lacking(record, complete, missing) {
   const none = complete
     ? "log-history.log holds no record of this case: it goes on, or its file was rotated away, or there never was one."
     : "The logs are too long to be looked through here: kata-bridge history --case finds it.";
-  const unseen = record || HISTORY in missing ? null : el("p", {}, none);
-  return gone.length || unseen ? el("div", { class: "card lacking" }, gone, unseen) : null;
+  const part = "The logs are too long to be looked through here: there may be more of this case in them.";
+  const unseen = record ? (complete ? null : part) : HISTORY in missing ? null : none;
+  if (!gone.length && !unseen) return null;
+  return el("div", { class: "card lacking" }, gone, unseen ? el("p", {}, unseen) : null);
 }
 
 export class CasePage {
@@ -153,16 +161,17 @@ export class CasePage {
 
   take(answer) {
     const { record, detections: found, log: lines, complete = true, missing = {} } = answer;
-    const about = record ?? found[0] ?? null;
+    const since = answer.acts ?? [];
+    const about = record ?? found[0] ?? since[0] ?? null;
     const verdict = new Known(about?.sha256 ?? null, about?.name ?? "", this.guarded, this.now);
     verdict.show(answer.known, answer.known_fault);
     this.body.replaceChildren(...[
       record ? el("p", { class: "object" }, foreign(record.name || "(no name)")) : null,
-      record ? headline(record, found) : null,
+      record ? headline(record, found, since) : null,
       lacking(record, complete, missing),
       record ? related(record) : null,
       el("div", { class: "columns" },
-        el("div", {}, detections(found), record ? fields(record).slice(0, 2) : null),
+        el("div", {}, acts(since, record, time), detections(found), record ? fields(record).slice(0, 2) : null),
         el("div", {}, record ? fields(record)[2] : null, about ? verdict.node : null)),
       log(lines),
     ].filter(Boolean));

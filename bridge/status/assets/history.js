@@ -35,7 +35,7 @@ function row(record) {
   const cells = [
     when(record), outcomeBadge(record.outcome), decisionBadge(record.decision), object(record),
     foreign(context.client_ip ?? context.proxy ?? context.folder ?? "–"),
-    context.user ? foreign(context.user) : "–",
+    context.user || context.by ? foreign(context.user || context.by) : "–",
     record.size === null || record.size === undefined ? "–" : bytes(record.size),
     el("a", { class: "code", href: caseHash(record.case) }, record.case),
   ];

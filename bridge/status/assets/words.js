@@ -47,6 +47,19 @@ export const RULES = {
   "deleted by hand": "a person removed it from quarantine",
 };
 
+/** What people do with a file in quarantine, by the rule of its record. */
+export const ACTS = {
+  "released by hand": "released from quarantine",
+  "deleted by hand": "deleted from quarantine",
+};
+
+/** The same of a file that was to be judged anew, by the decision. */
+export const RESCANS = {
+  pass: "judged anew, and delivered",
+  block: "judged anew, and left in quarantine",
+  hold: "sent in vain to be judged anew",
+};
+
 export const DOORS = { ICAP: "ICAP", FOLDER: "folder" };
 export const DOOR_SAYS = { ICAP: "it came through a proxy", FOLDER: "it came through a folder" };
 
@@ -115,5 +128,6 @@ export const KEYS = [
 
 export const CONTEXT = {
   service: "ICAP service", proxy: "Proxy", client_ip: "Client", user: "User", method: "Method",
-  url: "URL", folder: "Folder", path: "Path", moved_to: "Moved to",
+  url: "URL", folder: "Folder", path: "Path", moved_to: "Moved to", by: "Done by",
+  quarantined_as: "Case until then",
 };
