@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.support.browser import Browser
 from tests.support.page_audit import CONTRAST, CUT, LANDMARKS, NAMED, OUTSIDE, WIDER
 from tests.support.processes import wait_until
 from tests.support.status_api import TOKEN, StatusApi
-from tests.support.status_data import HOSTILE, acts
+from tests.support.status_data import HOSTILE, acts, stamp
 
 pytestmark = pytest.mark.long
 
@@ -84,6 +85,10 @@ def go(browser: Browser, where: str) -> None:
 
 def hash_of(browser: Browser) -> str:
     return str(browser.run("return location.hash"))
+
+
+def at(record: dict[str, Any]) -> float:
+    return datetime.fromisoformat(record["time"]).timestamp()
 
 
 def case_of(api: StatusApi, outcome: str = "detect") -> str:
@@ -394,6 +399,47 @@ def test_a_search_is_in_the_address_and_can_be_shared(
         assert field(other, "f-user").get_attribute("value") == "anna"
     click(browser, "Clear")
     wait_until(lambda: hash_of(browser) == "#/history", "the filters are gone")
+
+
+def typed(browser: Browser, name: str, value: str) -> None:
+    """As if a person had typed it into a field for date and time, whatever the browser's order."""
+    browser.run(
+        f"const field = document.getElementById({json.dumps(name)});"
+        f"field.value = {json.dumps(value)};"
+        "field.dispatchEvent(new Event('input', { bubbles: true }))"
+    )
+
+
+def test_the_minute_that_a_search_ends_with_is_in_it(api: StatusApi, browser: Browser) -> None:
+    minute = datetime.fromtimestamp(time.time() // 60 * 60 - 3600)
+    begin = minute.timestamp()
+    for record, second in zip(api.records, (60.0, 59.999, 0.0, -0.001), strict=False):
+        record["time"] = stamp(begin + second)
+    text = minute.strftime("%Y-%m-%dT%H:%M")
+    signed_in(browser, api, "#/history")
+    wait_for(browser, "50 cases so far")
+    click(browser, "between")
+    typed(browser, "f-since", text)
+    typed(browser, "f-until", text)
+    click(browser, "Search")
+    wait_for(browser, "That is all there is.")
+    assert hash_of(browser) == f"#/history?since={begin:.0f}&until={begin + 60:.0f}"
+    cases = [each.text for each in browser.driver.find_elements(By.CSS_SELECTOR, ".col-case a")]
+    wanted = [each["case"] for each in api.records if begin <= at(each) < begin + 60]
+    assert cases == wanted
+    assert {each["case"] for each in api.records[1:3]} <= set(wanted)
+    before = hash_of(browser)
+    browser.driver.refresh()
+    wait_for(browser, "That is all there is.")
+    for name in ("f-since", "f-until"):
+        assert field(browser, name).get_attribute("value") == text
+    asked = len(api.asked)
+    click(browser, "Search")
+    wait_until(lambda: "/api/history" in "".join(api.asked[asked:]), "it is searched again")
+    assert hash_of(browser) == before
+    go(browser, f"#/history?until={begin + 30:.0f}")  # a link of somebody's: a part of the minute
+    wait_until(lambda: not field(browser, "f-since").get_attribute("value"), "it is shown")
+    assert field(browser, "f-until").get_attribute("value") == text
 
 
 def test_older_cases_come_by_cursor_and_back_shows_the_same(

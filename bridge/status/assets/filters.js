@@ -16,6 +16,8 @@ const CHOICES = [
 ];
 const SPANS = [["", "any time"], ["1h", "1 h"], ["24h", "24 h"], ["7d", "7 d"], ["between", "between"]];
 
+const MINUTE = 60; // seconds; the fields know nothing finer
+
 const two = (number) => String(number).padStart(2, "0");
 
 /** What a field for date and time holds, of epoch seconds. */
@@ -30,6 +32,10 @@ function epoch(text) {
   const time = Date.parse(text); // without a zone: the browser's
   return Number.isNaN(time) ? "" : String(time / 1000);
 }
+
+/** The last minute that is in, of the end of a search, which is out; and that end again. */
+const lastMinute = (until) => local(Math.ceil(Number(until) / MINUTE) * MINUTE - MINUTE);
+const endOf = (text) => (epoch(text) ? String(Number(epoch(text)) + MINUTE) : "");
 
 const field = (label, id, control) =>
   el("div", { class: `field field-${id}` }, el("label", { for: `f-${id}` }, label), control);
@@ -91,14 +97,16 @@ export class Filters {
     for (const [key] of [...TEXTS, ...CHOICES]) found[key] = this.inputs[key].value.trim();
     const span = this.chosen();
     if (span === "between") {
-      for (const key of ["since", "until"]) found[key] = epoch(this.inputs[key].value);
+      found.since = epoch(this.inputs.since.value);
+      found.until = endOf(this.inputs.until.value);
     } else if (span) found.within = span;
     return found;
   }
 
   set(filters) {
     for (const [key] of [...TEXTS, ...CHOICES]) this.inputs[key].value = filters[key] ?? "";
-    for (const key of ["since", "until"]) this.inputs[key].value = local(filters[key]);
+    this.inputs.since.value = local(filters.since);
+    this.inputs.until.value = filters.until ? lastMinute(filters.until) : "";
     const span = filters.within ?? (filters.since || filters.until ? "between" : "");
     for (const radio of this.radios) radio.checked = radio.value === span;
     this.showBetween();
