@@ -33,7 +33,10 @@ from bridge.status.searching import LogSearch, UnreadableError
 _log = logging.getLogger(__name__)
 
 _CASE = re.compile(r"[0-9a-z]{16}")
-_TEXTS = ("case", "name", "hash", "user", "client", "url", "outcome", "decision", "door")
+_TEXTS = (
+    *("case", "name", "hash", "user", "user_is", "client", "url"),
+    *("outcome", "decision", "door"),
+)
 _MOST = 500
 _FEW = 50
 _WRONG_SECONDS = 0.5  # before who guesses is told

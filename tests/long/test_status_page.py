@@ -110,6 +110,7 @@ def test_each_view_fits_can_be_read_and_breaks_no_policy(
         "day": ("#/?span=day", "Share was away"),
         "history": ("#/history", "50 cases so far"),
         "nothing": ("#/history?name=no-such-name", "No case fits"),
+        "whole": ("#/history?user_is=olga", "the whole name"),
         "between": ("#/history?since=1&until=9999999999", "50 cases so far"),
         "case": (f"#/case/{case_of(api)}", "Known verdict"),
         "acted": (f"#/case/{acted}", "What was done since"),
@@ -635,6 +636,31 @@ def test_a_case_leads_to_others_like_it(api: StatusApi, browser: Browser) -> Non
     record = next(each for each in api.records if each["outcome"] == "detect")
     assert hash_of(browser) == f"#/history?hash={record['sha256']}"
     assert field(browser, "f-hash").get_attribute("value") == record["sha256"]
+
+
+def test_the_cases_of_a_user_are_not_those_of_longer_names(
+    tmp_path: Path, api: StatusApi, browser: Browser
+) -> None:
+    names = ("ivan", "ivanova", "CORP\\ivan", "Ivan")
+    folk = [each for each in api.records if each["door"] == "ICAP"][: len(names)]
+    for record, name in zip(folk, names, strict=True):
+        record["context"]["user"] = name
+    signed_in(browser, api, f"#/case/{folk[0]['case']}")
+    wait_for(browser, "Known verdict")
+    click(browser, "cases of ivan")
+    wait_for(browser, "2 cases")
+    assert hash_of(browser) == "#/history?user_is=ivan"
+    found = [each.text for each in browser.driver.find_elements(By.CSS_SELECTOR, ".col-case a")]
+    assert found == [folk[0]["case"], folk[3]["case"]]
+    assert field(browser, "f-user").get_attribute("value") == "ivan"
+    click(browser, "24 h")
+    wait_until(lambda: hash_of(browser) == "#/history?user_is=ivan&within=24h", "it stays the same")
+    held(browser, tmp_path / "whole.png")
+    click(browser, "the whole name")
+    click(browser, "Search")
+    wait_for(browser, "4 cases")
+    assert hash_of(browser) == "#/history?user=ivan&within=24h"
+    assert "the whole name" not in shown(browser)
 
 
 def test_a_refusal_is_shown_as_a_sentence(api: StatusApi, browser: Browser) -> None:

@@ -99,6 +99,7 @@ def filters(draw: st.DrawFn, record: dict[str, Any]) -> HistoryFilter:
     makers: dict[str, st.SearchStrategy[str]] = {
         "name": parts(record["name"]) | parts(printable(record["name"])),
         "user": parts(context.get("user") or context.get("by")),
+        "user_is": cased(context.get("user") or context.get("by") or "ivan"),
         "url": parts(context.get("url") or context.get("path")),
         "client": networks(context.get("client_ip") or context.get("proxy")),
         "hash": st.integers(1, 64).map(lambda length: str(record["sha256"])[:length]),

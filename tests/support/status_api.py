@@ -169,6 +169,7 @@ def _fits(record: dict[str, Any], query: dict[str, str]) -> bool:
     return (
         all(query[k].lower() in (texts[k] or "").lower() for k in _CONTAINED if k in query)
         and all(record[key] == query[key] for key in _EQUAL if key in query)
+        and query.get("user_is", texts["user"] or "").lower() == (texts["user"] or "").lower()
         and (record["sha256"] or "").startswith(query.get("hash", ""))
         and (context.get("client_ip") or "").startswith(query.get("client", ""))
         and float(query.get("since", "0")) <= when < float(query.get("until", "inf"))

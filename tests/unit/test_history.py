@@ -79,6 +79,7 @@ FITS: list[dict[str, Any]] = [
     {"hash": SHA},
     {"hash": "cd" * 16},
     {"user": "иВАН"},
+    {"user_is": "ex\\ИВАНОВ"},
     {"client": "10.1.2.3"},
     {"client": "10.1.2.77/24"},
     {"client": "::ffff:10.1.2.3"},
@@ -95,6 +96,8 @@ MISSES: list[dict[str, Any]] = [
     {"name": "strasse 1"},
     {"hash": "b"},
     {"user": "petrov"},
+    {"user_is": "ex\\Иван"},
+    {"user_is": "Иванов"},
     {"client": "10.9.9.9"},
     {"client": "10.1.2.30"},
     {"client": "10.1.3.0/24"},
@@ -125,6 +128,7 @@ def test_what_does_not_fit(values: dict[str, Any]) -> None:
         "a\nb\tc\r\x7f\xa0\ud83d\U000e0001",
         "\\x1b is no \x1b, and \\\x1b is one",
         "\\new\\u202e \u202e",
+        "\x1f begins and ends with what is no sign\x1f",
     ],
 )
 def test_what_is_shown_escaped_is_found_as_it_is_and_as_it_is_shown(log: Path, raw: str) -> None:
@@ -132,7 +136,7 @@ def test_what_is_shown_escaped_is_found_as_it_is_and_as_it_is_shown(log: Path, r
     shown = printable(raw)
     assert shown != raw
     for text in (raw, shown):
-        for key in ("name", "user", "url"):
+        for key in ("name", "user", "user_is", "url"):
             found = search_log(log, HistoryFilter(**{key: text})).records  # type: ignore[arg-type]
             assert [each["name"] for each in found] == [raw], (key, text)
 
@@ -179,6 +183,7 @@ def test_where_one_is_missing_the_other_counts() -> None:
     assert HistoryFilter(client="2001:db8::/32").fits(proxied)
     assert HistoryFilter(client="10.1.2.0/24").fits(mapped)
     assert HistoryFilter(user="ROOT", url="/Q/").fits(by_hand)
+    assert HistoryFilter(user_is="root").fits(by_hand)
     for odd in ({"context": None}, {"context": {"proxy": "unknown", "user": 7}}, {}):
         for values in ({"client": "::/0"}, {"user": "7"}, {"url": "a"}, {"since": 0}):
             assert not HistoryFilter(**values).fits(odd)

@@ -133,6 +133,18 @@ def test_what_is_known_is_not_known_where_the_store_fails(site: Site, store: str
     assert "fails" in found["known_fault"] or "cannot be used" in found["known_fault"]
 
 
+def test_a_user_is_found_by_a_part_and_by_the_whole_name(site: Site) -> None:
+    clean = Outcome(OutcomeKind.NOT_DETECTED, Source.KATA)
+    cases = [
+        Case(Door.ICAP, Mode.ADVANCED, name, {"user": name}) for name in ("Ivan", "ivanova", "x")
+    ]
+    lines = [format_record(case, None, clean, Decision.PASS) for case in cases]
+    (site.directory / "log" / HISTORY).write_bytes(b"\n".join([*lines, b""]))
+    for query, expected in (("user=ivan", ["ivanova", "Ivan"]), ("user_is=ivan", ["Ivan"])):
+        status, found = get(site, f"/api/history?{query}")
+        assert (status, [each["name"] for each in found["cases"]]) == (200, expected)
+
+
 def test_many_wrong_tokens_are_one_line(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

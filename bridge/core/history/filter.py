@@ -31,11 +31,11 @@ class HistoryFilter:
     `since` and `until` are seconds since the epoch, the first of them in, the second out. `name`,
     `user` and `url` must be contained, whatever their capitals and the spelling of their accents
     (NFC, NFD), as they are or as `printable` shows them; who gave a command by hand counts as the
-    user where there is none, and the path of a file as the URL. `hash` is the beginning of
-    a sha256 or md5, `client` an address or a network (`10.1.0.0/16`): of the client, or of the
-    proxy where it named none. The rest is equal; `quarantined_as` is the case until a person did
-    something with its file. ValueError, a sentence without its full stop, where a value can fit
-    nothing.
+    user where there is none, and the path of a file as the URL. `user_is` is the whole of a user,
+    in the same way. `hash` is the beginning of a sha256 or md5, `client` an address or a network
+    (`10.1.0.0/16`): of the client, or of the proxy where it named none. The rest is equal;
+    `quarantined_as` is the case until a person did something with its file. ValueError, a sentence
+    without its full stop, where a value can fit nothing.
     """
 
     since: float | None = None
@@ -50,6 +50,7 @@ class HistoryFilter:
     decision: str | None = None
     door: str | None = None
     quarantined_as: str | None = None
+    user_is: str | None = None
 
     def __post_init__(self) -> None:
         """Check the values, and bring each into the form that it has in a record."""
@@ -66,13 +67,15 @@ class HistoryFilter:
         """Whether the record is wanted."""
         context = record.get("context")
         context = context if isinstance(context, Mapping) else {}
+        user = context.get("user") or context.get("by")
         return (
             all(getattr(self, key) in (None, record.get(key)) for key in EQUAL)
             and self.quarantined_as in (None, context.get("quarantined_as"))
             and self.fits_time(record.get("time"))
             and self._fits_hash(record)
             and _contains(record.get("name"), self.name)
-            and _contains(context.get("user") or context.get("by"), self.user)
+            and _contains(user, self.user)
+            and _is(user, self.user_is)
             and _contains(context.get("url") or context.get("path"), self.url)
             and self._fits_client(context.get("client_ip") or context.get("proxy"))
         )
@@ -161,6 +164,15 @@ def _contains(value: object, wanted: str | None) -> bool:
     if wanted is None:
         return True
     return isinstance(value, str) and _expression(wanted).search(fold(value)) is not None
+
+
+def _is(value: object, wanted: str | None) -> bool:
+    if wanted is None:
+        return True
+    if not isinstance(value, str):
+        return False
+    expression, text = _expression(wanted), fold(value)
+    return any(expression.fullmatch(each) is not None for each in (text, text.strip()))
 
 
 @lru_cache(maxsize=16)

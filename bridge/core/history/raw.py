@@ -42,6 +42,7 @@ def conditions_of(wanted: HistoryFilter) -> list[Condition]:
     if wanted.hash is not None:
         conditions.append(_Holds(f'":"{wanted.hash}'.encode("ascii")))
     for keys, text in (
+        ("user|by", wanted.user_is),
         ("user|by", wanted.user),
         ("name", wanted.name),
         ("url|path", wanted.url),

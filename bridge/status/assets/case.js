@@ -40,8 +40,8 @@ const SHOW = {
   case: code,
   time: (value) => [time(value), " ", el("span", { class: "soft code whole" }, foreign(value))],
   client_ip: (value) => link({ client: value }, foreign(value)),
-  user: (value) => link({ user: value }, foreign(value)),
-  by: (value) => link({ user: value }, foreign(value)),
+  user: (value) => link({ user_is: value }, foreign(value)),
+  by: (value) => link({ user_is: value }, foreign(value)),
   quarantined_as: (value) => el("a", { href: caseHash(value) }, code(value)),
 };
 
@@ -101,7 +101,7 @@ function related(record) {
       ? el("a", { href: caseHash(context.quarantined_as) }, "case of this file until then") : null,
     record.sha256 ? link({ hash: record.sha256 }, "cases with these bytes") : null,
     ...["client_ip", "user"].filter((key) => context[key]).map((key) =>
-      link({ [key === "user" ? key : "client"]: context[key] }, ["cases of ", foreign(context[key])])),
+      link({ [key === "user" ? "user_is" : "client"]: context[key] }, ["cases of ", foreign(context[key])])),
     context.folder ? link({ door: "FOLDER" }, "cases of folders") : null,
   ].filter(Boolean);
   return el("nav", { class: "related", "aria-label": "Related cases" }, links);

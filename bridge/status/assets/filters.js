@@ -37,8 +37,8 @@ function epoch(text) {
 const lastMinute = (until) => local(Math.ceil(Number(until) / MINUTE) * MINUTE - MINUTE);
 const endOf = (text) => (epoch(text) ? String(Number(epoch(text)) + MINUTE) : "");
 
-const field = (label, id, control) =>
-  el("div", { class: `field field-${id}` }, el("label", { for: `f-${id}` }, label), control);
+const field = (label, id, ...controls) =>
+  el("div", { class: `field field-${id}` }, el("label", { for: `f-${id}` }, label), controls);
 
 const text = (key, hint) => el("input", {
   type: "text", id: `f-${key}`, name: key, placeholder: hint, autocomplete: "off", spellcheck: "false",
@@ -60,6 +60,9 @@ export class Filters {
     for (const key of ["since", "until"]) {
       this.inputs[key] = el("input", { type: "datetime-local", id: `f-${key}`, name: key });
     }
+    this.whole = el("input", { type: "checkbox", id: "f-whole" });
+    this.exactly = el("label", { class: "exactly", for: "f-whole", hidden: true },
+      this.whole, " the whole name");
     this.radios = SPANS.map(([value]) => radio(value));
     this.between = el("div", { class: "between" },
       field("Since", "since", this.inputs.since), field("Until", "until", this.inputs.until));
@@ -73,7 +76,8 @@ export class Filters {
     };
     this.node = el("form", { class: "filters", role: "search", "aria-label": "Cases", on: { submit } },
       el("div", { class: "fields" },
-        TEXTS.map(([key, label]) => field(label, key, this.inputs[key])),
+        TEXTS.map(([key, label]) =>
+          field(label, key, this.inputs[key], key === "user" ? this.exactly : null)),
         CHOICES.map(([key, label]) => field(label, key, this.inputs[key]))),
       el("div", { class: "foot" },
         el("fieldset", { class: "choice", on: { change: quick } }, el("legend", { class: "unseen" }, "Time"),
@@ -95,6 +99,7 @@ export class Filters {
   read() {
     const found = {};
     for (const [key] of [...TEXTS, ...CHOICES]) found[key] = this.inputs[key].value.trim();
+    if (this.whole.checked) [found.user, found.user_is] = ["", found.user];
     const span = this.chosen();
     if (span === "between") {
       found.since = epoch(this.inputs.since.value);
@@ -105,6 +110,9 @@ export class Filters {
 
   set(filters) {
     for (const [key] of [...TEXTS, ...CHOICES]) this.inputs[key].value = filters[key] ?? "";
+    if (filters.user_is) this.inputs.user.value = filters.user_is;
+    this.whole.checked = Boolean(filters.user_is);
+    this.exactly.hidden = !filters.user_is; // who types searches for a part, a link may not
     this.inputs.since.value = local(filters.since);
     this.inputs.until.value = filters.until ? lastMinute(filters.until) : "";
     const span = filters.within ?? (filters.since || filters.until ? "between" : "");

@@ -1,7 +1,7 @@
 // Where the page is, as the part of its address behind `#`. A token is never in it. Pure.
 
 export const FIELDS = [
-  "case", "name", "hash", "user", "client", "url", "outcome", "decision", "door",
+  "case", "name", "hash", "user", "user_is", "client", "url", "outcome", "decision", "door",
 ];
 const TIMES = ["within", "since", "until"];
 export const WITHIN = { "1h": 3600, "24h": 86400, "7d": 604800 };
