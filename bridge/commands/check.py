@@ -41,12 +41,15 @@ def add(commands: Commands) -> None:
         help="look at everything that a verdict needs, and say what is wrong",
         description="Looks at configuration, certificates, disks, KATA, folders and the running "
         "icapd, within a minute. The first line that failed names the fault. It changes nothing, "
-        "but the self-test of icapd leaves records, and a detection of EICAR.",
+        "but KATA is given one small file, and the self-test of icapd leaves records, and a "
+        "detection of EICAR.",
     )
     add_kds_config(parser)
     parser.add_argument("--json", action="store_true", help="a JSON object")
     parser.add_argument(
-        "--no-self-test", action="store_true", help="do not ask icapd, and send no body"
+        "--no-self-test",
+        action="store_true",
+        help="do not ask icapd, and send no body, to KATA neither",
     )
     add_trust(parser)
     add_places(parser)

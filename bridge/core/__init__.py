@@ -55,7 +55,7 @@ from bridge.core.kata.enrolment import (
     renew_certificate,
 )
 from bridge.core.kata.trust import ServerCertificate, TrustError, server_certificate
-from bridge.core.kata.wire import Answer, CallResult
+from bridge.core.kata.wire import Answer, CallResult, new_scan_id
 from bridge.core.ledger import Entry
 from bridge.core.linelog import LineLog
 from bridge.core.logfiles import VERDICT_LOG, WATCH_LOG
@@ -278,6 +278,7 @@ __all__ = [
     "merge_captured",
     "named",
     "new_case_id",
+    "new_scan_id",
     "open_streams",
     "open_verdicts",
     "orphans",

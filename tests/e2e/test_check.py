@@ -28,7 +28,7 @@ from bridge.commands.checking.readiness import AREAS
 from bridge.commands.checking.rules import look_at_bypass
 from bridge.commands.checking.store import look_at_file, look_at_store
 from bridge.core import Address, Door, allow_hash, open_verdicts, set_bypass
-from bridge.emulator import Emulator, Memory
+from bridge.emulator import Emulator, Memory, Script
 from bridge.folder import mounts
 from bridge.status import ask
 from tests.support.certificates import put_certificate
@@ -507,6 +507,89 @@ def test_a_store_is_read_however_its_path_is_spelt(good: Site, url: str, name: s
 def test_folders_need_not_be(good: Site) -> None:
     good.changes["folders"] = []
     assert "none is configured" in of(look(good), Status.OK)["folders"]
+
+
+# -- whether KATA takes files ------------------------------------------------------------------
+
+
+def look_with_a_file(site: Site) -> list[Line]:
+    """What is found where a file may be given to KATA; no icapd runs here."""
+    config = site.config
+    settings, lines = read_configuration(config)
+    assert settings is not None
+    return [*lines, *Examination(settings, config, self_test=True).lines()]
+
+
+def test_a_file_that_nobody_knows_is_given_to_kata_once_a_run(good: Site, node: Emulator) -> None:
+    memory = node.memory
+    before, known = memory.calls["submit"], len(memory.submitted)
+    for run in (1, 2):
+        lines = look_with_a_file(good)
+        (line,) = [line for line in lines if " takes files: " in line.sentence]
+        assert (line.area, line.status) == ("kata", Status.OK)
+        assert memory.calls["submit"] == before + run
+    first, second = memory.submitted[known:]
+    assert first.sha256 != second.sha256
+    assert first.instance == "test.check.0"
+    assert not memory.of_sensor(first.sensor, first.instance), "it is to forget them"
+
+
+def test_that_no_upload_arrives_is_the_first_fault(
+    good: Site, node: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a relay before the Central Node does it, which lets all other calls by."""
+    monkeypatch.setattr(node.memory, "failing", Script(fault="500"))
+    lines = look_with_a_file(good)
+    failed = first_failed(lines)
+    assert failed.area == "kata", lines
+    assert failed.sentence.startswith("KATA takes no files: submit answered 500 ")
+    assert good.url in failed.sentence
+    assert "relay" in failed.advice
+    assert of(lines, Status.SKIPPED)["icap"].endswith("no body was sent")
+    monkeypatch.setattr(node.memory, "failing", Script(fault="drop"))
+    failed = first_failed(look_with_a_file(good))
+    assert failed.sentence.startswith("KATA takes no files: submit: ")
+
+
+def test_an_upload_that_hangs_is_waited_for_a_while_and_named(
+    good: Site, node: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+
+    def hang(*_: Any) -> Script:
+        go_on.wait(60)
+        return Script()
+
+    monkeypatch.setattr(Memory, "script", hang)
+    lines = look_with_a_file(good)
+    go_on.set()
+    assert first_failed(lines).sentence == (
+        f"KATA takes no files: submit: no answer within 8 s ({good.url})"
+    )
+
+
+def test_a_busy_kata_is_a_warning(
+    good: Site, node: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node.memory, "failing", Script(fault="429"))
+    lines = look_with_a_file(good)
+    assert "takes no file just now: submit answered 429" in of(lines, Status.WARNING)["kata"]
+    assert "kata" not in of(lines, Status.FAILED)
+
+
+def test_a_node_that_takes_no_files_beside_one_that_does_is_a_warning(
+    good: Site, tmp_path: Path
+) -> None:
+    memory = Memory(tmp_path, failing=Script(fault="500"))
+    for name in ("server.pem", "server.key"):
+        (tmp_path / name).write_bytes(good.server_certificate.with_name(name).read_bytes())
+    with Emulator(memory) as other:
+        change(good, "kata", urls=[other.url, good.url])
+        lines = look_with_a_file(good)
+    assert "kata" not in of(lines, Status.FAILED)
+    (line,) = [line for line in lines if "takes no files: submit answered 500" in line.sentence]
+    assert line.status is Status.WARNING
+    assert line.sentence.endswith(f"({other.url}); others take the files")
 
 
 # -- real disks --------------------------------------------------------------------------------

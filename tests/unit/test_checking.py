@@ -49,6 +49,7 @@ from tests.support.katabridge import Site
 
 MIB = 1 << 20
 NOW = 1_800_000_000.0
+BUSY = "https://cn accepts this system, but says that it is busy: state answered 429"
 LINE = '{"area": "icap", "status": "ok", "sentence": "good", "advice": ""}'
 
 
@@ -601,10 +602,13 @@ def test_who_may_not_read_the_configuration_is_told_so_and_not_to_correct_it(
 
 
 def test_what_failed_before_keeps_bodies_back() -> None:
-    works = ok("kata", "https://cn accepts this system (sensorId 1)")
+    works = ok("kata", "https://cn takes files: it took one just now")
+    accepts = ok("kata", "https://cn accepts this system (sensorId 1)")
     away = failed("kata", "away", "")
     assert examination._why_no_bodies([works]) is None
     assert examination._why_no_bodies([away]) == "kata"
+    assert examination._why_no_bodies([accepts, failed("kata", "takes no files", "")]) == "kata"
+    assert examination._why_no_bodies([failed("kata", "x", ""), warning("kata", BUSY, "")]) is None
     assert examination._why_no_bodies([failed("trust", "x", ""), works]) is None
     assert examination._why_no_bodies([failed("certificate", "x", ""), works]) is None
     assert examination._why_no_bodies([failed("certificate", "x", ""), away]) == "certificate"

@@ -32,6 +32,7 @@ from bridge.commands.checking.rules import look_at_bypass, look_at_rules
 from bridge.commands.checking.running import Running, TooSlowError, within
 from bridge.commands.checking.secrets import look_at_secrets
 from bridge.commands.checking.store import look_at_store
+from bridge.commands.checking.trial import says_takes_files
 from bridge.core import ConfigError, Door, Settings, load_config
 
 CONFIGURATION = "configuration"
@@ -151,7 +152,7 @@ class Examination:
             ("spool", lambda: look_at_spool(settings), _SECONDS),
             ("verdicts", lambda: look_at_store(settings), _SECONDS),
             ("logs", self._look_at_logs, _SECONDS),
-            ("kata", lambda: kata.look_at_kata(settings.kata), kata.SECONDS + 1),
+            ("kata", self._look_at_kata, kata.SECONDS + 1),
             ("folders", lambda: look_at_folders(settings), _SECONDS),
             ("watch", lambda: look_at_watch(settings), _SECONDS),
             (_PAGES, lambda: look_at_pages(settings, pages), _SECONDS),
@@ -161,6 +162,9 @@ class Examination:
             ("outages", lambda: look_at_outages(settings, pages), _SECONDS),
         ]
         return [Running(*each) for each in looks]
+
+    def _look_at_kata(self) -> Iterator[Line]:
+        return kata.look_at_kata(self._settings.kata, gives_file=self._self_test)
 
     def _look_at_logs(self) -> Iterator[Line]:
         yield from look_at_logs(self._settings, self._pages)
@@ -190,6 +194,6 @@ def _why_no_bodies(found: list[Line]) -> str | None:
     """What failed that a verdict needs."""
     bad = {line.area for line in found if line.status is Status.FAILED}
     needed = [area for area in ("certificate", "trust", "kata", "spool") if area in bad]
-    if any(line.area == "kata" and "accepts this system" in line.sentence for line in found):
+    if any(says_takes_files(line) for line in found):
         needed = [area for area in needed if area == "spool"]
     return needed[0] if needed else None

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from bridge.commands.checking.line import Line, Status, failed, ok, skipped, warning
 from bridge.commands.checking.running import TooSlowError, begin, result_within, within
+from bridge.commands.checking.trial import judge_trial, try_file
 from bridge.commands.words import size_words, time_words
 from bridge.core import (
     Answer,
@@ -49,17 +50,18 @@ class _FaultError(Exception):
 
 @dataclass(slots=True)
 class Report:
-    """What is found of one node; `works`: it accepts this system."""
+    """What is found of one node; `works`: it accepts this system, and takes files as far as is
+    known."""
 
     lines: list[Line] = field(default_factory=list)
     works: bool = False
 
 
-def look_at_kata(kata: KataSettings) -> Iterator[Line]:
-    """All nodes, at the same time."""
+def look_at_kata(kata: KataSettings, *, gives_file: bool = False) -> Iterator[Line]:
+    """All nodes, at the same time. `gives_file`: each is given one, to see whether it is taken."""
     urls = list(dict.fromkeys(kata.urls))
     end = time.monotonic() + SECONDS
-    begun = [(url, begin(look_at_node, url, kata)) for url in urls]
+    begun = [(url, begin(look_at_node, url, kata, gives_file=gives_file)) for url in urls]
     reports = []
     for url, look in begun:
         try:
@@ -79,17 +81,19 @@ def _lighter(line: Line) -> Line:
     return replace(line, status=Status.WARNING, sentence=f"{line.sentence}; others take the files")
 
 
-def look_at_node(url: str, kata: KataSettings) -> Report:
+def look_at_node(url: str, kata: KataSettings, *, gives_file: bool = False) -> Report:
     """One node, question by question."""
     report = Report()
     try:
         report.lines.append(_reached(url, kata))
-        result, now, limit = asyncio.run(_ask(url, kata))
+        result, now, limit, trial = asyncio.run(_ask(url, kata, gives_file=gives_file))
         report.lines.append(_accepted(url, kata, result))
     except _FaultError as fault:
         rest = f"{url}: whether it accepts this system, its limits and its clock"
         return Report([fault.line, skipped(_AREA, f"{rest} cannot be known")])
-    report.works = True
+    if trial is not None:
+        report.lines.append(judge_trial(url, trial))
+    report.works = report.lines[-1].status is not Status.FAILED
     report.lines.append(judge_clock(url, result.date, now))
     report.lines.append(judge_limit(url, kata.max_object_size, limit))
     return report
@@ -155,15 +159,20 @@ def _trusted(url: str, kata: KataSettings) -> Line:
 # -- does it take us ---------------------------------------------------------------------------
 
 
-async def _ask(url: str, kata: KataSettings) -> tuple[CallResult, float, CallResult]:
-    """What it says to the state call, which changes nothing, the time (epoch) of that answer, and
-    its limits."""
+async def _ask(
+    url: str, kata: KataSettings, *, gives_file: bool
+) -> tuple[CallResult, float, CallResult, CallResult | None]:
+    """What it says to the state call, which changes nothing, the time (epoch) of that answer, its
+    limits, and what it says to a file, where it was given one."""
     client = KataClient(kata, f"{kata.node}.check.0")
     try:
         state = await _in_time(client.states(url))
         now = time.time()
-        limit = await _in_time(client.max_object_size(url)) if state.answer is Answer.OK else state
-        return state, now, limit
+        if state.answer is not Answer.OK:
+            return state, now, state, None
+        limit = asyncio.create_task(_in_time(client.max_object_size(url)))
+        trial = await try_file(client, url, _in_time) if gives_file else None
+        return state, now, await limit, trial
     finally:
         await client.close()
 

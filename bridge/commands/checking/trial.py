@@ -1,0 +1,84 @@
+"""One small file for a Central Node, to see whether it takes any. Blocks: network.
+
+That a node answers the state call says nothing of what stands before it: a relay may turn back
+every upload. Nobody waits for the verdict.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import secrets
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from bridge.commands.checking.line import Line, failed, ok, warning
+from bridge.core import Answer, CallResult, Item, KataClient, new_scan_id
+
+_FORGET = 3.0
+_AREA = "kata"
+_NAME = "katabridge-check.txt"
+_TAKES = "takes files"
+_BUSY = "says that it is busy"
+_LOOK = (
+    "see what stands between this machine and the Central Node (a relay, a firewall) and turns "
+    "uploads back, and the Central Node's own log: its disk, its licence"
+)
+
+
+class _Bytes:
+    """Bytes that nobody has seen before, held in memory."""
+
+    def __init__(self) -> None:
+        text = f"katabridge asks whether files are taken: {secrets.token_hex(16)}\n"
+        self._bytes = text.encode()
+        self.sha256 = hashlib.sha256(self._bytes).hexdigest()
+        self.size = len(self._bytes)
+        self.path: Path | None = None
+
+    def retain(self) -> _Bytes:
+        return self
+
+    def release(self) -> None:
+        pass
+
+    def open(self) -> BinaryIO:
+        return io.BytesIO(self._bytes)
+
+
+async def try_file(
+    client: KataClient, url: str, in_time: Callable[[Awaitable[CallResult]], Awaitable[CallResult]]
+) -> CallResult:
+    """What a node says to a file that it cannot know; it is told to forget it again.
+
+    `in_time`: how long an answer is waited for.
+    """
+    scan_id = new_scan_id()
+    result = await in_time(client.submit(url, scan_id, Item(_NAME, _Bytes())))
+    if result.answer in (Answer.OK, Answer.FAULT, Answer.UNREACHABLE):  # it may have it
+        try:
+            async with asyncio.timeout(_FORGET):
+                await client.delete(url, scan_id)
+        except TimeoutError:
+            pass  # what stays there hurts nobody
+    return result
+
+
+def judge_trial(url: str, result: CallResult) -> Line:
+    """Whether files are taken. Pure."""
+    if result.answer is Answer.OK:
+        return ok(_AREA, f"{url} {_TAKES}: it took one just now, whose verdict is not waited for")
+    if result.answer is Answer.BUSY:
+        sentence = f"{url} {_BUSY}, and takes no file just now: {result.detail}"
+        return warning(_AREA, sentence, "see KATA's load; files wait meanwhile")
+    # only an answer names the call that it is one to
+    call = "submit: " if result.answer is Answer.UNREACHABLE else ""
+    return failed(_AREA, f"KATA takes no files: {call}{result.detail} ({url})", _LOOK)
+
+
+def says_takes_files(line: Line) -> bool:
+    """Whether it says that a node takes files, now or once it has less to do. Pure."""
+    is_said = _TAKES in line.sentence or _BUSY in line.sentence
+    return is_said and line.area == _AREA
