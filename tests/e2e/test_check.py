@@ -25,7 +25,7 @@ from bridge.commands.checking.disk import look_at_spool
 from bridge.commands.checking.examination import Examination, read_configuration
 from bridge.commands.checking.line import Line, Status, failed
 from bridge.commands.checking.readiness import AREAS
-from bridge.commands.checking.rules import look_at_bypass
+from bridge.commands.checking.rules import look_at_bypass, look_at_rules
 from bridge.commands.checking.store import look_at_file, look_at_store
 from bridge.core import Address, Door, allow_hash, open_verdicts, set_bypass
 from bridge.emulator import Emulator, Memory, Script
@@ -420,6 +420,33 @@ WARNINGS: dict[str, tuple[dict[str, Any], str, str]] = {
         "takes objects of up to 100.0 MiB, and kata.max_object_size is 500.0 MiB",
     ),
 }
+
+
+MODES: dict[str, Any] = {
+    "av/reqmod": {"method": "REQMOD", "mode": "monitor"},
+    "av/respmod": {"method": "RESPMOD", "mode": "standard", "hold": "1500ms"},
+    "av/strict": {"method": "RESPMOD", "mode": "advanced"},
+}
+
+
+def test_a_mode_that_lets_objects_by_is_a_warning_of_its_service(good: Site) -> None:
+    change(good, "icap", services=MODES)
+    settings = good.settings()
+    found = [line for line in look_at_rules(settings) if line.area == "policy"]
+    assert [(line.status, line.sentence) for line in found] == [
+        (
+            Status.WARNING,
+            "av/reqmod is in mode monitor: everything passes at once, and is judged after",
+        ),
+        (
+            Status.WARNING,
+            "av/respmod is in mode standard: what has no verdict within 1.5 s passes, and is "
+            "judged on",
+        ),
+    ]
+    assert found[0].advice.startswith("icap.services.av/reqmod.mode: advanced ")
+    (line,) = [each for each in look_at_rules(settings, [Door.FOLDER]) if each.area == "policy"]
+    assert line.status is Status.OK  # an installation of KDS has no services
 
 
 @pytest.mark.parametrize("name", WARNINGS)

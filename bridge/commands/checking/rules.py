@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Collection, Iterator
 
@@ -26,7 +27,8 @@ _KNOWN = (OutcomeKind.NOT_DETECTED, OutcomeKind.EXCLUDED)
 def look_at_rules(settings: Settings, doors: Collection[Door] = tuple(Door)) -> Iterator[Line]:
     """Exclusions, policies, and what the ICAP door lets by, where it is one of `doors`. Pure."""
     yield from _or_ok(_exclusions(settings), "exclusions", "none stands on what a stranger chooses")
-    yield from _or_ok(_policies(settings, doors), "policy", "nothing passes unjudged")
+    passes = itertools.chain(_policies(settings, doors), _modes(settings, doors))
+    yield from _or_ok(passes, "policy", "nothing passes unjudged")
     if Door.ICAP in doors:
         yield from _icap(settings)
 
@@ -92,6 +94,23 @@ def _policies(settings: Settings, doors: Collection[Door]) -> Iterator[Line]:
             yield warning(
                 "policy", f"the {door} door passes what is {kinds}", f"{advice} to block it"
             )
+
+
+def _modes(settings: Settings, doors: Collection[Door]) -> Iterator[Line]:
+    """Services that do not wait for a verdict to the end. A folder always does."""
+    services = settings.icap.services if Door.ICAP in doors else {}
+    for path, service in services.items():
+        if service.mode == "advanced":
+            continue
+        passes = "everything passes at once, and is judged after"
+        if service.mode == "standard":
+            hold = f"{service.hold_seconds:g} s"
+            passes = f"what has no verdict within {hold} passes, and is judged on"
+        yield warning(
+            "policy",
+            f"{path} is in mode {service.mode}: {passes}",
+            f"icap.services.{path}.mode: advanced holds what has no verdict (docs/modes.md)",
+        )
 
 
 def _icap(settings: Settings) -> Iterator[Line]:
