@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from bridge.commands.checking import outages, pages, proxies
+from bridge.commands.checking import daemons, outages, pages, proxies
 from bridge.commands.checking.line import Line, Status
 from bridge.commands.checking.pages import By, Page, Pages, ask_page, judge_answer, judge_page
 from bridge.commands.checking.proxies import Proxy, without_own
@@ -353,6 +353,94 @@ def test_a_log_that_this_user_may_not_read_is_said_where_a_daemon_cannot_be_aske
     settings.logs.dir.mkdir(parents=True, exist_ok=True)
     (settings.logs.dir / EVENTS).mkdir()
     assert "cannot be read (Is a directory)" in look_at(settings, alive, silent)[1].sentence
+
+
+# -- the folders of a running watch --------------------------------------------------------------
+
+
+def told_folder(settings: Settings, **more: Any) -> dict[str, Any]:
+    (folder,) = settings.folders
+    counts = {"waiting": 0, "held": 0, "under_way": 0, "troubles": []}
+    return {"name": folder.name, "input": str(folder.input), **counts, **more}
+
+
+def of_watch(settings: Settings, *folders: Any, **told: Any) -> list[tuple[str, str]]:
+    found = answers(page("watch", folders=list(folders), **told))
+    lines = daemons.look_at_watch(settings, found)
+    return [(f"{line.status} {line.area}", line.sentence) for line in lines]
+
+
+RUNS = ("ok watch", "`kata-bridge watch` of node test runs")
+
+
+def test_a_folder_that_is_not_watched_yet_is_a_fault(settings: Settings) -> None:
+    there = told_folder(settings)
+    assert of_watch(settings, there) == [RUNS]
+    (first,) = settings.folders
+    second = first.model_copy(update={"name": "second", "input": first.input / "other"})
+    both = settings.model_copy(update={"folders": [first, second]})
+    assert of_watch(both, there) == [
+        RUNS,
+        ("failed watch", "`kata-bridge watch` does not watch folder second yet"),
+    ]
+    old = told_folder(settings, name="old", input="/old")
+    assert of_watch(settings, there, old) == [
+        RUNS,
+        (
+            "failed watch",
+            "`kata-bridge watch` still watches folder old (/old), which the configuration has no "
+            "longer",
+        ),
+    ]
+    moved = told_folder(settings, input="/elsewhere")
+    assert of_watch(settings, moved) == [
+        RUNS,
+        (
+            "failed watch",
+            f"`kata-bridge watch` watches folder share at /elsewhere, and the configuration has "
+            f"{first.input}",
+        ),
+    ]
+    assert of_watch(settings, told_folder(settings, input=f"{first.input}/../in")) == [RUNS]
+
+
+@pytest.mark.parametrize("odd", [7, {}, {"name": 7}, []])
+def test_what_is_told_oddly_of_folders_is_no_fault_of_the_others(
+    settings: Settings, odd: object
+) -> None:
+    assert of_watch(settings, told_folder(settings, held="x", troubles=7), odd)[0] == RUNS
+    relative = told_folder(settings, input="in")  # of a daemon that was started so
+    assert of_watch(settings, relative) == [RUNS]
+
+
+STAY = "files stay in input: Operation not permitted"
+
+
+def test_files_that_a_running_watch_cannot_take_are_a_fault_of_their_folder(
+    settings: Settings,
+) -> None:
+    held = told_folder(settings, held=2, troubles=[STAY, "files are open for writing"])
+    assert of_watch(settings, held)[1:] == [
+        (
+            "failed folder share",
+            f"`kata-bridge watch` keeps 2 files in input: {STAY}; files are open for writing",
+        )
+    ]
+    mild = told_folder(settings, troubles=["files are open for writing"])
+    assert of_watch(settings, mild)[1:] == [
+        (
+            "warning folder share",
+            "`kata-bridge watch` has trouble: files are open for writing",
+        )
+    ]
+    gone = Outage("share_gone", "share", NOW - 60, None, "gone", ("test.folder.0",))
+    ((what, _),) = of_watch(settings, mild, outages=[gone._asdict()])[1:]
+    assert what == "failed folder share"
+    for other in (gone._replace(end=NOW), gone._replace(subject="x"), LASTS):
+        ((what, _),) = of_watch(settings, mild, outages=[other._asdict()])[1:]
+        assert what == "warning folder share"
+    ((what, _),) = of_watch(settings, told_folder(settings, held=1))[1:]
+    assert what == "warning folder share"  # it is tried again just now
 
 
 # -- what daemons cannot do --------------------------------------------------------------------

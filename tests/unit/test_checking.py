@@ -29,7 +29,7 @@ from bridge.commands.checking import (
 )
 from bridge.commands.checking import proxies as proxy_look
 from bridge.commands.checking.line import Line, Status, failed, ok, result, skipped, warning
-from bridge.commands.checking.pages import Pages
+from bridge.commands.checking.pages import By, Page, Pages
 from bridge.commands.checking.report import as_text
 from bridge.commands.checking.rights import (
     file_fault,
@@ -438,17 +438,26 @@ def test_locks_are_read_and_never_taken() -> None:
     assert daemons.locked_inodes(locks) == {12}
 
 
-def test_a_watch_that_runs_is_seen(site_settings: Settings) -> None:
+def test_a_watch_that_runs_is_seen_and_what_is_not_compared_said(site_settings: Settings) -> None:
     from bridge.core.opening import lock_instance
+
+    def look(by: By = By.UNASKED) -> Line:
+        found = SimpleNamespace(of=lambda _: Page("watch", None, by))
+        (line,) = daemons.look_at_watch(site_settings, found)  # type: ignore[arg-type]
+        return line
 
     lock = lock_instance(site_settings.spool.dir, "test.folder.0")
     try:
-        (line,) = daemons.look_at_watch(site_settings)
+        without, silent = look(), look(By.STRANGER)
     finally:
         os.close(lock)
-    assert line.status is Status.OK
-    (line,) = daemons.look_at_watch(site_settings)
-    assert line.status is Status.WARNING
+    assert without.status is silent.status is Status.OK
+    assert without.sentence == (
+        "`kata-bridge watch` of node test runs; it has no status page (status.watch), so that its "
+        "folders are not compared with the configuration"
+    )
+    assert "runs; it cannot be asked (status.watch), so that its folders are not" in silent.sentence
+    assert look().status is Status.WARNING
 
 
 # -- KATA --------------------------------------------------------------------------------------

@@ -154,7 +154,7 @@ class Examination:
             ("logs", self._look_at_logs, _SECONDS),
             ("kata", self._look_at_kata, kata.SECONDS + 1),
             ("folders", lambda: look_at_folders(settings), _SECONDS),
-            ("watch", lambda: look_at_watch(settings), _SECONDS),
+            ("watch", lambda: look_at_watch(settings, pages), _SECONDS),
             (_PAGES, lambda: look_at_pages(settings, pages), _SECONDS),
             ("policy", lambda: look_at_rules(settings, self._doors), _SECONDS),
             ("bypass", lambda: look_at_bypass(settings), _SECONDS),
