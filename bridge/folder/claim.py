@@ -28,6 +28,7 @@ from bridge.folder.opened import (
 from bridge.folder.places import LIKE_ABOVE, OWN_PREFIX, PRIVATE, folder, remove_empty
 from bridge.folder.rename import rename_new
 from bridge.folder.settle import Look
+from bridge.folder.sticky import fault_of_move
 
 ALIVE = ".alive"
 SILENCE_SECONDS = 300.0  # without a sign of life others may soon take over what we have claimed
@@ -74,7 +75,8 @@ class Claims:
                 with open_still(source, look) as file:
                     keep_writers_out(file, self._place)
                     # under the lease: nobody begins to write while it moves
-                    os.rename(look.name, look.name, src_dir_fd=source, dst_dir_fd=claim)
+                    with self._saying_why(look, source):
+                        os.rename(look.name, look.name, src_dir_fd=source, dst_dir_fd=claim)
                 claimed = look_of(look.path, os.lstat(look.name, dir_fd=claim))
         except FileNotFoundError:
             remove_empty(self._place, above, len(self._own))
@@ -86,6 +88,17 @@ class Claims:
             self.put_back(case_id, look.path, number=True)
             raise NotStillError
         return claimed
+
+    @contextlib.contextmanager
+    def _saying_why(self, look: Look, source: int) -> Iterator[None]:
+        """A move that is refused, as a ClaimError where the input refuses it, not this file."""
+        try:
+            yield
+        except PermissionError as error:
+            why = fault_of_move(source)
+            if why is None or look.parts:  # what lies elsewhere in the input may be moved
+                raise
+            raise ClaimError(error.errno, f"it {why}", str(self._place.root)) from None
 
     def _make(self, look: Look, case_id: str) -> list[str]:
         above = [*self._own, case_id, *look.parts]

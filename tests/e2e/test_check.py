@@ -29,7 +29,7 @@ from bridge.commands.checking.rules import look_at_bypass, look_at_rules
 from bridge.commands.checking.store import look_at_file, look_at_store
 from bridge.core import Address, Door, allow_hash, open_verdicts, set_bypass
 from bridge.emulator import Emulator, Memory, Script
-from bridge.folder import mounts
+from bridge.folder import mounts, sticky
 from bridge.status import ask
 from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site
@@ -364,6 +364,22 @@ def test_what_stands_in_the_place_of_a_folder_is_no_matter_of_rights(good: Site)
     spool.write_text("")
     (line,) = look_at_spool(good.settings())
     assert line.advice.startswith("remove what is there, and make it, or correct spool.dir")
+
+
+def test_an_input_that_keeps_the_files_of_others_is_a_fault(
+    good: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A common drop folder: whoever has not dropped a file cannot take it."""
+    drop = good.directory / "in"
+    drop.chmod(0o1777)
+    assert look_at_folders_of(good) == []
+    monkeypatch.setattr(sticky, "_STATUS", Path("/nonexistent"))
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    (line,) = look_at_folders_of(good)
+    assert line.area == "folder share"
+    assert line.sentence.startswith(f"input ({drop}) belongs to ")
+    assert " and is sticky (mode 1777): nobody else may move files of others, " in line.sentence
+    assert "chmod -t" in line.advice
 
 
 def look_at_folders_of(site: Site) -> list[Line]:

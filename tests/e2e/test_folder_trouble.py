@@ -6,6 +6,7 @@ The same with real file systems, mounted by the test, is marked `long`.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from bridge.commands.checking.daemons import look_at_watch
+from bridge.commands.checking.line import Status
+from bridge.commands.checking.pages import Pages
 from bridge.core import Address
 from bridge.emulator import EICAR, Emulator
 from bridge.status import ask
@@ -346,3 +350,44 @@ def test_a_target_that_is_not_mounted_gets_nothing(
     places.wait_empty(AGAIN)
     check_ends(places, site.records(), dropped)
     check_ended(site, [begins], str(places.output))
+
+
+# -- an input that keeps its files -------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_drop_folder_that_keeps_its_files_is_seen_where_people_look(
+    site: Site, started: Keep, places: Places
+) -> None:
+    """As /tmp is: whoever has dropped a file, nobody else moves it."""
+    site.changes = {"status": {"watch": f"127.0.0.1:{free_port()}"}}
+    os.chown(places.input, 12345, 12345)
+    places.input.chmod(0o1777)
+    started(start_as_user(site))
+    for name in ("a", "b"):
+        (site.directory / name).write_text(name)
+        os.chown(site.directory / name, 12346, 12346)
+        (site.directory / name).rename(places.input / name)
+    words = "claiming files in the input: it belongs to 12345 and is sticky (mode 1777): "
+    (begins,) = wait_troubles(site, 1)
+    assert begins.startswith(f"folder share: {places.input}: it belongs to 12345 and is sticky")
+
+    def outages() -> list[str]:
+        told = [each for each in site.records("log-events.log") if each["event"] == "share_gone"]
+        return [each["state"] for each in told]
+
+    wait_until(lambda: outages() == ["begins"], "an outage begins", AGAIN)
+
+    def is_failed() -> bool:
+        """What `check` says, by the status page, which has no time just now, maybe."""
+        found = look_at_watch(site.settings(), Pages(site.settings()))
+        of_files = [each for each in found if each.area == "folder share"]
+        return [(each.status, words in each.sentence) for each in of_files] == [
+            (Status.FAILED, True)
+        ]
+
+    wait_until(is_failed, "check says so", AGAIN)
+    places.input.chmod(0o777)
+    places.wait_empty(AGAIN)
+    wait_until(lambda: outages() == ["begins", "ends"], "it is over", AGAIN)
+    assert troubles(site)[1:] == ["folder share: claiming files in the input works again"]

@@ -86,8 +86,8 @@ for module in (bridge.core.ending, bridge.folder.service, bridge.folder.usable):
 sys.exit(main())
 """
 
-# What lets root write where its mode says no.
-_CAPABILITIES = "-dac_override,-dac_read_search,-fowner"
+# What lets root write where its mode says no, and give away what it makes.
+_CAPABILITIES = "-chown,-dac_override,-dac_read_search,-fowner"
 
 
 def full_when(folder: Path, switch: Path, *, larger_than: int = -1) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from bridge.folder import abandoned, claim, opened
+from bridge.core import account_name
+from bridge.folder import abandoned, claim, opened, sticky
 from bridge.folder.abandoned import Abandoned
 from bridge.folder.claim import ClaimError, Claims
 from bridge.folder.listing import DEEPEST, list_input
@@ -109,6 +110,68 @@ def test_another_file_that_takes_the_name_at_the_last_moment_is_put_back(
         patch.setattr(os, "rename", late)
         claims(tmp_path).take(seen, "case")
     assert everything(tmp_path) == {"a": b"y"}
+
+
+def refuse_moves(patch: pytest.MonkeyPatch, user: int, number: int) -> None:
+    """As for another user, who has no rights beyond his own."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    patch.setattr(os, "rename", refuse)
+    patch.setattr(os, "geteuid", lambda: user)
+    patch.setattr(sticky, "_STATUS", Path("/nonexistent"))
+
+
+def test_an_input_that_lets_no_file_go_is_the_folders_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One trouble of the folder, not one of each file: so it is an outage."""
+    seen = drop(tmp_path, "a")
+    tmp_path.chmod(0o1777)
+    refuse_moves(monkeypatch, tmp_path.stat().st_uid + 12345, errno.EPERM)
+    with pytest.raises(ClaimError) as caught:
+        claims(tmp_path).take(seen, "case")
+    assert caught.value.filename == str(tmp_path)
+    assert f"it belongs to {account_name(tmp_path.stat().st_uid)} and is sticky (mode 1777): " in (
+        str(caught.value)
+    )
+    tmp_path.chmod(0o755)
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    with pytest.raises(ClaimError, match="and nothing may be moved out of it"):
+        claims(tmp_path).take(seen, "case")
+    assert everything(tmp_path) == {"a": b"x"}
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o1755])
+def test_a_file_that_alone_cannot_be_moved_is_no_fault_of_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    """It may be immutable (chattr); its folder is ours."""
+    seen = drop(tmp_path, "a")
+    tmp_path.chmod(mode)
+    refuse_moves(monkeypatch, tmp_path.stat().st_uid, errno.EPERM)
+    with pytest.raises(PermissionError) as caught:
+        claims(tmp_path).take(seen, "case")
+    assert not isinstance(caught.value, ClaimError)
+
+
+def test_who_may_move_all_files_is_kept_by_no_sticky_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o1777)
+    status = tmp_path / "status"
+    monkeypatch.setattr(sticky, "_STATUS", status)
+    other = tmp_path.stat().st_uid + 12345
+    for mask, user, keeps in (
+        ("0000000000000000", other, True),
+        ("0000000000000008", other, False),
+        ("nonsense", 0 if other else 1, False),
+        ("nonsense", other, True),
+    ):
+        status.write_text(f"Name:\tx\nCapEff:\t{mask}\n")
+        monkeypatch.setattr(os, "geteuid", lambda user=user: user)
+        assert sticky.keeps_files_of_others(tmp_path.stat()) is keeps, (mask, user)
 
 
 def test_a_file_that_is_being_written_is_not_taken(tmp_path: Path) -> None:

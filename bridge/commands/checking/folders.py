@@ -9,12 +9,13 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from bridge.commands.checking.line import Line, failed, ok, warning
-from bridge.commands.checking.rights import folder_fault, mend
+from bridge.commands.checking.rights import folder_fault, mend, user_name
 from bridge.commands.checking.room import room
 from bridge.commands.checking.running import TooSlowError, begin, result_within
 from bridge.commands.words import size_words
 from bridge.core import FolderSettings, Settings
 from bridge.folder.mounts import AwayError, Mount, SamePlace, mount_around, parse_mounts
+from bridge.folder.sticky import keeps_files_of_others, sticky_words
 
 SECONDS = 10.0
 _KEYS = ("input", "output", "quarantine")
@@ -103,9 +104,19 @@ def _look_at_place(folder: FolderSettings, key: str, largest: int) -> list[Line]
         advice = mend(fault, _RIGHTS)
         raise _FaultError(f"{where} {fault}", f"{advice}, or correct folders in the configuration")
     if key == "input":
+        _check_sticky(path)
         _check_claims(path)
     mount = mount_around(os.path.realpath(path), _mounts())
     return [_judge_room(_area(folder), key, path, mount, largest)]
+
+
+def _check_sticky(path: Path) -> None:
+    """Files that other users drop do not leave a sticky folder that is not ours."""
+    state = path.stat()
+    if not keeps_files_of_others(state):
+        return
+    sentence = f"input ({path}) {sticky_words(state)}, so that those of other users stay there"
+    raise _FaultError(sentence, f"have {user_name()} own it (chown), or chmod -t it")
 
 
 def _check_claims(path: Path) -> None:
