@@ -36,6 +36,10 @@ class Answer:
     own_from: int | None = None
 
 
+class UnansweredError(ConnectionError):
+    """The server closed the connection without a word."""
+
+
 class IcapClient:
     """One connection to an ICAP server; OSError or ProtocolError where it fails."""
 
@@ -46,6 +50,7 @@ class IcapClient:
         # a head and its body are two sends: without this the second waits for an ACK, 40 ms
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._icap = ClientConnection()
+        self._has_heard = False
 
     def options(self, service: str) -> Answer:
         """Ask what a service can do."""
@@ -157,6 +162,9 @@ class IcapClient:
 
     def _receive(self) -> None:
         data = self._socket.recv(_RECEIVE)
+        if not data and not self._has_heard:
+            raise UnansweredError(f"{self._where} closed the connection without an answer")
         if not data:
             raise ConnectionError(f"{self._where} closed the connection before its answer ended")
+        self._has_heard = True
         self._icap.receive_data(data)

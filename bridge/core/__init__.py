@@ -58,6 +58,7 @@ from bridge.core.kata.trust import ServerCertificate, TrustError, server_certifi
 from bridge.core.kata.wire import Answer, CallResult, new_scan_id
 from bridge.core.ledger import Entry
 from bridge.core.linelog import LineLog
+from bridge.core.locks import door_runs
 from bridge.core.logfiles import VERDICT_LOG, WATCH_LOG
 from bridge.core.merging import Gathered, from_plain, to_plain
 from bridge.core.metrics import Metrics
@@ -256,6 +257,7 @@ __all__ = [
     "compose_yaml",
     "configuration_of",
     "door_policy",
+    "door_runs",
     "exit_code",
     "expiry_warning",
     "fault_of_path",

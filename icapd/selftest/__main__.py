@@ -30,6 +30,7 @@ def _run(arguments: list[str] | None) -> int:
     parser.add_argument("--json", action="store_true", help="a JSON object for each line")
     parser.add_argument("--seconds", type=float, default=_SECONDS, metavar="N", help="at most")
     parser.add_argument("--without-bodies", metavar="WHY", help="OPTIONS only")
+    parser.add_argument("--runs", action="store_true", help="icapd is known to run here")
     options = parser.parse_args(arguments)
     settings = read_settings(options.config, check_only=False)
     if isinstance(settings, int):
@@ -45,7 +46,7 @@ def _run(arguments: list[str] | None) -> int:
 
 def _findings(settings: Settings, options: argparse.Namespace) -> Iterator[Finding]:
     try:
-        yield from examine(settings, options.seconds, options.without_bodies)
+        yield from examine(settings, options.seconds, options.without_bodies, runs=options.runs)
     except Exception as error:  # whatever answers there may say what it likes
         sentence = f"it could not be asked: {type(error).__name__}: {error}"
         yield Finding("failed", sentence, "report this as a fault of katabridge")

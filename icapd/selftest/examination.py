@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 
-from bridge.core import Settings, StartError, share
-from icapd.client import Answer
+from bridge.core import Door, Settings, StartError, door_runs, share
+from icapd.client import Answer, UnansweredError
 from icapd.pages import Pages
 from icapd.protocol import ProtocolError
 from icapd.selftest.asking import Place, connect, place_of, try_body, why_refused
@@ -27,12 +27,22 @@ _ADDRESS = (
     "(docs/install.md): if icapd has that, see its log"
 )
 _STRANGER = "run this on a machine of icap.allow_from, or add the address {} if it is to be let in"
+_CUT = (UnansweredError, ConnectionResetError, BrokenPipeError)
+_HANGS = (
+    "see whether icapd hangs: its log, and its CPU time; or has no descriptors left (LimitNOFILE)"
+)
+_NO_PLACE = (
+    "see in its log and on its status page whether it has descriptors (LimitNOFILE) and "
+    "connections (icap.max_connections) left; both are freed by idle ones that end"
+)
 
 
-def examine(settings: Settings, seconds: float, without_bodies: str | None) -> Iterator[Finding]:
+def examine(
+    settings: Settings, seconds: float, without_bodies: str | None, *, runs: bool = False
+) -> Iterator[Finding]:
     """What is found, as it is known. `seconds`: how long all of it may take.
 
-    `without_bodies`: why nothing is to be judged.
+    `without_bodies`: why nothing is to be judged. `runs`: it is known that icapd runs here.
     """
     end = time.monotonic() + seconds
     try:
@@ -48,7 +58,7 @@ def examine(settings: Settings, seconds: float, without_bodies: str | None) -> I
     if foreign:  # whoever answers there is another icapd
         answers: dict[str, Answer] | Finding = _cannot(foreign[0])
     else:
-        answers = _options(settings, place, end, [why for _, why in faults])
+        answers = _options(settings, place, end, [why for _, why in faults], runs=runs)
     if isinstance(answers, Finding):
         yield answers
         yield Finding("skipped", "services were not asked, and no body was sent")
@@ -70,7 +80,7 @@ def examine(settings: Settings, seconds: float, without_bodies: str | None) -> I
 
 
 def _options(
-    settings: Settings, place: Place, end: float, faults: Sequence[StartError]
+    settings: Settings, place: Place, end: float, faults: Sequence[StartError], *, runs: bool
 ) -> dict[str, Answer] | Finding:
     """The answer of each service, or why there is none; `faults`: of addresses to listen on."""
     found = {}
@@ -81,17 +91,35 @@ def _options(
     except ConnectionRefusedError:
         return _silent(settings, place, faults)
     except (OSError, ProtocolError) as error:
-        if settings.icap.tls is not None and place.is_tls and settings.icap.tls.client_ca:
-            sentence = f"{place} wants the certificate of a proxy (icap.tls.client_ca)"
-            return Finding("skipped", sentence)
-        if place.is_tls and not _is_let_in(settings, place):
-            return _stranger(place, "the connection is cut")
-        if not found and isinstance(error, TimeoutError):
-            sentence = f"{place} did not answer within {_CONNECT:.0f} s"
-            return Finding("failed", sentence, "see whether icapd hangs: its log, and its CPU time")
-        sentence = f"{place} does not answer as an ICAP server does: {error}"
-        return Finding("failed", sentence, "see what listens there, and the log of icapd")
+        return _unanswered(settings, place, error, first=not found, runs=runs)
     return found
+
+
+def _unanswered(
+    settings: Settings, place: Place, error: Exception, *, first: bool, runs: bool
+) -> Finding:
+    """Why a connection brought no answer; `first`: none did."""
+    if settings.icap.tls is not None and place.is_tls and settings.icap.tls.client_ca:
+        sentence = f"{place} wants the certificate of a proxy (icap.tls.client_ca)"
+        return Finding("skipped", sentence)
+    if place.is_tls and not _is_let_in(settings, place):
+        return _stranger(place, "the connection is cut")
+    if first and isinstance(error, TimeoutError):
+        sentence = f"{place} did not answer within {_CONNECT:.0f} s"
+        return Finding("failed", sentence, _HANGS)
+    if isinstance(error, _CUT) and (runs or _runs(settings)):
+        cuts = f"icapd runs, and cuts a connection to {place}, as it does without descriptors"
+        return Finding("failed", f"{cuts}: {error}", _NO_PLACE)
+    sentence = f"{place} does not answer as an ICAP server does: {error}"
+    return Finding("failed", sentence, "see what listens there, and the log of icapd")
+
+
+def _runs(settings: Settings) -> bool:
+    """Whether icapd of this node runs on this machine, as far as this user may see."""
+    try:
+        return door_runs(settings.spool.dir, settings.kata.node, Door.ICAP)
+    except OSError:
+        return False
 
 
 def _is_let_in(settings: Settings, place: Place) -> bool:
@@ -126,7 +154,7 @@ def judge_options(settings: Settings, place: Place, path: str, answer: Answer) -
     service = settings.icap.services[path]
     where = f"{path} at {place}"
     if answer.status != 200:
-        advice = _RELOAD
+        advice = _NO_PLACE if answer.status == 503 else _RELOAD
         return Finding("failed", f"{where} is not offered: {why_refused(answer)}", advice)
     if service.method not in answer.fields.get("methods", ""):
         advice = _RELOAD

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bridge.core import Door, load_config, set_bypass
+from bridge.core.opening import lock_instance
 from icapd.selftest import examination
 from icapd.selftest.examination import examine
 from icapd.workers import ports
@@ -248,6 +249,60 @@ def hanging_up() -> Iterator[int]:
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
+
+
+@pytest.mark.parametrize("by", ["lock", "page"])
+def test_an_icapd_that_runs_and_serves_nobody_is_no_stranger(good: Site, by: str) -> None:
+    """It has no descriptors left, say, for so many idle connections."""
+    with hanging_up() as port:
+        good.changes["icap"]["listen"] = [f"127.0.0.1:{port}"]
+        assert "does not answer as an ICAP server does" in ask_icapd(good)[0][1]
+        spool = good.settings().spool.dir
+        locks = [lock_instance(spool, "test.icap.1")] if by == "lock" else []
+        try:
+            found = list(examine(good.settings(), 15, None, runs=by == "page"))
+        finally:
+            for lock in locks:
+                os.close(lock)
+    assert [each.status for each in found] == ["failed", "skipped"]
+    assert found[0].sentence.startswith(
+        f"icapd runs, and cuts a connection to 127.0.0.1:{port}, as it does without descriptors: "
+    )
+    assert "LimitNOFILE" in found[0].advice
+    assert "icap.max_connections" in found[0].advice
+
+
+def test_what_speaks_another_protocol_is_a_stranger_whoever_runs(good: Site) -> None:
+    with socket.create_server(("127.0.0.1", good.icap_port)) as listener:
+
+        def serve() -> None:
+            sock, _ = listener.accept()
+            with sock:
+                sock.sendall(b"220 mail.example ESMTP\r\n")
+                sock.recv(4096)
+
+        threading.Thread(target=serve, daemon=True).start()
+        first = next(iter(examine(good.settings(), 15, None, runs=True)))
+    assert "does not answer as an ICAP server does" in first.sentence
+
+
+def test_an_icapd_with_all_its_connections_is_not_told_to_read_its_file(
+    good: Site, started: Keep
+) -> None:
+    good.changes["icap"]["max_connections"] = 1
+    started(good.start_icapd())
+    with contextlib.ExitStack() as idle:
+
+        def is_held() -> bool:  # once who looked whether it has begun has left
+            held = socket.create_connection(("127.0.0.1", good.icap_port))
+            idle.enter_context(held).sendall(b"OPTIONS icap://h/av/reqmod ICAP/1.0\r\n\r\n")
+            return held.recv(100).startswith(b"ICAP/1.0 200")
+
+        wait_until(is_held, "the only connection is ours", 30)
+        first = next(iter(examine(good.settings(), 15, None)))
+    assert first.status == "failed"
+    assert "is not offered: ICAP status 503" in first.sentence
+    assert "icap.max_connections" in first.advice
 
 
 def test_only_folders_are_watched_here(good: Site) -> None:

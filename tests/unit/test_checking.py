@@ -43,6 +43,7 @@ from bridge.commands.checking.running import Running, TooSlowError, within
 from bridge.commands.words import clock_words, size_words, time_words
 from bridge.core import Answer, CallResult, LogSettings, Outage, Settings, SpoolSettings, stamp
 from bridge.core.belongings import fault_of_spool
+from bridge.core.locks import locked_inodes
 from bridge.core.settings.logs import NotifySettings, StatusSettings
 from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site
@@ -435,7 +436,7 @@ def test_locks_are_read_and_never_taken() -> None:
         "2: -> FLOCK  ADVISORY  WRITE 16510 fe:00:13 0 EOF\n"
         "3: FLOCK\n4: FLOCK  ADVISORY  WRITE 1 nonsense 0 EOF\n"
     )
-    assert daemons.locked_inodes(locks) == {12}
+    assert locked_inodes(locks) == {12}
 
 
 def test_a_watch_that_runs_is_seen_and_what_is_not_compared_said(site_settings: Settings) -> None:

@@ -1,20 +1,17 @@
 """Whether `kata-bridge watch` runs, and watches what it is to.
 
-By its status page, and where it has none by the lock that it holds, which is looked at, not taken:
-proc_locks(5). Blocks: disk, network.
+By its status page, and where it has none by the lock that it holds. Blocks: disk, network.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from bridge.commands.checking.line import Line, ok, skipped, warning
 from bridge.commands.checking.pages import By, Pages
 from bridge.commands.checking.watched import compare, judge_files, told_folders
-from bridge.core import Settings
+from bridge.core import Door, Settings, door_runs
 
-_LOCKS = Path("/proc/locks")
 _AREA = "watch"
 
 
@@ -29,9 +26,8 @@ def look_at_watch(settings: Settings, pages: Pages) -> Iterator[Line]:
         yield from compare(settings.folders, told)
         yield from judge_files(page, told)
         return
-    lock = settings.spool.dir / f"{node}.folder.0.lock"
     try:
-        held = _inode(lock) in locked_inodes(_LOCKS.read_text())
+        held = door_runs(settings.spool.dir, node, Door.FOLDER)
     except OSError as error:
         yield skipped(_AREA, f"whether it runs cannot be seen: {error.strerror}")
         return
@@ -42,18 +38,3 @@ def look_at_watch(settings: Settings, pages: Pages) -> Iterator[Line]:
     else:
         sentence = f"no `kata-bridge watch` of node {node} runs here: files stay in input"
         yield warning(_AREA, sentence, "start it, unless it is called by cron (--once)")
-
-
-def locked_inodes(locks: str) -> set[int]:
-    """The files that somebody holds a lock of the kind flock(2) on. Pure."""
-    found = set()
-    for fields in (line.split() for line in locks.splitlines()):
-        # 1: FLOCK  ADVISORY  WRITE 4321 fe:00:131 0 EOF; one that waits has an arrow in between
-        if len(fields) >= 6 and fields[1] == "FLOCK":
-            inode = fields[5].rpartition(":")[2]
-            found |= {int(inode)} if inode.isascii() and inode.isdigit() else set()
-    return found
-
-
-def _inode(path: Path) -> int | None:
-    return path.stat().st_ino if path.exists() else None

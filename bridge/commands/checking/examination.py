@@ -180,11 +180,11 @@ class Examination:
         if not self._self_test:
             yield skipped("icap", "--no-self-test: icapd was not asked")
             return
-        why = _why_no_bodies(found)
+        why, runs = _why_no_bodies(found), self._pages.of("icapd").lives
         yield from self._of(
             Running(
                 "icap",
-                lambda: icap.look_at_icap(self._config, without_bodies=why),
+                lambda: icap.look_at_icap(self._config, without_bodies=why, runs=runs),
                 icap.SECONDS + 1,
             )
         )

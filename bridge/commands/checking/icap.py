@@ -22,12 +22,14 @@ _MOST = 2000
 _MODULE = "icapd.selftest"
 
 
-def look_at_icap(config: Path, *, without_bodies: str | None) -> Iterator[Line]:
-    """The lines of the self-test. `without_bodies`: why nothing is to be judged. Blocks."""
+def look_at_icap(config: Path, *, without_bodies: str | None, runs: bool = False) -> Iterator[Line]:
+    """The lines of the self-test. `without_bodies`: why nothing is to be judged. `runs`: icapd is
+    known to run here. Blocks."""
     command = [sys.executable, "-P", "-m", _MODULE, "--json", "--config", str(config)]
     command += ["--seconds", str(SECONDS - _GRACE)]
     if without_bodies is not None:
         command += ["--without-bodies", without_bodies]
+    command += ["--runs"] if runs else []
     try:
         with _started(command) as process:
             yield from _lines(process)
