@@ -16,6 +16,8 @@ from icapd.stream import FLUSH_SECONDS
 
 _BACKLOG = 512
 _PAUSE_SECONDS = 0.2
+_HAS_EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED, of any certificate up to the CA's
+_EXPIRED = ": it, or the CA in icap.tls.client_ca"
 
 
 def make_context(settings: IcapTlsSettings) -> ssl.SSLContext:
@@ -162,7 +164,8 @@ class TlsPorts:
 def _reason(error: OSError) -> str | None:
     """Why a handshake failed; None where the peer just left, as health checks do."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted ({error.verify_message})"
+        whose = _EXPIRED if error.verify_code == _HAS_EXPIRED else ""
+        return f"its certificate is not accepted ({error.verify_message}{whose})"
     if isinstance(error, ssl.SSLError):
         return (error.reason or str(error)).replace("_", " ").lower()
     if isinstance(error, ConnectionAbortedError):

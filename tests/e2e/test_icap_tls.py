@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,10 @@ def test_client_certificates(site: Site, tmp_path: Path, started: Keep) -> None:
     wrong = Authority(tmp_path / "other", "other-ca").issue("proxy")
     refused(secure, secure.context(wrong))
     wait_until(lambda: "its certificate is not accepted" in icapd.output(), "it says what is wrong")
+    old = secure.authority.issue("old", -timedelta(days=2), -timedelta(days=1))
+    refused(secure, secure.context(old))
+    expired = "(certificate has expired: it, or the CA in icap.tls.client_ca)"
+    wait_until(lambda: expired in icapd.output(), "it says what may have expired")
     with secure.connect(secure.context(secure.authority.issue("proxy"))) as sock:
         sock.sendall(OPTIONS)
         assert answer(sock).startswith(b"ICAP/1.0 200 ")

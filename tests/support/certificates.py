@@ -13,7 +13,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bridge.testing.certificates import put_certificate
 
-__all__ = ["Authority", "put_certificate"]
+__all__ = ["Authority", "dated", "put_certificate"]
+
+_BEGIN, _END = timedelta(minutes=-5), timedelta(days=2)
 
 
 class Authority:
@@ -29,8 +31,13 @@ class Authority:
         self.certificate = folder / f"{name}.pem"
         self._write(self.certificate, builder.sign(self._key, hashes.SHA256()))
 
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """A certificate for 127.0.0.1 and localhost, for servers and clients, and its key."""
+    def issue(
+        self, name: str, begin: timedelta = _BEGIN, end: timedelta = _END
+    ) -> tuple[Path, Path]:
+        """A certificate for 127.0.0.1 and localhost, for servers and clients, and its key.
+
+        `begin` and `end` of its time, from now.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         names: list[x509.GeneralName] = [
             x509.DNSName("localhost"),
@@ -38,7 +45,7 @@ class Authority:
         ]
         uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = (
-            _builder(_subject(name), self._name, key.public_key())
+            _builder(_subject(name), self._name, key.public_key(), begin, end)
             .add_extension(x509.SubjectAlternativeName(names), False)
             .add_extension(x509.ExtendedKeyUsage(uses), False)
         )
@@ -62,8 +69,19 @@ def _subject(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
+def dated(name: str, begin: timedelta, end: timedelta, issuer: str | None = None) -> bytes:
+    """A certificate in PEM for those days from now; its own issuer, if none is given."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = _builder(_subject(name), _subject(issuer or name), key.public_key(), begin, end)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    begin: timedelta = _BEGIN,
+    end: timedelta = _END,
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
@@ -72,6 +90,6 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=2))
+        .not_valid_before(now + begin)
+        .not_valid_after(now + end)
     )
