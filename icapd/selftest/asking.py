@@ -39,9 +39,14 @@ def place_of(icap: IcapSettings) -> Place:
     """The first address, of this machine itself if one is; the TLS port where there is no other."""
     is_tls = not icap.listen
     addresses = icap.tls.listen if is_tls and icap.tls is not None else icap.listen
-    reached = [Address(_ANY.get(each.host, each.host), each.port) for each in addresses]
-    own = (each for each in reached if each.host in _ANY.values())
-    return Place(next(own, reached[0]), is_tls)
+    places = [reached(each) for each in addresses]
+    own = (each for each in places if each.host in _ANY.values())
+    return Place(next(own, places[0]), is_tls)
+
+
+def reached(address: Address) -> Address:
+    """Where an address to listen on is asked from this machine."""
+    return Address(_ANY.get(address.host, address.host), address.port)
 
 
 class _TlsClient(IcapClient):

@@ -16,6 +16,7 @@ from icapd.protocol import ProtocolError
 from icapd.selftest.asking import Place, connect, place_of, try_body, why_refused
 from icapd.selftest.finding import Finding
 from icapd.selftest.judging import judge
+from icapd.selftest.shown import look_at_shown
 from icapd.service import istag
 from icapd.workers.ports import not_to_be_had
 
@@ -61,6 +62,8 @@ def examine(
         answers = _options(settings, place, end, [why for _, why in faults], runs=runs)
     if isinstance(answers, Finding):
         yield answers
+        if answers.status == "skipped":  # it wants a proxy's certificate, and has one to show
+            yield from _shown(settings, end)
         yield Finding("skipped", "services were not asked, and no body was sent")
         return
     stranger = next((each for each in answers.values() if each.status == 403), None)
@@ -73,10 +76,19 @@ def examine(
         finding = judge_options(settings, place, path, answer)
         served += [path] if finding.status != "failed" else []
         yield finding
+    yield from _shown(settings, end)
     if without_bodies is not None:
         yield Finding("skipped", f"no body was sent: none can be judged ({without_bodies} failed)")
         return
     yield from _bodies(settings, place, served, end)
+
+
+def _shown(settings: Settings, end: float) -> Iterator[Finding]:
+    if settings.icap.tls is not None:
+        seconds = _left(end, _CONNECT)
+        yield from look_at_shown(
+            settings.icap.tls, seconds, lambda place: _is_let_in(settings, place)
+        )
 
 
 def _options(
