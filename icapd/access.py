@@ -46,14 +46,23 @@ class Entry:
 
 
 class Access:
-    """Counts who is here. `count` is told the reason of each refusal."""
+    """Counts who is here.
+
+    `count` is told the reason of each refusal; `note` who was refused, an ICAP status (0: there
+    was no ICAP yet), and why.
+    """
 
     def __init__(
-        self, settings: IcapSettings, complaints: Complaints, count: Callable[[Reason], None]
+        self,
+        settings: IcapSettings,
+        complaints: Complaints,
+        count: Callable[[Reason], None],
+        note: Callable[[str, int, str], None],
     ) -> None:
         self.use(settings)
         self._complaints = complaints
         self.count = count
+        self.note = note
         self._served: Counter[str] = Counter()
         self.served = 0  # connections, refused ones not among them
         self._told = {True: 0, False: 0}  # strangers or not
@@ -72,6 +81,7 @@ class Access:
             self.served += 1
             return Entry(peer, None)
         self.count(refusal.reason)
+        self.note(peer, refusal.status, str(refusal))
         sentence = f"refused: {refusal}"
         if refusal.of_stranger:
             self._complaints.say_of_stranger(peer, sentence)

@@ -144,7 +144,9 @@ class TlsPorts:
             reason = _reason(error)
             if entry.refusal is None and reason is not None:
                 self._access.count(Reason.HANDSHAKE)
-                self._complaints.say(entry.peer, f"the TLS handshake failed: {reason}")
+                sentence = f"the TLS handshake failed: {reason}"
+                self._access.note(entry.peer, 0, sentence)
+                self._complaints.say(entry.peer, sentence)
         finally:
             if not served:
                 self._access.leave(entry)

@@ -63,8 +63,8 @@ class IcapServer:
         self._services = self._services_of(core.settings)
         self._services.say_what_is_risky()
         self.figures = Figures(core.metrics, lambda: self._access.served)
-        self._access = Access(icap, self._complaints, self.figures.refused)
         self._proxies = Proxies()
+        self._access = Access(icap, self._complaints, self.figures.refused, self._proxies.refuse)
         core.reporter.tell("proxies", self._proxies.facts)
         self._express = Express(core, self._services, self.limits)
         self._tls: TlsPorts | None = None

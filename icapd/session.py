@@ -53,6 +53,7 @@ async def serve(
         _expired(channel, services_now(), complaints, late)
     except ProtocolError as error:
         if refusal is None:
+            channel.proxy.refuse(error.status, error.sentence)
             complaints.say(channel.peer, error.sentence)
             _error(channel, services_now(), error.status, error.sentence)
         else:
@@ -88,6 +89,7 @@ async def _serve_one(
     except Refusal as error:
         asked = f"{request.method} {request.uri[:_MOST_URI]}"
         complaints.say(channel.peer, f"{asked} gets {error.status}: {error}")
+        channel.proxy.refuse(error.status, str(error), request.path if error.status == 404 else "")
         _error(channel, services, error.status)
         return False
     channel.service = service.path

@@ -91,11 +91,18 @@ def _proxies(several: Sequence[Facts]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for proxy in (proxy for facts in several for proxy in facts.get("proxies", ())):
         there = found.setdefault(proxy["address"], {"address": proxy["address"]})
-        for count in ("connections", "requests", "withheld"):
+        for count in ("connections", "requests", "withheld", "refused"):
             there[count] = there.get(count, 0) + proxy[count]
+        refusals = filter(None, (there.get("refusal"), proxy["refusal"]))
+        there["refusal"] = max(refusals, key=lambda each: each["time"], default=None)
         for moment in ("options", "request"):
             there[moment] = max(there.get(moment) or 0, proxy[moment] or 0) or None
-    return sorted(found.values(), key=lambda proxy: proxy["request"] or 0, reverse=True)
+    return sorted(found.values(), key=_last_of, reverse=True)
+
+
+def _last_of(proxy: Facts) -> tuple[float, float]:
+    """What was served comes before what was refused."""
+    return proxy["request"] or 0, proxy["refusal"]["time"] if proxy["refusal"] else 0
 
 
 def harmless(value: Any) -> Any:

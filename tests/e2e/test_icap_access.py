@@ -49,9 +49,9 @@ class Counted:
             return sock.recv(65536).partition(b"\r\n")[0]
         return b""
 
-    def connect(self, source: str = "127.0.0.1") -> socket.socket:
-        """A connection from an address of this machine."""
-        where = ("127.0.0.1", self.site.icap_port)
+    def connect(self, source: str = "127.0.0.1", port: int | None = None) -> socket.socket:
+        """A connection from an address of this machine; `port`: another than the plain one."""
+        where = ("127.0.0.1", port or self.site.icap_port)
         return socket.create_connection(where, 20, source_address=(source, 0))
 
 

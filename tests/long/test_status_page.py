@@ -182,6 +182,14 @@ def test_nothing_moves_for_those_who_asked_for_that(
         assert (browser.run(length) == "0s") is still
 
 
+def test_a_proxy_that_is_refused_is_named_with_why(api: StatusApi, browser: Browser) -> None:
+    browser.get(api.url)
+    words = "refused 4,812 times, last 40 s ago (404): there is no service 'respmod\\u202e<b>' here"
+    wait_for(browser, words)
+    assert "Let the proxy ask for one of the services of this page." in shown(browser)
+    assert faults(browser) == []
+
+
 # -- keyboard and readers --------------------------------------------------------------------------
 
 

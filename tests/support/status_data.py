@@ -178,7 +178,12 @@ def _proxies(now: float) -> list[dict[str, Any]]:
         ("2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff", 0, now - 3 * DAY, None, 0, 0),
     ]
     keys = ("address", "connections", "options", "request", "requests", "withheld")
-    return [dict(zip(keys, each, strict=True)) for each in told]
+    found: list[dict[str, Any]] = [dict(zip(keys, each, strict=True)) for each in told]
+    why = printable("there is no service 'respmod\u202e<b>' here, only av/reqmod, av/respmod")
+    last = {"time": now - 40, "status": 404, "why": why, "asked": printable("respmod\u202e<b>")}
+    for each, refused in zip(found, (0, 4812, 1), strict=True):
+        each |= {"refused": refused, "refusal": last if refused else None}
+    return found
 
 
 def _folders(empty: bool) -> list[dict[str, Any]]:

@@ -208,6 +208,36 @@ def test_proxies_by_the_daemons_own_word(settings: Settings) -> None:
     assert "by the end of log-history.log" in line.sentence
 
 
+def refused_proxy(address: str, times: int, ago: float, **last: Any) -> dict[str, Any]:
+    refusal = {"time": NOW - ago, "status": 404, "why": "why.", "asked": ""} | last
+    return told_proxy(address, 0, None) | {"refused": times, "refusal": refusal}
+
+
+def test_who_is_refused_is_said_with_why(settings: Settings) -> None:
+    told = [
+        refused_proxy("127.0.0.7", 20, 60, asked="resp\u202emod"),
+        refused_proxy("127.0.0.9", 1, 90, status=403),
+        refused_proxy("127.0.0.8", 3, 95, status=400),
+        refused_proxy("127.0.0.6", 3, 99, status=0, why="the TLS handshake failed: x"),
+        refused_proxy("127.0.0.5", 3, 4000),
+        *[told_proxy("127.0.0.4", 0, None) | {"refused": 1, "refusal": odd} for odd in (None, 7)],
+    ]
+    found = look(settings, page(proxies=told))
+    assert {line.status for line in found} == {Status.WARNING}
+    assert [line.sentence.partition(", last at ")[0] for line in found] == [
+        "127.0.0.7 asked for 'resp\\u202emod', which is no service here (404), 20 times",
+        "127.0.0.9 is refused (403): it is not in icap.allow_from, once",
+        "127.0.0.8 is refused (400): why, 3 times",
+        "127.0.0.6 is refused: the TLS handshake failed: x, 3 times",
+    ]
+    assert "av/reqmod, av/respmod" in found[0].advice
+    *_, last = look(settings, page(proxies=[*told, told_proxy("192.0.2.7", 9, NOW - 5)]))
+    assert (last.status, last.sentence[:22]) == (Status.OK, "192.0.2.7: 9 requests,")
+    many = [refused_proxy(f"127.0.1.{number}", 1, number) for number in range(30)]
+    found = look(settings, page(proxies=many))
+    assert (len(found), found[-1].sentence) == (11, "20 more are refused")
+
+
 def test_our_own_tests_are_no_proxy(settings: Settings) -> None:
     own = ("127.0.0.1", proxies.CHECKER, NOW - 60)
     write_history(settings, *[("127.0.0.1", proxies.CHECKER, 900.0)] * 4, *[own] * 4)

@@ -16,7 +16,8 @@ def facts(**changes: Any) -> dict[str, Any]:
 
 def proxy(**changes: Any) -> dict[str, Any]:
     base = {"address": "10.0.0.1", "connections": 1, "requests": 5, "withheld": 0}
-    return base | {"options": None, "request": None} | changes
+    last = {"options": None, "request": None, "refused": 0, "refusal": None}
+    return base | last | changes
 
 
 def test_nothing_is_known_is_not_ready() -> None:
@@ -52,6 +53,22 @@ def test_proxies_are_summed_by_address_and_the_last_comes_first() -> None:
     first, second = merge_facts([one, two])["proxies"]
     assert first == proxy(connections=2, requests=10, withheld=2, options=3.0, request=70.0)
     assert (second["address"], second["request"]) == ("10.0.0.2", None)
+
+
+def refusal(time: float, **changes: Any) -> dict[str, Any]:
+    return {"time": time, "status": 404, "why": "none", "asked": "x"} | changes
+
+
+def test_refusals_are_summed_by_address_and_the_last_is_shown() -> None:
+    one = facts(proxies=[proxy(refused=2, refusal=refusal(8.0)), proxy(address="10.0.0.2")])
+    two = facts(proxies=[proxy(refused=1, refusal=refusal(9.0, status=405)), proxy()])
+    stranger = proxy(address="10.0.0.3", refused=1, refusal=refusal(5.0, status=403))
+    found = merge_facts([one, two, facts(proxies=[stranger])])["proxies"]
+    assert [(each["address"], each["refused"]) for each in found] == [
+        *(("10.0.0.1", 3), ("10.0.0.3", 1), ("10.0.0.2", 0)),
+    ]
+    assert found[0]["refusal"] == refusal(9.0, status=405)
+    assert found[2]["refusal"] is None
 
 
 def test_the_bypass_ends_when_the_last_one_ends() -> None:

@@ -1,4 +1,4 @@
-"""Which proxies have asked in the last hour, and which keep bodies to themselves."""
+"""Which proxies have asked in the last hour, which keep bodies to themselves or are refused."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 from bridge.commands.checking.line import Line, ok, skipped, warning
 from bridge.commands.checking.pages import Page
+from bridge.commands.checking.refusals import describe_refusals
 from bridge.commands.words import clock_words
 from bridge.core import HISTORY, Settings, tail_lines
 
@@ -43,6 +44,10 @@ def look_at_proxies(settings: Settings, page: Page, *, runs: bool | None) -> Ite
     """
     now, log = time.time(), settings.logs.dir / HISTORY
     told = by_status(page.told) if page.lives else None
+    refused = []
+    if told is not None:
+        refused = list(describe_refusals(page.told, settings.icap.services, now - _HOUR))
+        yield from refused
     try:
         if told is None:
             seen = by_log(tail_lines(log, _WINDOW), now - _HOUR)
@@ -60,7 +65,8 @@ def look_at_proxies(settings: Settings, page: Page, *, runs: bool | None) -> Ite
     if not recent and told is None and is_away:
         yield skipped(_AREA, f"none has asked in the last hour{where}: icapd does not run")
         return
-    yield from describe(recent, where)
+    if recent or not refused:
+        yield from describe(recent, where)
 
 
 def _recent(proxies: Iterable[Proxy], now: float) -> list[Proxy]:

@@ -48,6 +48,20 @@ function withheld(proxy) {
       "service (its largest message size must not be 0)."));
 }
 
+const REFUSED = {
+  403: "It is not in icap.allow_from: add it there if it is a proxy.",
+  404: "Let the proxy ask for one of the services of this page.",
+};
+
+function refused(proxy, live) {
+  const last = proxy.refusal;
+  if (!last) return null;
+  const status = last.status ? ` (${last.status})` : "";
+  return el("p", { class: "bad" }, mark("!"),
+    `refused ${plural(proxy.refused, "time", "times")}, last ${ago(last.time, live.now)}${status}: `,
+    foreign(last.why.replace(/\.$/, "")), ". ", el("span", { class: "soft" }, REFUSED[last.status] ?? ""));
+}
+
 function proxies(live) {
   if (live.program === "watch") return null;
   const list = live.proxies;
@@ -59,7 +73,7 @@ function proxies(live) {
       term("last request", ago(each.request, live.now)),
       term("last OPTIONS", ago(each.options, live.now)),
       term("requests", count(each.requests)), term("connections", count(each.connections))),
-    withheld(each)));
+    withheld(each), refused(each, live)));
   const number = list.length ? plural(list.length, "address", "addresses") : "";
   return block("proxies", "Proxies", number, list.length ? el("ul", { class: "rows" }, rows) : none);
 }
