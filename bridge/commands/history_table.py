@@ -1,4 +1,4 @@
-"""Records as a table for people, as wide as the terminal."""
+"""Records as a table for people, as wide as the terminal; as lines where that is too narrow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 _ANY_WIDTH = 1 << 16  # not wrapped where it is no terminal
-_NARROW = 150  # columns, below which a record takes two lines
+_NARROW = 150  # columns, below which a record takes several lines
+_NARROWEST = 72  # columns, below which it is no table: nothing of a record may be lost
 _STYLES = {
     OutcomeKind.DETECT.value: "bold red",
     OutcomeKind.NOT_DETECTED.value: "green",
@@ -21,6 +22,8 @@ _STYLES = {
 }
 _WIDE = ("time", "case", "door", "outcome", "decision", "name", "who", "where", "threat")
 _STACKED = (("time", "case"), ("door", "decision"), ("outcome", "threat"), ("name", "who", "where"))
+_LISTED = (("time", "case", "late"), ("door", "outcome", "decision", "threat"))
+_ALONE = ("name", "who", "where")  # each on a line of its own
 _HEADS = {"who": "client, user", "where": "url or file", "threat": "threat or reason"}
 _WIDTHS = {"time": 19, "case": 16, "door": 8, "outcome": 16, "decision": 8, "late": 4}
 _SHARES = {"name": 3, "who": 2, "where": 4, "threat": 2}
@@ -40,6 +43,11 @@ class Table:
 
         is_terminal = sys.stdout.isatty()
         console = Console(width=None if is_terminal else _ANY_WIDTH)
+        if is_terminal and console.width < _NARROWEST:
+            with console.capture() as shown:
+                for each in records:
+                    console.print(_listed(cells_of(each)), soft_wrap=True)
+            return shown.get()
         stacked = is_terminal and console.width < _NARROW
         columns = [*_STACKED] if stacked else [(each,) for each in _WIDE]
         if self._late:
@@ -74,6 +82,15 @@ def _styled(parts: Sequence[str]) -> Any:
 
     lines = [Text(part, style=_STYLES.get(part, "")) for part in parts if part]
     return Text("\n").join(lines)
+
+
+def _listed(cells: Mapping[str, str]) -> Any:
+    """A record as lines, which the terminal breaks itself: so a URL can be copied whole."""
+    from rich.text import Text  # noqa: PLC0415
+
+    rows = [*_LISTED, *((key,) for key in _ALONE)]
+    texts = [[Text(cells[k], _STYLES.get(cells[k], "")) for k in row if cells[k]] for row in rows]
+    return Text("\n  ").join(Text("  ").join(row) for row in texts if row)
 
 
 def cells_of(record: Mapping[str, Any]) -> dict[str, str]:

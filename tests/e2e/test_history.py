@@ -227,6 +227,27 @@ def test_on_a_terminal_it_is_as_wide_as_that(quiet_site: Site) -> None:
     assert "\x1b" not in shown
 
 
+@pytest.mark.parametrize("columns", [40, 55, 71, 72, 80, 150])
+def test_on_every_terminal_a_record_is_shown_whole(quiet_site: Site, columns: int) -> None:
+    context = WEB | {"url": f"http://h.example/{'§' * 200}", "user": "eve"}
+    records = [line("report.exe", context, BAD, Decision.BLOCK, late=True) for _ in range(3)]
+    write(log(quiet_site).with_name("log-detects.log"), records)
+    command = [*module("bridge.cli"), "detects", "--config", quiet_site.config]
+    with Terminal(command, columns=columns) as terminal:
+        assert terminal.wait() == 0
+        shown = re.sub(r"\x1b\[[0-9;]*m", "", terminal.shown)
+    for record in map(json.loads, records):
+        assert record["case"] in shown
+    for words in ("ICAP", "detect", "block", "late", "report.exe", "eve"):
+        assert shown.count(words) >= 3, words
+    assert shown.count(str(context["client_ip"])) == 3
+    assert shown.count("§") == 600
+    if columns < 72:
+        assert shown.count(f"  {context['url']}\r\n") == 3  # the terminal breaks it
+    else:
+        assert max(map(len, shown.splitlines())) <= columns
+
+
 def test_a_long_search_shows_how_far_it_is(quiet_site: Site) -> None:
     lines = list(crowd(1500, until=time.time()))
     write(log(quiet_site), [line("needle", WEB), *lines])

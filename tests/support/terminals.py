@@ -28,9 +28,9 @@ def _environment() -> dict[str, str]:
 class Terminal:
     """`with Terminal(command) as terminal:`; the program has ended, or is ended, at the end."""
 
-    def __init__(self, command: Sequence[object]) -> None:
+    def __init__(self, command: Sequence[object], *, columns: int = _COLUMNS) -> None:
         self._ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", _ROWS, _COLUMNS, 0, 0))
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", _ROWS, columns, 0, 0))
         self._shown = b""
         self.process = subprocess.Popen(
             [str(part) for part in command],
