@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,16 @@ from bridge.commands.kds_options import (
 )
 from bridge.commands.options import count
 from bridge.commands.terminal import complain, reason, show
-from bridge.core import DETECTS, HISTORY, ConfigError, HistoryFilter, find_config, load_config
+from bridge.commands.words import first_words
+from bridge.core import (
+    DETECTS,
+    HISTORY,
+    ConfigError,
+    HistoryFilter,
+    find_config,
+    foreign_files,
+    load_config,
+)
 
 if TYPE_CHECKING:
     from bridge.commands import Commands
@@ -85,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
         return 2
     search = Search(folder / options.log_name, wanted, limit)
     try:
-        return _show(search, options)
+        return _show(search, options, wanted.since or 0.0)
     except OSError as error:
         complain(
             options.command,
@@ -118,7 +128,7 @@ def _says_where(options: argparse.Namespace) -> str:
     return "logs.dir" if options.kds_config is None else "--records"
 
 
-def _show(search: Search, options: argparse.Namespace) -> int:
+def _show(search: Search, options: argparse.Namespace, since: float) -> int:
     writer = _writer(options)
     shown = 0
     for page in search.pages():
@@ -132,7 +142,23 @@ def _show(search: Search, options: argparse.Namespace) -> int:
         complain(options.command, f"nothing is found in {search.path}.")
     elif search.has_more:
         complain(options.command, f"the newest {shown} are shown; --limit 0 shows all.")
+        return 0
+    _say_unread(search.path, options.command, since)
     return 0
+
+
+def _say_unread(path: Path, command: str, since: float) -> None:
+    """What the search has not looked into, though it may hold records from `since` (epoch) on."""
+    unread = []
+    for each in foreign_files(path):
+        with contextlib.suppress(FileNotFoundError):  # it is rotated just now
+            unread += [each.name] if each.stat().st_mtime >= since else []
+    if unread:
+        complain(
+            command,
+            f"{first_words(unread)} in {path.parent} was not searched: another program has rotated "
+            "or packed it; zgrep finds what is in it.",
+        )
 
 
 def _writer(options: argparse.Namespace) -> Writer:

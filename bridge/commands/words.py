@@ -1,8 +1,9 @@
-"""Numbers as people read them. Pure."""
+"""Numbers and lists as people read them. Pure."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -31,3 +32,8 @@ def clock_words(moment: float) -> str:
         return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
     except (ValueError, OverflowError, OSError):
         return str(moment)
+
+
+def first_words(names: Sequence[str]) -> str:
+    """Many names as `log.1.gz and 30 more`."""
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

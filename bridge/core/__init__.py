@@ -101,7 +101,7 @@ from bridge.core.reloading import (
     say_refused,
     say_reloaded,
 )
-from bridge.core.rotation import rotated_files, tail_lines
+from bridge.core.rotation import foreign_files, rotated_files, tail_lines
 from bridge.core.saying import OF_ALL_WORKERS
 from bridge.core.sdnotify import service_manager
 from bridge.core.secrets import (
@@ -264,6 +264,7 @@ __all__ = [
     "find_config",
     "fingerprint",
     "follow",
+    "foreign_files",
     "forget_hash",
     "format_group",
     "from_plain",

@@ -2,6 +2,7 @@
 
 `log-history.log` is rotated to `log-history-20261124-101500.log` (UTC, so that a change to winter
 time keeps the order), the second of the same second to `log-history-20261124-101500_0001.log`.
+What bears another name, such as those of logrotate, is not ours: it is not read, and not deleted.
 """
 
 from __future__ import annotations
@@ -30,6 +31,16 @@ def rotated_files(path: Path) -> list[Path]:
         if match is not None:
             found.append((match[1], int(match[2] or 0), each))
     return [each for _, _, each in sorted(found)]
+
+
+def foreign_files(path: Path) -> list[Path]:
+    """What other programs (logrotate, gzip) have made of a log or of its rotated files, by name:
+    `log-history.log.1.gz`. OSError where the folder cannot be read."""
+    ours, pattern = _pattern(path), _foreign_pattern(path)
+    found = [each for each in path.parent.iterdir() if pattern.fullmatch(each.name)]
+    return sorted(
+        each for each in found if each.name != path.name and not ours.fullmatch(each.name)
+    )
 
 
 def set_aside(path: Path) -> Path:
@@ -124,6 +135,11 @@ def _newest_first(path: Path) -> Iterator[Path]:
 def _pattern(path: Path) -> re.Pattern[str]:
     stem, suffix = re.escape(path.stem), re.escape(path.suffix)
     return re.compile(rf"{stem}-([0-9]{{8}}-[0-9]{{6}})(?:_([0-9]{{4,}}))?{suffix}")
+
+
+def _foreign_pattern(path: Path) -> re.Pattern[str]:
+    stem, suffix, number = re.escape(path.stem), re.escape(path.suffix), r"(?:[.-][0-9][0-9._-]*)?"
+    return re.compile(rf"{stem}{number}{suffix}{number}(?:\.(?:gz|bz2|xz|zst|lz4|zip|Z))?")
 
 
 def _next_name(path: Path) -> str:

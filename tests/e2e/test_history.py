@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -209,6 +210,28 @@ def test_times_are_local_and_a_day_ends_with_itself() -> None:
     assert ago is not None
     assert abs(time.time() - 7200 - ago) < 60
     assert moment("--since", None, ends=False) is None
+
+
+def test_what_others_have_packed_is_not_searched_and_that_is_said(
+    quiet_site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(log(quiet_site), [line("a.exe", WEB), line("b.exe", WEB)])
+    for number in (1, 2):
+        log(quiet_site, f"log-history.log.{number}.gz").write_bytes(b"packed")
+    said = (
+        f"kata-bridge history: log-history.log.1.gz and 1 more in {log(quiet_site).parent} was not "
+        "searched: another program has rotated or packed it; zgrep finds what is in it.\n"
+    )
+    assert run(quiet_site) == 0
+    assert capsys.readouterr().err == said
+    assert run(quiet_site, "--json", "--name", "none") == 0
+    assert capsys.readouterr().err.endswith(f".\n{said}")
+    assert run(quiet_site, "--limit", "1") == 0
+    assert "zgrep" not in capsys.readouterr().err  # what is packed is older than what is shown
+    for number in (1, 2):
+        os.utime(log(quiet_site, f"log-history.log.{number}.gz"), (1, 1))
+    assert run(quiet_site, "--since", "1h") == 0
+    assert capsys.readouterr().err == ""
 
 
 # -- as a program ----------------------------------------------------------------------------------

@@ -113,6 +113,20 @@ def test_logs_of_the_period_only(place: Site) -> None:
     assert not any("something-else" in text for text in texts.values())
 
 
+def test_logs_that_others_have_packed_are_named(place: Site) -> None:
+    log = place.directory / "log"
+    for number in range(1, 4):
+        (log / f"log-history.log.{number}.gz").write_bytes(b"packed")
+    (log / "log-events.log-20261124.xz").write_bytes(b"packed")
+    (log / "log-history.log.lock").touch()
+    assert collect(place) == 0
+    left_out = made(place)["MANIFEST.txt"].partition("Left out:")[2]
+    why = "another program has rotated or packed that, and it is not read\n"
+    assert f"logs/log-history.log.1.gz and 2 more: {why}" in left_out
+    assert f"logs/log-events.log-20261124.xz: {why}" in left_out
+    assert "lock" not in left_out
+
+
 def test_the_newest_lines_that_fit(place: Site) -> None:
     log = place.directory / "log"
     lines = [record(20 - number / 1000, number) for number in range(10_000)]

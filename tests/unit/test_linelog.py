@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from bridge.core import LineLog, appendfile, linelog
-from bridge.core.rotation import rotated_files, rotation_lock, set_aside, tail_lines
+from bridge.core.rotation import foreign_files, rotated_files, rotation_lock, set_aside, tail_lines
 
 WRITER = """
 import sys
@@ -457,3 +457,18 @@ def test_only_whole_lines_are_read(tmp_path: Path) -> None:
     assert list(tail_lines(path, 1000)) == [b"first", b"second"]
     assert list(tail_lines(path, 11)) == [b"second"]  # begins with `second`
     assert list(tail_lines(path, 10)) == []
+
+
+def test_what_others_make_of_a_log_is_told_from_ours(tmp_path: Path) -> None:
+    log = tmp_path / "log-history.log"
+    foreign = [
+        *("log-history-20261124.log", "log-history-20261124-101500.log.gz", "log-history.1.log.gz"),
+        *("log-history.log-20261124", "log-history.log.1", "log-history.log.2.gz"),
+        *("log-history.log.gz", "log-history.log.zst"),
+    ]
+    ours = ["log-history.log", "log-history-20261124-101500.log", "log-history.log.lock"]
+    others = ["log-history.log.new", "log-history-old.log", "log-events.log.1.gz", "log-history.gz"]
+    for name in (*foreign, *ours, *others):
+        (tmp_path / name).touch()
+    assert [each.name for each in foreign_files(log)] == sorted(foreign)
+    assert [each.name for each in rotated_files(log)] == ours[1:2]

@@ -14,7 +14,16 @@ from bridge.commands.collecting.patience import STEP_SECONDS, patiently
 from bridge.commands.collecting.portions import begin_of, lines_between, shares
 from bridge.commands.collecting.progress import Advance, Begin
 from bridge.commands.terminal import reason
-from bridge.core import DETECTS, EVENTS, HISTORY, VERDICT_LOG, WATCH_LOG, rotated_files
+from bridge.commands.words import first_words
+from bridge.core import (
+    DETECTS,
+    EVENTS,
+    HISTORY,
+    VERDICT_LOG,
+    WATCH_LOG,
+    foreign_files,
+    rotated_files,
+)
 
 NAMES = (
     EVENTS,
@@ -97,8 +106,13 @@ class Logs:
         yield path  # opened before the folder is listed: a rotation in between hides nothing
         try:
             yield from reversed(rotated_files(path))
+            foreign = [each.name for each in foreign_files(path)]
         except OSError as error:
             self._leave_out(path, f"its rotated files: {reason(error)}")
+        else:
+            if foreign:
+                why = "another program has rotated or packed that, and it is not read"
+                self._archive.leave_out(f"logs/{first_words(foreign)}", why)
 
     def _add_newest(self, pieces: list[_Piece], budget: int) -> None:
         for piece in pieces:
