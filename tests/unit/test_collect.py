@@ -176,6 +176,7 @@ def test_what_cannot_be_read_is_named(place: Site) -> None:
     assert collect(place) == 0
     texts = made(place)
     assert "logs/log-history.log: Is a directory" in texts["MANIFEST.txt"]
+    assert "logs/log-events.log: it is no regular file\n" in texts["MANIFEST.txt"]
     assert "logs/preprocessor_icap.log: No such file or directory" in texts["MANIFEST.txt"]
     assert "log-events.log" in texts["MANIFEST.txt"].partition("Left out:")[2]
     assert "\\xff damaged" in texts["logs/log-detects.log"]

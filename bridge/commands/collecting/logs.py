@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,9 @@ class Logs:
             try:
                 file = stack.enter_context(_open(each))
                 status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode):
+                    self._leave_out(each, "it is no regular file")
+                    continue
                 if status.st_ino in seen:  # rotated while we looked
                     continue
                 seen.add(status.st_ino)
