@@ -132,7 +132,7 @@ def test_detects_show_which_came_late(quiet_site: Site, capsys: pytest.CaptureFi
         (["--since", "yesterday"], "--since 'yesterday' is no time; write 2h"),
         (["--until", "2026-13-01"], "--until '2026-13-01' is no time"),
         (["--since", "9999999999d"], "--since '9999999999d' is no time"),
-        (["--until", "9999-12-31"], "--until '9999-12-31' is no time"),
+        (["--until", "9999-12-32"], "--until '9999-12-32' is no time"),
         (["--since", "1h", "--until", "2h"], "since is not before until"),
         (["--client", "300.1"], "client '300.1' is no address"),
         (["--hash", "xyz\x1b"], "hash 'xyz\\x1b' is none"),
@@ -232,6 +232,24 @@ def test_what_others_have_packed_is_not_searched_and_that_is_said(
         os.utime(log(quiet_site, f"log-history.log.{number}.gz"), (1, 1))
     assert run(quiet_site, "--since", "1h") == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("zone", ["UTC", "XXX-14", "XXX+12"])
+def test_the_first_and_the_last_day_are_days(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        first, last = (moment("--until", day, ends=True) for day in ("0001-01-01", "9999-12-31"))
+        since = moment("--since", "0001-01-01", ends=False)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert first is not None
+    assert last is not None
+    assert since is not None
+    assert since < first < 0 < time.time() < last
+    with pytest.raises(ValueError, match="is no time"):
+        moment("--until", "9999-12-32", ends=True)
 
 
 # -- as a program ----------------------------------------------------------------------------------
