@@ -33,14 +33,17 @@ class _Stderr(io.FileIO):
 class _Stdout(io.FileIO):
     """Takes no more once something of it was lost, so that no gap is in what was said."""
 
-    def __init__(self, number: int, program: str) -> None:
+    def __init__(self, number: int, program: str, *, was_closed: bool) -> None:
         super().__init__(number, "w", closefd=False)
         self._program = program
+        self._was_closed = was_closed  # what is open there now is a stand-in
         self._is_terminal = self.isatty()  # one that is lost is none any more
         self.is_lost = False
         self.is_unsaid = False  # and somebody is there whom it was for
 
     def write(self, data: _Buffer, /) -> int:  # type: ignore[override]  # any buffer, as FileIO
+        if self._was_closed and not self.is_lost:
+            self._lose(OSError(errno.EBADF, os.strerror(errno.EBADF)))
         while not self.is_lost:
             try:
                 taken: int | None = super().write(data)
@@ -71,17 +74,20 @@ def open_streams(program: str) -> None:
     """Give a process, and those that it starts, a standard input, output and error to rely on.
 
     Where it was started without one, the first file or socket that it opens would become one, and
-    be written to, or closed as one. What no terminal can show is escaped.
+    be written to, or closed as one. What no terminal can show is escaped. A standard output that
+    was closed takes nothing, as a full disk does.
     """
+    closed = set()
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
+            closed.add(number)
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free
     if sys.stderr is sys.__stderr__:  # else it is somebody's who calls us, in a test
         sys.stderr = _text(_Stderr(2, "w", closefd=False), sys.stderr)
     if sys.stdout is sys.__stdout__:
-        sys.stdout = _text(_Stdout(1, program), sys.stdout)
+        sys.stdout = _text(_Stdout(1, program, was_closed=1 in closed), sys.stdout)
 
 
 def _text(raw: io.FileIO, before: object) -> io.TextIOWrapper:

@@ -792,11 +792,17 @@ def test_a_person_sees_colours_and_what_is_looked_at(good: Site) -> None:
     assert "Traceback" not in shown
 
 
-def said_to(stdout: int, site: Site, *words: str) -> tuple[int, str]:
-    """Exit code and stderr."""
+def said_to(stdout: int | None, site: Site, *words: str) -> tuple[int, str]:
+    """Exit code and stderr; None: stdout is closed."""
+    closed = ["sh", "-c", 'exec "$@" 1>&-', "sh"] if stdout is None else []
     command = [*module("bridge.cli"), *words, "--config", str(site.config)]
     done = subprocess.run(
-        command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        [*closed, *command],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
     )
     return done.returncode, done.stderr
 
@@ -810,6 +816,8 @@ def test_what_cannot_be_said_is_a_sentence_and_no_finding(good: Site, words: lis
     code, said = said_to(full, good, *words)
     os.close(full)
     assert (code, said) == (2, "kata-bridge: stdout takes no more: No space left on device.\n")
+    closed = "kata-bridge: stdout takes no more: Bad file descriptor.\n"
+    assert said_to(None, good, *words) == (2, closed)
 
 
 def test_who_reads_no_further_ends_nothing(good: Site) -> None:

@@ -16,7 +16,8 @@ from tests.support.processes import module
 
 FULL = "stdout takes no more: No space left on device.\n"
 SHA256 = "a" * 64
-# their exit code where all is well, and where stdout is full
+CLOSED = "stdout takes no more: Bad file descriptor.\n"
+# their exit code where all is well, and where stdout is full or closed
 COMMANDS = {
     "help": (["bridge.cli", "--help"], 0, 1),
     "bypass": (["bridge.cli", "bypass"], 0, 1),
@@ -57,12 +58,13 @@ def full() -> Iterator[int]:
     os.close(number)
 
 
-def ended(site: Site, words: list[str], out: int, *, unbuffered: bool) -> tuple[int, str]:
-    """Exit code, and what stderr says of stdout, or of a fault of ours."""
+def ended(site: Site, words: list[str], out: int | None, *, unbuffered: bool) -> tuple[int, str]:
+    """Exit code, and what stderr says of stdout (None: closed), or of a fault of ours."""
+    closed = ["sh", "-c", 'exec "$@" 1>&-', "sh"] if out is None else []
     config = [] if words[-1] == "--help" else ["--config", str(site.config)]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
     done = subprocess.run(
-        [*module(words[0]), *words[1:], *config],
+        [*closed, *module(words[0]), *words[1:], *config],
         stdout=out,
         stderr=subprocess.PIPE,
         text=True,
@@ -81,6 +83,13 @@ def test_a_full_stdout_is_a_sentence_and_no_success(used: Site, name: str) -> No
     program = "icapd" if words[0] == "icapd.cli" else "kata-bridge"
     with full() as out:
         assert ended(used, words, out, unbuffered=False) == (code, f"{program}: {FULL}")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_so_is_a_closed_stdout(used: Site, name: str) -> None:
+    words, _, code = COMMANDS[name]
+    program = "icapd" if words[0] == "icapd.cli" else "kata-bridge"
+    assert ended(used, words, None, unbuffered=False) == (code, f"{program}: {CLOSED}")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
