@@ -49,7 +49,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--no-self-test",
         action="store_true",
-        help="do not ask icapd, and send no body, to KATA neither",
+        help="do not ask icapd, and send no body, neither there nor to KATA",
     )
     add_trust(parser)
     add_places(parser)
