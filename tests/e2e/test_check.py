@@ -707,8 +707,13 @@ def test_what_hangs_in_a_log_is_no_fault_of_what_it_would_tell_of(
     good: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forever = threading.Event()
+
+    def hangs(*_: object) -> Iterator[Line]:
+        forever.wait()
+        yield from ()
+
     monkeypatch.setattr(examination, "_SAID_SECONDS", 0.1)
-    monkeypatch.setattr(examination, "look_at_readiness", lambda *_: iter(forever.wait, None))
+    monkeypatch.setattr(examination, "look_at_readiness", hangs)
     lines = look(good)
     forever.set()
     assert list(of(lines, Status.FAILED)) == ["status"], lines
