@@ -49,11 +49,6 @@ class Breaker:
         self._in_a_row = 0.0
         self._pauses = 0
 
-    def try_again(self) -> None:
-        """It answers, which is no proof that it takes files: the next failure opens it at once."""
-        self.opened_at = None
-        self._in_a_row = 1 - 1 / FAULTS_IN_A_ROW
-
     def knock_due(self, now: float) -> bool:
         """Whether it is time to ask an open node whether it works again."""
         return self.is_open and now >= self._knock_at

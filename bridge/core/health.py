@@ -15,7 +15,6 @@ _log = logging.getLogger("bridge.core.kata")
 
 DOWN_SECONDS = 3.0
 IDLE_SECONDS = 60.0  # KATA's own advice for the state call
-DOUBT_SECONDS = 30.0  # after a file that failed: other calls prove nothing of files
 AGAIN_SECONDS = 2.0  # after one call that failed: it may have been a passing fault
 
 
@@ -101,21 +100,11 @@ class KataHealth:
         return self._nodes[central_node].breaker.busy_for(self._clock())
 
     def note(
-        self,
-        central_node: str,
-        answer: Answer,
-        detail: str,
-        retry_after: float | None = None,
-        *,
-        of_file: bool = False,
+        self, central_node: str, answer: Answer, detail: str, retry_after: float | None = None
     ) -> None:
-        """Take an answer into account; 413 and 429 are answers of a KATA that works.
-
-        `of_file`: the call brought one. A node that fails at those, and answers all others, is out
-        until it takes one, or none has failed for 30 s.
-        """
+        """Take an answer into account; 413 and 429 are answers of a KATA that works."""
         node, now = self._nodes[central_node], self._clock()
-        node.note(answer, detail, now, of_file=of_file)
+        node.note(answer, detail, now)
         if answer is Answer.BUSY and retry_after:
             node.breaker.busy(now, retry_after)
 
@@ -125,7 +114,6 @@ class _NodeHealth:
         self._node = node
         self._asked_at = now
         self._answers = True  # when it was last asked
-        self._doubt_until: float | None = None  # it failed at a file, and answers
         self._sensor_id = sensor_id
         self.state = KataState.UNKNOWN
         self.reason = "not asked yet"
@@ -136,30 +124,22 @@ class _NodeHealth:
     def knock_due(self, now: float) -> bool:
         if self.breaker.is_open:
             return self.breaker.knock_due(now)
-        if self._doubt_until is not None:
-            return now >= self._doubt_until
         return now - self._asked_at >= (IDLE_SECONDS if self._answers else AGAIN_SECONDS)
 
     def hurry(self) -> None:
-        self._asked_at, self._doubt_until = float("-inf"), None
+        self._asked_at = float("-inf")
         self.breaker.hurry()
 
-    def note(self, answer: Answer, detail: str, now: float, *, of_file: bool) -> None:
+    def note(self, answer: Answer, detail: str, now: float) -> None:
         self._asked_at, self._answers = now, answer is not Answer.UNREACHABLE
         if answer is Answer.NOT_ACCEPTED:
-            self._doubt_until = None
             self.breaker.open(now)
             self._change(KataState.NOT_ACCEPTED, detail, now)
         elif answer in (Answer.UNREACHABLE, Answer.FAULT):
             self.breaker.failed(now, unreachable=answer is Answer.UNREACHABLE)
             if self.breaker.is_open or self.state is KataState.UNKNOWN:
-                doubtful = of_file and self.breaker.is_open
-                self._doubt_until = now + DOUBT_SECONDS if doubtful else None
                 self._change(KataState.UNREACHABLE, detail, now)
-        elif not of_file and self._doubt_until is not None and now < self._doubt_until:
-            self.breaker.try_again()
         else:
-            self._doubt_until = None
             self.breaker.worked()
             self._change(KataState.OK, detail, now)
 

@@ -105,7 +105,7 @@ class Poster:
         kept = KeptScan(scan_id, node, item.sha256, item.size, None, time.time(), ScanPhase.SENT)
         await self._journal.scan_sent(kept)
         result = await self._client.submit(node, scan_id, item)
-        self._health.note(node, result.answer, result.detail, result.retry_after, of_file=True)
+        self._health.note(node, result.answer, result.detail, result.retry_after)
         if result.answer is Answer.OK:
             posting.md5 = result.md5
             posting.accepted.add(scan_id)

@@ -13,7 +13,6 @@ import pytest
 
 from bridge.core import Case, Core, Decision, Door, Mode, OutcomeKind, Source
 from bridge.core.alerts import AlertBook
-from bridge.core.health import KataState
 from bridge.core.journal import Journal
 from bridge.core.kata.wire import Alert, AlertPage, Answer, CallResult
 from bridge.emulator import EICAR, Emulator, Memory
@@ -90,31 +89,6 @@ def test_a_dead_first_node_is_not_asked_for_every_file(
         with_core(site, work)
     assert refused < 20, "it was asked for every file"
     assert caplog.text.count("KATA takes no files") == 1
-
-
-def test_a_kata_that_answers_and_takes_no_file_is_out_until_it_takes_one(
-    kata: Emulator, site: Site, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.WARNING)
-
-    async def work(core: Core) -> None:
-        assert (await judge(core, b"good"))[0].kind is K.NOT_DETECTED
-        number = 0
-        while core.health.state is KataState.OK:
-            number += 1
-            assert number < 20
-            outcome, _ = await judge(core, b"#kata http=500\n%d" % number)
-            assert outcome.kind is K.UNAVAILABLE
-        asked = kata.memory.calls["state"]
-        await until(lambda: kata.memory.calls["state"] > asked)
-        await until(core.health.usable)
-        assert core.health.state is KataState.UNREACHABLE
-        assert (await judge(core, b"another"))[0].kind is K.NOT_DETECTED
-        await until(lambda: core.health.state is KataState.OK)
-
-    with_core(site, work)
-    assert caplog.text.count("KATA takes no files") == 1
-    assert caplog.text.count("KATA takes files again") == 1
 
 
 def test_access_that_is_lost_in_mid_life_is_said_and_no_file_is_sent_until_it_is_back(

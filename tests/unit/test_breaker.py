@@ -9,7 +9,6 @@ import pytest
 from bridge.core.breaker import FAULTS_IN_A_ROW, UNREACHABLE_IN_A_ROW, Breaker
 from bridge.core.health import (
     AGAIN_SECONDS,
-    DOUBT_SECONDS,
     DOWN_SECONDS,
     IDLE_SECONDS,
     KataHealth,
@@ -106,81 +105,6 @@ def test_one_reset_is_not_cried_over(caplog: pytest.LogCaptureFixture) -> None:
     nodes.health.note("https://a", Answer.OK, "")
     assert nodes.health.state is KataState.OK
     assert caplog.text.count("KATA takes") == 1
-
-
-class Refusing(Health):
-    """Its first node answers all calls but those that bring a file."""
-
-    def submit(self, answer: Answer = Answer.FAULT) -> None:
-        self.health.note("https://a", answer, "submit answered 500", of_file=True)
-
-    def knock(self, answer: Answer = Answer.OK) -> KataState:
-        self.health.note("https://a", answer, "state")
-        return self.health.nodes()["https://a"][0]
-
-    def refuse(self) -> None:
-        for _ in range(FAULTS_IN_A_ROW):
-            self.submit()
-
-
-def test_a_node_that_answers_but_takes_no_file_is_out_until_it_takes_one() -> None:
-    nodes = Refusing()
-    nodes.refuse()
-    begun = nodes.health.report()[0]["since"]
-    for _ in range(5):
-        nodes.now += 16
-        assert "https://a" in nodes.health.to_knock()
-        assert nodes.knock() is KataState.UNREACHABLE
-        assert "https://a" in nodes.health.usable(), "a file has to be tried"
-        assert nodes.health.report()[0]["reason"] == "submit answered 500"
-        nodes.submit()
-        assert "https://a" not in nodes.health.usable(), "the next user waits for it, too"
-    assert nodes.health.report()[0]["since"] == begun
-    nodes.knock()
-    nodes.submit(Answer.TOO_LARGE)
-    assert nodes.health.nodes()["https://a"] == (KataState.OK, "submit answered 500")
-    for _ in range(FAULTS_IN_A_ROW - 1):
-        nodes.submit()
-    assert "https://a" in nodes.health.usable(), "a single file's fault opens it as ever again"
-
-
-def test_where_no_file_comes_a_node_that_answers_for_a_while_takes_files() -> None:
-    """A balancer that asks /ready sends none before."""
-    nodes = Refusing()
-    nodes.refuse()
-    nodes.now += 2
-    assert nodes.knock() is KataState.UNREACHABLE
-    nodes.now += DOUBT_SECONDS - 2.1
-    assert nodes.health.to_knock() == []
-    nodes.now += 0.1
-    assert nodes.health.to_knock() == ["https://a"]
-    assert nodes.knock() is KataState.OK
-
-
-def test_the_first_call_of_all_that_fails_is_tried_again_soon_though_it_was_of_a_file() -> None:
-    nodes = Refusing()
-    nodes.submit(Answer.UNREACHABLE)
-    nodes.now += AGAIN_SECONDS
-    assert nodes.health.to_knock() == ["https://a"]
-    assert nodes.knock() is KataState.OK
-
-
-def test_new_settings_end_a_doubt() -> None:
-    nodes = Refusing()
-    nodes.refuse()
-    nodes.knock()
-    nodes.health.hurry()
-    assert nodes.health.to_knock() == ["https://a", "https://b"]
-    assert nodes.knock() is KataState.OK
-
-
-def test_a_node_that_was_away_for_all_calls_takes_files_when_it_answers() -> None:
-    nodes = Refusing()
-    nodes.refuse()
-    nodes.now += 2
-    assert nodes.knock(Answer.UNREACHABLE) is KataState.UNREACHABLE
-    nodes.now += 4
-    assert nodes.knock() is KataState.OK
 
 
 def test_access_that_is_lost_is_called_so(caplog: pytest.LogCaptureFixture) -> None:
