@@ -49,7 +49,7 @@ class Bypass:
 
     def ended(self, door: Door) -> float | None:
         """When the last bypass of the door was over (epoch), also while no process ran; None
-        where one is on, or nobody knows. From any thread."""
+        where one is on, was ended by hand, or nobody knows. From any thread."""
         until = self._until.get(door)
         return until if until is not None and until <= time.time() else None
 
@@ -116,9 +116,8 @@ def _is_end(door: object, until: object) -> bool:
 
 
 def set_bypass(directory: Path, until: Mapping[Door, float]) -> None:
-    """Open doors until then (seconds since the epoch), and close all others now.
+    """Open doors until then (seconds since the epoch), and close all others.
 
-    When one that is closed was open last stays in the file: an outage ends then.
     BypassError where the folder cannot be written or a time is too far away.
     """
     now = time.time()
@@ -126,9 +125,8 @@ def set_bypass(directory: Path, until: Mapping[Door, float]) -> None:
         raise BypassError("a bypass lasts 30 days at most; write a policy for more.")
     path = directory / _FILE
     draft = path.with_suffix(".new")
-    ends = {door: min(end, now) for door, end in _known(directory).items()}
-    ends |= {door: end for door, end in until.items() if end > now}
-    text = json.dumps({door.value: end for door, end in ends.items()})
+    # one that is closed is not there at all: no clock that is set back may open it again
+    text = json.dumps({door.value: end for door, end in until.items() if end > now})
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -139,13 +137,6 @@ def set_bypass(directory: Path, until: Mapping[Door, float]) -> None:
         draft.replace(path)
     except OSError as error:
         raise BypassError(f"{path} cannot be written: {error.strerror}.") from error
-
-
-def _known(directory: Path) -> dict[Door, float]:
-    try:
-        return read_bypass(directory)
-    except BypassError:  # what is written now mends it
-        return {}
 
 
 def local_time(seconds: float) -> str:
