@@ -13,7 +13,7 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<string>\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*')"
     r"|(?P<duration>(?:[0-9]+(?:ms|[smhdwy]))+(?![A-Za-z0-9_]))"
     r"|(?P<number>[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?(?![A-Za-z0-9_.]))"
-    r"|(?P<name>[A-Za-z_:][A-Za-z0-9_:]*)"
+    r"|(?P<name>[A-Za-z_][A-Za-z0-9_:]*)"
     r"|(?P<sign>=~|!~|!=|==|<=|>=|[-+*/%^<>=(){}\[\],:]))"
 )
 _AGGREGATIONS = {"sum", "min", "max", "avg", "count", "topk", "bottomk", "stddev", "quantile"}
