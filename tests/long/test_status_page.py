@@ -16,7 +16,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
 from tests.support.browser import Browser
-from tests.support.page_audit import CONTRAST, CUT, LANDMARKS, NAMED, OUTSIDE, WIDER
+from tests.support.page_audit import BESIDE, CONTRAST, CUT, LANDMARKS, NAMED, OUTSIDE, WIDER
 from tests.support.processes import wait_until
 from tests.support.status_api import TOKEN, StatusApi
 from tests.support.status_data import HOSTILE, acts, stamp
@@ -133,11 +133,14 @@ def test_each_view_fits_can_be_read_and_breaks_no_policy(
 
 
 def held(browser: Browser, picture: Path) -> None:
-    """Nothing is too wide, outside its card, cut off or too faint, and the console is empty."""
+    """Nothing is too wide, outside its card, cut off, beside its label or too faint, and the
+    console is empty.
+    """
     browser.screenshot(picture)
     assert browser.run(WIDER) == []
     assert browser.run(CUT) == []
     assert browser.run(OUTSIDE) == []
+    assert browser.run(BESIDE) == []
     contrast = browser.run(CONTRAST)
     assert contrast["texts"] > 15
     assert contrast["faults"] == []

@@ -81,6 +81,14 @@ return [...document.querySelectorAll("button, .choice label, h1, h2, h3, dt, .he
   .map((each) => each.textContent.slice(0, 40));
 """
 
+BESIDE = """
+return [...document.querySelectorAll(".field")]
+  .map((each) => [each.querySelector("label"), each.querySelector("input, select")])
+  .filter(([label, control]) => control.checkVisibility()
+    && label.getBoundingClientRect().bottom > control.getBoundingClientRect().top + 1)
+  .map(([label]) => label.textContent);
+"""
+
 # roles that nobody can use without a name
 NAMED = {"button", "textbox", "combobox", "link", "slider", "radio", "navigation", "region", "form"}
 LANDMARKS = {"banner", "main", "navigation", "contentinfo"}
