@@ -32,8 +32,9 @@ class UnderWay:
     def add(self, sample: Sample, now: float) -> None:
         """The figures at `now` (epoch)."""
         if self.last is not None:
-            # while no daemon ran nobody counted
-            self._seconds += max(0.0, now - max(self.at, sample.started))
+            # while no daemon ran nobody counted; a start in the future: the clock was set back
+            begun = self.at < sample.started <= now
+            self._seconds += max(0.0, now - (sample.started if begun else self.at))
             for name in COUNTS:
                 self._counts[name] += _more(self.last.counts[name], sample.counts[name])
             for le, count in sample.buckets.items():

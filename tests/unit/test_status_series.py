@@ -79,6 +79,13 @@ def test_a_daemon_that_was_started_again_counts_from_zero() -> None:
     assert points(series, "requests", NOW + 20) == [(10, 0.0), (20, 2.0)]
 
 
+def test_a_clock_that_was_set_back_costs_no_counts() -> None:
+    series = Series()
+    for second in range(0, 31, 2):
+        series.add(sample(second * 3, started=3600), NOW + second)
+    assert points(series, "requests", NOW + 30) == [(10, 3.0), (20, 3.0), (30, 3.0)]
+
+
 def test_the_worst_of_a_step_is_shown() -> None:
     series = Series()
     for second in range(11):
