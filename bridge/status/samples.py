@@ -22,6 +22,7 @@ _GAUGES = {
     "spool_bytes": "katabridge_spool_bytes",
     "kata": "katabridge_kata_state",
 }
+_PROCESS = "process_start_time_seconds"  # of several processes the first
 _SECONDS = "katabridge_verdict_seconds"
 
 Buckets: TypeAlias = dict[float, float]  # upper end -> how many up to it
@@ -31,13 +32,15 @@ Buckets: TypeAlias = dict[float, float]  # upper end -> how many up to it
 class Sample:
     """The figures of a moment: counts since the start, levels now.
 
-    `started`: when the daemon was (epoch); 0 where it does not say so.
+    `started`: when the oldest of what counts in the daemon was (epoch); `process`: when its own
+    process was, which lives on where workers are replaced. 0 where it does not say so.
     """
 
     counts: Mapping[str, float]
     levels: Mapping[str, float]
     buckets: Buckets = field(default_factory=dict)
     started: float = 0.0
+    process: float = 0.0
 
 
 def sample_of(families: Iterable[Metric], started: float = 0.0) -> Sample:
@@ -46,7 +49,7 @@ def sample_of(families: Iterable[Metric], started: float = 0.0) -> Sample:
     Requests are those to the ICAP door; the folder door has files instead, each of them a case.
     """
     counts, levels, buckets = dict.fromkeys(COUNTS, 0.0), {}, {}
-    cases, requests = 0.0, None
+    cases, requests, process = 0.0, None, 0.0
     names = {metric: name for name, metric in _GAUGES.items()}
     for family in families:
         for name, labels, value, *_ in family.samples:
@@ -58,10 +61,12 @@ def sample_of(families: Iterable[Metric], started: float = 0.0) -> Sample:
                 requests = (requests or 0.0) + value
             elif name == f"{_SECONDS}_bucket" and labels["source"] == "kata":
                 buckets[float(labels["le"])] = value
+            elif name == _PROCESS:
+                process = value
             elif name in names:
                 levels[names[name]] = value
     counts["requests"] = cases if requests is None else requests
-    return Sample(counts, levels, buckets, started)
+    return Sample(counts, levels, buckets, started, process)
 
 
 def quantile(buckets: Buckets, share: float) -> float | None:

@@ -35,10 +35,12 @@ class UnderWay:
             # while no daemon ran nobody counted; a start in the future: the clock was set back
             begun = self.at < sample.started <= now
             self._seconds += max(0.0, now - (sample.started if begun else self.at))
+            anew = begun and sample.process > self.last.process
+            last = Sample(dict.fromkeys(COUNTS, 0.0), {}) if anew else self.last
             for name in COUNTS:
-                self._counts[name] += _more(self.last.counts[name], sample.counts[name])
+                self._counts[name] += _more(last.counts[name], sample.counts[name])
             for le, count in sample.buckets.items():
-                fresh = _more(self.last.buckets.get(le, 0.0), count)
+                fresh = _more(last.buckets.get(le, 0.0), count)
                 self._buckets[le] = self._buckets.get(le, 0.0) + fresh
         self.last, self.at = sample, now
         for name, value in sample.levels.items():
@@ -59,6 +61,7 @@ class UnderWay:
         last = self.last and {
             "counts": dict(self.last.counts),
             "buckets": _to_text(self.last.buckets),
+            "process": self.last.process,
         }
         return {
             "number": self.number,
@@ -74,8 +77,7 @@ class UnderWay:
     def load(cls, kept: Any) -> UnderWay | None:
         """What an earlier process kept; None where that is none, or damaged."""
         try:
-            last = Sample(_counts(kept["last"]["counts"]), {}, _buckets(kept["last"]["buckets"]))
-            step = cls(int(kept["number"]), last, _number(kept["at"]))
+            step = cls(int(kept["number"]), _last(kept["last"]), _number(kept["at"]))
             step._seconds = _number(kept["seconds"])
             step._counts = _counts(kept["counts"])
             step._buckets = _buckets(kept["buckets"])
@@ -84,6 +86,11 @@ class UnderWay:
         except (LookupError, TypeError, ValueError, OverflowError, AttributeError):
             return None
         return step
+
+
+def _last(kept: Mapping[str, Any]) -> Sample:
+    process = _number(kept.get("process", 0.0))  # earlier versions did not keep it
+    return Sample(_counts(kept["counts"]), {}, _buckets(kept["buckets"]), process=process)
 
 
 def _more(before: float, now: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -18,13 +19,19 @@ NOW = 1_800_000_000.0  # a whole number of steps of either span
 
 
 def sample(
-    requests: float, *, kata: float = 1, queue: float = 0, started: float = 0, **buckets: float
+    requests: float,
+    *,
+    kata: float = 1,
+    queue: float = 0,
+    started: float = 0,
+    process: float = 0,
+    **buckets: float,
 ) -> Sample:
-    """`started`: seconds from NOW; `buckets`: up_to_1=3 and so on."""
+    """`started`, `process`: seconds from NOW; `buckets`: up_to_1=3 and so on."""
     counts = dict.fromkeys(COUNTS, 0.0) | {"requests": requests}
     levels = dict.fromkeys(LEVELS, 0.0) | {"kata": kata, "queue": queue}
     ends = {float(name.removeprefix("up_to_")): count for name, count in buckets.items()}
-    return Sample(counts, levels, ends, NOW + started)
+    return Sample(counts, levels, ends, NOW + started, NOW + process)
 
 
 LATE = 3  # a step is shown so many seconds after its end
@@ -79,11 +86,42 @@ def test_a_daemon_that_was_started_again_counts_from_zero() -> None:
     assert points(series, "requests", NOW + 20) == [(10, 0.0), (20, 2.0)]
 
 
+def test_what_a_new_daemon_counted_before_it_was_first_seen_counts_whole() -> None:
+    series = Series()
+    for second in (0, 8):
+        series.add(sample(4, up_to_1=4, up_to_2=4), NOW + second)
+    series = restarted(series)
+    series.add(sample(10, started=9, process=8.5, up_to_1=0, up_to_2=10), NOW + 10)
+    series.add(sample(10, started=9, process=8.5, up_to_1=0, up_to_2=10), NOW + 19)
+    series.add(sample(10, started=9, process=8.5, up_to_1=0, up_to_2=10), NOW + 20)
+    assert points(series, "requests", NOW + 20) == [(10, 0.0), (20, 1.0)]
+    assert points(series, "p50", NOW + 20) == [(20, 1.5)]
+
+
+def test_workers_that_were_all_replaced_go_on_with_what_was_counted() -> None:
+    series = Series()
+    series.add(sample(5_000_000), NOW)
+    series.add(sample(5_000_000), NOW + 8)
+    series.add(sample(5_000_010, started=9), NOW + 10)
+    series.add(sample(5_000_010, started=9), NOW + 19)
+    series.add(sample(5_000_010, started=9), NOW + 20)
+    assert points(series, "requests", NOW + 20) == [(10, 0.0), (20, 1.0)]
+
+
 def test_a_clock_that_was_set_back_costs_no_counts() -> None:
     series = Series()
     for second in range(0, 31, 2):
-        series.add(sample(second * 3, started=3600), NOW + second)
+        series.add(sample(second * 3, started=3600, process=3599), NOW + second)
     assert points(series, "requests", NOW + 30) == [(10, 3.0), (20, 3.0), (30, 3.0)]
+
+
+def test_a_clock_that_passes_the_start_again_counts_nothing_twice() -> None:
+    series = Series()
+    for second in range(0, 31, 2):
+        series.add(sample(9000 + second * 3, started=15, process=14), NOW + second)
+    got = points(series, "requests", NOW + 30)
+    assert [second for second, _ in got] == [10, 20, 30]
+    assert all(2.9 < value < 3.5 for _, value in got)
 
 
 def test_the_worst_of_a_step_is_shown() -> None:
@@ -246,6 +284,7 @@ def test_what_is_charted_of_the_figures() -> None:
     assert (got.levels["in_flight"], got.levels["kata"]) == (7, 1)
     assert 0 < got.levels["descriptors_used"] < 1
     assert got.buckets[float("inf")] == 3
+    assert 0 < got.process <= time.time()
     assert sample_of(CollectorRegistry().collect()).counts["requests"] == 0
     answered = metrics.tally("icap_requests", "R.", ("service", "status"))
     answered.raise_by(("av/respmod", "204"), 5)
