@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,8 @@ from bridge.status.searching import LogSearch, UnreadableError, unreadable
 
 _MOST = 500
 _CLOCK_SECONDS = 86400.0  # by which a clock may have been set back since a case began
+_RESCANS = 10  # that are followed
+_RESCANS_SECONDS = 5.0  # after which none is begun to be followed: a browser waits
 _LOG_BYTES = 64 << 20  # of the service log, from its end
 _LOG_LINES = 100
 _SERVICE_LOGS = (VERDICT_LOG, WATCH_LOG)
@@ -52,7 +55,8 @@ class Cases:
     async def everything(self, case: str) -> dict[str, Any]:
         """As the API gives it.
 
-        `acts`: the records of what a person did with its file in quarantine, newest first.
+        `acts`: the records of what a person did with its file in quarantine, newest first; also
+        of what was done after KATA had been asked again, which makes a case of its own.
         `complete`: whether all of the logs that can be read was looked through. `missing`: those
         that cannot be read, by name, each with a sentence.
         """
@@ -63,8 +67,7 @@ class Cases:
         record = history.records[0] if history.records else None
         acts = _Lines(HISTORY, [])
         if history.complete and history.fault is None and _may_be_acted_on(record):
-            by_hand = HistoryFilter(quarantined_as=case, since=since)
-            acts = await self._lines(HISTORY, by_hand, _MOST)
+            acts = await self._acts(case)
         sha256 = (record or {}).get("sha256")
         service = await asyncio.to_thread(self._service_lines, case)
         looked = (history, detections, acts, *service)
@@ -77,6 +80,22 @@ class Cases:
             **await known_of(self._settings, sha256 if isinstance(sha256, str) else None),
             "log": [line for each in service for line in each.records][:_LOG_LINES],
         }
+
+    async def _acts(self, case: str) -> _Lines:
+        ends = time.monotonic() + _RESCANS_SECONDS
+        acts: list[Any] = []
+        last = case
+        for _ in range(_RESCANS + 1):
+            by_hand = HistoryFilter(quarantined_as=last, since=_begin(last))
+            found = await self._lines(HISTORY, by_hand, _MOST)
+            acts = [*found.records, *acts]
+            anew = next(filter(None, map(_case_anew, found.records)), None)
+            if anew is None or not found.complete or found.fault is not None:
+                return found._replace(records=acts)
+            last = anew
+            if time.monotonic() > ends:
+                break
+        return _Lines(HISTORY, acts, complete=False)
 
     async def _lines(self, log: str, wanted: HistoryFilter, limit: int) -> _Lines:
         try:
@@ -99,6 +118,13 @@ def _begin(case: str) -> float | None:
 def _may_be_acted_on(record: dict[str, Any] | None) -> bool:
     """Whether its file may have been in quarantine: who searches for what is not there is slow."""
     return record is None or (record.get("door"), record.get("decision")) == ("FOLDER", "block")
+
+
+def _case_anew(act: dict[str, Any]) -> str | None:
+    """The case of a file that was judged anew and left where it was, with a note of that."""
+    anew = (act.get("source"), act.get("decision")) == ("kata", "block")
+    case = act.get("case")
+    return case if anew and isinstance(case, str) and case else None
 
 
 def _service_lines(log: Path, key: bytes) -> _Lines:

@@ -412,7 +412,7 @@ def test_a_case_says_what_became_of_its_file_in_quarantine(
     assert command(site, "rescan", "a.com", SUDO_USER="bob").returncode == 0
     assert command(site, "release", "a.com", "--yes", SUDO_USER="ann").returncode == 0
     _, rescan, release = site.wait_records(3)
-    assert page.ask(f"/api/case/{first['case']}", TOKEN).json["acts"] == [rescan]
+    assert page.ask(f"/api/case/{first['case']}", TOKEN).json["acts"] == [release, rescan]
     second = page.ask(f"/api/case/{rescan['case']}", TOKEN).json
     assert (second["record"], second["acts"]) == (rescan, [release])
     last = page.ask(f"/api/case/{release['case']}", TOKEN).json

@@ -129,12 +129,11 @@ class StatusApi:
             return nothing | {"acts": [], "complete": True, "missing": self.missing}
         detects = record["outcome"] == "detect" and "log-detects.log" not in self.missing
         late = record | {"late": True, "time": data.stamp(now), "threat": "<b>Late</b>.Threat"}
-        sha256 = record["sha256"] or ""
-        known = self.verdicts.get(sha256, data.known(now) if detects else None)
+        known = self.verdicts.get(record["sha256"] or "", data.known(now) if detects else None)
         return {
             "record": record,
             "detections": [late, record] if detects else [],
-            "acts": [each for each in self.records if _was(each, case)],
+            "acts": _acts(self.records, case),
             "complete": True,
             "missing": self.missing,
             "known": None if self.store_fault else known,
@@ -157,9 +156,11 @@ class StatusApi:
         return self.verdicts[sha256]
 
 
-def _was(record: dict[str, Any], case: str) -> bool:
-    """Whether it is of what a person did with the file of a case."""
-    return bool(record["context"].get("quarantined_as") == case)
+def _acts(records: list[dict[str, Any]], case: str) -> list[dict[str, Any]]:
+    """What people did with the file of a case, also after it was judged anew."""
+    found = [each for each in records if each["context"].get("quarantined_as") == case]
+    anew = [e["case"] for e in found if (e["source"], e["decision"]) == ("kata", "block")]
+    return [*(act for each in anew for act in _acts(records, each)), *found]
 
 
 def _fits(record: dict[str, Any], query: dict[str, str]) -> bool:

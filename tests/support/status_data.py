@@ -296,7 +296,11 @@ def _folder_context(name: str) -> dict[str, str | None]:
 
 
 def acts(now: float, record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Records of what people did with its file in quarantine, newest first; names mean harm."""
+    """Records of what people did with its file in quarantine, newest first; names mean harm.
+
+    As the daemon writes them: after it was judged anew the file is that case's.
+    """
+    cases = [f"{number}{record['case'][1:]}" for number in range(3)]
     told = (
         ("released by hand", "detect", "rule", "pass", "/srv/out/<i>a</i>\u202e.pdf", 0.0),
         (None, "detect", "kata", "block", None, 60.0),
@@ -306,7 +310,7 @@ def acts(now: float, record: dict[str, Any]) -> list[dict[str, Any]]:
         record
         | {
             "time": stamp(now - ago),
-            "case": f"{number}{record['case'][1:]}",
+            "case": cases[number],
             "door": "FOLDER",
             "rule": rule,
             "outcome": outcome,
@@ -317,7 +321,7 @@ def acts(now: float, record: dict[str, Any]) -> list[dict[str, Any]]:
                 "path": "/srv/quarantine/a.pdf",
                 "moved_to": moved_to and printable(moved_to),
                 "by": "<u>ann</u>",
-                "quarantined_as": record["case"],
+                "quarantined_as": cases[1] if number == 0 else record["case"],
             },
         }
         for number, (rule, outcome, source, decision, moved_to, ago) in enumerate(told)

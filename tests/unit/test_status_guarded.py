@@ -26,6 +26,7 @@ from bridge.core import (
     Source,
 )
 from bridge.core.records import format_record
+from bridge.status import cases as case_pages
 from bridge.status import guarded, searching
 from bridge.status.shared import Shared
 from tests.support.katabridge import Site
@@ -100,6 +101,48 @@ def test_a_log_that_is_gone_is_named_and_the_rest_is_shown(site: Site, missing: 
     assert [each["name"] for each in shown if each is not None] == ["n"]
     why = f"{logs / missing} cannot be read: No such file or directory"
     assert found["missing"] == {missing: why}
+
+
+def rescanned(site: Site, times: int) -> list[Case]:
+    """The case of a file in quarantine, and those of who had it judged anew and then deleted it."""
+    bad, by_hand = (Outcome(OutcomeKind.DETECT, source) for source in (Source.KATA, Source.RULE))
+    cases = [Case(Door.FOLDER, Mode.ADVANCED, "n0", {})]
+    for at in range(1, times + 2):
+        context: dict[str, str | None] = {"by": "ann", "quarantined_as": cases[-1].id}
+        cases.append(Case(Door.FOLDER, Mode.ADVANCED, f"n{at}", context))
+    outcomes = [bad] * (times + 1) + [by_hand]
+    told = zip(cases, outcomes, strict=True)
+    lines = [format_record(case, None, outcome, Decision.BLOCK) for case, outcome in told]
+    logs = site.directory / "log"
+    (logs / HISTORY).write_bytes(b"\n".join([*lines, b""]))
+    (logs / DETECTS).touch()
+    return cases
+
+
+def acts_of(site: Site, case: Case) -> tuple[list[str], bool]:
+    """The names in its page's acts, and whether that is all."""
+    _, found = get(site, f"/api/case/{case.id}")
+    return [each["name"] for each in found["acts"]], found["complete"]
+
+
+def test_what_was_done_is_followed_through_all_that_was_judged_anew(site: Site) -> None:
+    first, second, *_, last = rescanned(site, 3)
+    assert acts_of(site, first) == (["n4", "n3", "n2", "n1"], True)
+    assert acts_of(site, second) == (["n4", "n3", "n2"], True)
+    assert acts_of(site, last) == ([], True)
+
+
+def test_who_has_a_file_judged_anew_without_end_keeps_no_page_busy(site: Site) -> None:
+    first, *_ = rescanned(site, 12)
+    assert acts_of(site, first) == ([f"n{at}" for at in range(11, 0, -1)], False)
+
+
+def test_a_slow_disk_does_not_have_what_was_judged_anew_followed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *_ = rescanned(site, 3)
+    monkeypatch.setattr(case_pages, "_RESCANS_SECONDS", -1.0)
+    assert acts_of(site, first) == (["n1"], False)
 
 
 def test_a_service_log_that_cannot_be_read_costs_its_lines_only(site: Site) -> None:
