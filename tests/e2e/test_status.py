@@ -102,7 +102,7 @@ def shared_page() -> Page:
 def shared(doors: SharedDoors, shared_page: Page) -> SharedSite:
     """A running icapd with that page, for the tests that leave it as it was."""
     site = doors(shared_page.settings)
-    wait_until(lambda: shared_page.answers("/ready"), "it is ready", 20)
+    wait_until(lambda: shared_page.answers("/ready"), "it is ready", 40)
     return site
 
 
@@ -123,7 +123,7 @@ def page_process(program: Program) -> int:
 def running(kata: Emulator, site: Site, page: Page, started: Keep) -> Iterator[Program]:
     del kata
     program = started(site.start_icapd())
-    wait_until(lambda: page.answers("/ready"), "it is ready", 20)
+    wait_until(lambda: page.answers("/ready"), "it is ready", 40)
     yield program
 
 
@@ -134,7 +134,7 @@ def test_it_has_streams_where_the_daemon_was_given_none(
     closed = ["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh"]
     command = [*closed, *module("icapd.cli"), "--config", site.config]
     program = started(Program(command, site.directory / "icapd.out"))
-    wait_until(lambda: page.answers("/ready"), "it is ready", 20)
+    wait_until(lambda: page.answers("/ready"), "it is ready", 40)
     for pid in (program.process.pid, page_process(program)):
         links = [Path(f"/proc/{pid}/fd/{number}").readlink() for number in range(3)]
         assert links == [Path(os.devnull)] * 3
@@ -240,7 +240,7 @@ def test_a_reload_brings_a_new_token(site: Site, page: Page, running: Program) -
         except OSError:  # its process is being replaced
             return False
 
-    wait_until(lambda: takes("another-token-0123456789"), "the new token is taken", 20)
+    wait_until(lambda: takes("another-token-0123456789"), "the new token is taken", 40)
     assert not takes(TOKEN)
     assert "is replaced" not in running.output()
 
@@ -304,7 +304,7 @@ def test_without_a_token_there_is_no_history(
     del kata
     site.changes["status"]["token"] = None
     started(site.start_icapd())
-    wait_until(lambda: page.answers("/health"), "it answers", 20)
+    wait_until(lambda: page.answers("/health"), "it answers", 40)
     assert page.ask("/api/live").json["token_set"] is False
     got = page.ask("/api/history", "None")
     assert (got.status, got.json) == (401, {"error": "no token is configured (status.token)"})
@@ -329,7 +329,7 @@ def test_ready_says_what_is_missing(
 def test_a_daemon_that_hangs_is_not_live(shared_page: Page, shared: SharedSite) -> None:
     shared.program.process.send_signal(signal.SIGSTOP)
     try:
-        wait_until(lambda: shared_page.answers("/health", 503), "it is not live", 20)
+        wait_until(lambda: shared_page.answers("/health", 503), "it is not live", 40)
         assert shared_page.ask("/metrics").status == 503
         live = shared_page.ask("/api/live").json
         assert live["live"] is False
@@ -343,7 +343,7 @@ def test_the_page_may_die_and_comes_back(shared_page: Page, shared: SharedSite) 
     first = page_process(shared.program)
     os.kill(first, signal.SIGKILL)
     judge(shared, b"harmless")
-    wait_until(lambda: shared_page.answers("/health"), "the page is back", 20)
+    wait_until(lambda: shared_page.answers("/health"), "the page is back", 40)
     assert page_process(shared.program) != first
     assert "the process of the status page ended with signal 9" in shared.output()
 
@@ -351,13 +351,13 @@ def test_the_page_may_die_and_comes_back(shared_page: Page, shared: SharedSite) 
 def test_the_page_goes_with_its_daemon(kata: Emulator, site: Site, page: Page) -> None:
     del kata
     running = site.start_icapd()
-    wait_until(lambda: page.answers("/health"), "it answers", 20)
+    wait_until(lambda: page.answers("/health"), "it answers", 40)
     child = page_process(running)
     os.kill(child, signal.SIGTERM)  # as when the whole group is told: it waits for its daemon
     assert page.answers("/health")
     running.process.kill()
     running.process.wait()
-    wait_until(lambda: not Path(f"/proc/{child}").exists(), "it is gone", 20)
+    wait_until(lambda: not Path(f"/proc/{child}").exists(), "it is gone", 40)
     with pytest.raises(OSError):
         socket.create_connection(("127.0.0.1", page.port), 1)
 
@@ -369,11 +369,11 @@ def test_the_charts_outlive_a_restart(
         values = page.ask("/api/series?span=hour").json["series"]["kata"]
         return [value for value in values if value is not None]
 
-    wait_until(known, "a step is over", 25)
+    wait_until(known, "a step is over", 40)
     running.process.terminate()
     assert running.process.wait(20) == 0
     started(site.start_icapd())
-    wait_until(lambda: page.answers("/health"), "it is back", 20)
+    wait_until(lambda: page.answers("/health"), "it is back", 40)
     assert known()
 
 
@@ -382,7 +382,7 @@ def test_the_folder_door_has_a_page_too(
 ) -> None:
     del kata
     started(site.start_watch())
-    wait_until(lambda: page.answers("/ready"), "it is ready", 20)
+    wait_until(lambda: page.answers("/ready"), "it is ready", 40)
     (site.directory / "out").chmod(0o500)
     live = page.ask("/api/live").json
     (folder,) = live["folders"]
@@ -397,7 +397,7 @@ def test_the_folder_door_has_a_page_too(
         said = "KATA found threats in files that stay in input"
         return folder["held"] == 1 and said in folder["troubles"]
 
-    wait_until(troubled, "its trouble is seen", 20)
+    wait_until(troubled, "its trouble is seen", 40)
     assert b"a.com" not in page.ask("/api/live").body
 
 
@@ -406,7 +406,7 @@ def test_a_case_says_what_became_of_its_file_in_quarantine(
 ) -> None:
     del kata
     fill(site, started, {"a.com": EICAR})
-    wait_until(lambda: page.answers("/ready"), "it is ready", 20)
+    wait_until(lambda: page.answers("/ready"), "it is ready", 40)
     (first,) = site.records()
     assert page.ask(f"/api/case/{first['case']}", TOKEN).json["acts"] == []
     assert command(site, "rescan", "a.com", SUDO_USER="bob").returncode == 0

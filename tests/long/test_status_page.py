@@ -54,7 +54,7 @@ def shown(browser: Browser) -> str:
 
 
 def wait_for(browser: Browser, text: str) -> None:
-    wait_until(lambda: text in shown(browser), f"{text!r} is shown", 20)
+    wait_until(lambda: text in shown(browser), f"{text!r} is shown", 40)
 
 
 def click(browser: Browser, word: str) -> None:
@@ -634,7 +634,7 @@ def test_a_verdict_store_that_fails_is_no_verdict_that_is_not_there(
     assert "KATA is asked" not in shown(browser)
     click(browser, "Forget")
     click(browser, "Forget the verdict")
-    wait_until(lambda: shown(browser).count(str(api.store_fault)) == 2, "it is refused", 20)
+    wait_until(lambda: shown(browser).count(str(api.store_fault)) == 2, "it is refused", 40)
     api.store_fault = None
     click(browser, "Try again")
     wait_for(browser, "None: when these bytes come again, KATA is asked.")
