@@ -40,9 +40,9 @@ def add(commands: Commands) -> None:
         "check",
         help="look at everything that a verdict needs, and say what is wrong",
         description="Looks at configuration, certificates, disks, KATA, folders and the running "
-        "icapd, within a minute. The first line that failed names the fault. It changes nothing, "
-        "but KATA is given one small file, and the self-test of icapd leaves records, and a "
-        "detection of EICAR.",
+        "icapd, within a minute or so. The first line that failed names the fault. It changes "
+        "nothing, but KATA is given one small file, and the self-test of icapd leaves records, "
+        "and a detection of EICAR.",
     )
     add_kds_config(parser)
     parser.add_argument("--json", action="store_true", help="a JSON object")

@@ -78,7 +78,7 @@ def examine(
         yield finding
     yield from _shown(settings, end)
     if without_bodies is not None:
-        yield Finding("skipped", f"no body was sent: none can be judged ({without_bodies} failed)")
+        yield Finding("skipped", f"no body was sent: none can be judged ({without_bodies})")
         return
     yield from _bodies(settings, place, served, end)
 

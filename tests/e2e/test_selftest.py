@@ -70,7 +70,7 @@ def test_a_running_icapd_is_asked_for_all_that_it_offers(good: Site, started: Ke
     assert {record["context"]["user"] for record in ours} == {"kata-bridge check"}
     assert all(r["context"]["url"].startswith("http://katabridge.invalid/check/") for r in ours)
 
-    assert ask_icapd(good, "kata")[-1][1].endswith("none can be judged (kata failed)")
+    assert ask_icapd(good, "kata failed")[-1][1].endswith("none can be judged (kata failed)")
     set_bypass(good.directory / "spool", {Door.ICAP: time.time() + 600})
 
     def bypassed() -> bool:

@@ -588,6 +588,18 @@ def test_a_self_test_that_dies_is_a_line(
     assert [line.status.value for line in found] == statuses
 
 
+def test_a_self_test_on_a_busy_machine_has_time_to_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it may take for its questions is far less than what it is ended after."""
+    said = LINE.replace("good", "' + sys.argv[sys.argv.index('--seconds') + 1] + '")
+    (tmp_path / "odd_self_test.py").write_text(f"import sys; print('{said}')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(icap, "_MODULE", "odd_self_test")
+    (line,) = icap.look_at_icap(tmp_path / "k.yaml", without_bodies=None)
+    assert icap.SECONDS - float(line.sentence) >= 10
+
+
 def test_a_self_test_that_cannot_be_started_is_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -616,10 +628,17 @@ def test_what_failed_before_keeps_bodies_back() -> None:
     accepts = ok("kata", "https://cn accepts this system (sensorId 1)")
     away = failed("kata", "away", "")
     assert examination._why_no_bodies([works]) is None
-    assert examination._why_no_bodies([away]) == "kata"
-    assert examination._why_no_bodies([accepts, failed("kata", "takes no files", "")]) == "kata"
-    assert examination._why_no_bodies([failed("kata", "x", ""), warning("kata", BUSY, "")]) is None
+    assert examination._why_no_bodies([away]) == "kata failed"
+    none = [accepts, failed("kata", "takes no files", "")]
+    assert examination._why_no_bodies(none) == "kata failed"
+    busy = warning("kata", BUSY, "")
+    assert examination._why_no_bodies([busy]) == "kata is busy"
+    assert examination._why_no_bodies([failed("kata", "x", ""), busy]) == "kata is busy"
+    assert examination._why_no_bodies([failed("spool", "x", ""), busy]) == "spool failed"
+    assert examination._why_no_bodies([works, busy]) is None
     assert examination._why_no_bodies([failed("trust", "x", ""), works]) is None
     assert examination._why_no_bodies([failed("certificate", "x", ""), works]) is None
-    assert examination._why_no_bodies([failed("certificate", "x", ""), away]) == "certificate"
-    assert examination._why_no_bodies([failed("spool", "x", ""), works]) == "spool"
+    assert (
+        examination._why_no_bodies([failed("certificate", "x", ""), away]) == "certificate failed"
+    )
+    assert examination._why_no_bodies([failed("spool", "x", ""), works]) == "spool failed"

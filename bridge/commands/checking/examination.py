@@ -1,7 +1,7 @@
 """Everything that is looked at, in the order in which one thing needs another.
 
 What does not need each other begins at once, and its lines are given in order. So the first line
-that failed names the fault, and the whole takes less than a minute whatever hangs.
+that failed names the fault, and the whole takes little more than a minute whatever hangs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from bridge.commands.checking.rules import look_at_bypass, look_at_rules
 from bridge.commands.checking.running import Running, TooSlowError, within
 from bridge.commands.checking.secrets import look_at_secrets
 from bridge.commands.checking.store import look_at_store
-from bridge.commands.checking.trial import says_takes_files
+from bridge.commands.checking.trial import says_busy, says_takes_files
 from bridge.core import ConfigError, Door, Settings, load_config
 
 CONFIGURATION = "configuration"
@@ -191,9 +191,12 @@ class Examination:
 
 
 def _why_no_bodies(found: list[Line]) -> str | None:
-    """What failed that a verdict needs."""
+    """What a verdict needs and is not to be had."""
     bad = {line.area for line in found if line.status is Status.FAILED}
     needed = [area for area in ("certificate", "trust", "kata", "spool") if area in bad]
-    if any(says_takes_files(line) for line in found):
+    takes, busy = (any(map(says, found)) for says in (says_takes_files, says_busy))
+    if takes or busy:
         needed = [area for area in needed if area == "spool"]
-    return needed[0] if needed else None
+    if needed:
+        return f"{needed[0]} failed"
+    return "kata is busy" if busy and not takes else None

@@ -79,6 +79,10 @@ def judge_trial(url: str, result: CallResult) -> Line:
 
 
 def says_takes_files(line: Line) -> bool:
-    """Whether it says that a node takes files, now or once it has less to do. Pure."""
-    is_said = _TAKES in line.sentence or _BUSY in line.sentence
-    return is_said and line.area == _AREA
+    """Whether it says that a node takes files. Pure."""
+    return line.area == _AREA and _TAKES in line.sentence
+
+
+def says_busy(line: Line) -> bool:
+    """Whether it says that a node would take files, once it has less to do. Pure."""
+    return line.area == _AREA and _BUSY in line.sentence
