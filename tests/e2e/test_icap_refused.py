@@ -53,7 +53,8 @@ def test_who_is_refused_is_named_with_the_reason(site: Site, tmp_path: Path, sta
     found = refusals(door)
     assert (found["127.0.0.7"][1]["status"], found["127.0.0.7"][1]["asked"]) == (404, "respmod")
     assert (found["127.0.0.9"][1]["status"], found["127.0.0.6"][1]["status"]) == (403, 0)
-    said = sorted(seen(site))
+    *said, none = sorted(seen(site))
+    assert none.startswith("warning none has asked in the last hour")
     assert said[0].startswith("warning 127.0.0.6 is refused: the TLS handshake failed: ")
     assert said[1:] == [
         "warning 127.0.0.7 asked for 'respmod', which is no service here (404), 5 times",

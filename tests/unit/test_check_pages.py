@@ -222,7 +222,8 @@ def test_who_is_refused_is_said_with_why(settings: Settings) -> None:
         refused_proxy("127.0.0.5", 3, 4000),
         *[told_proxy("127.0.0.4", 0, None) | {"refused": 1, "refusal": odd} for odd in (None, 7)],
     ]
-    found = look(settings, page(proxies=told))
+    *found, none = look(settings, page(proxies=told))
+    assert "none has asked in the last hour" in none.sentence
     assert {line.status for line in found} == {Status.WARNING}
     assert [line.sentence.partition(", last at ")[0] for line in found] == [
         "127.0.0.7 asked for 'resp\\u202emod', which is no service here (404), 20 times",
@@ -235,7 +236,22 @@ def test_who_is_refused_is_said_with_why(settings: Settings) -> None:
     assert (last.status, last.sentence[:22]) == (Status.OK, "192.0.2.7: 9 requests,")
     many = [refused_proxy(f"127.0.1.{number}", 1, number) for number in range(30)]
     found = look(settings, page(proxies=many))
-    assert (len(found), found[-1].sentence) == (11, "20 more are refused")
+    assert (len(found), found[-2].sentence) == (12, "20 more are refused")
+
+
+def test_what_the_check_itself_is_refused_is_no_proxys(settings: Settings) -> None:
+    """Where this machine is not let in, or has no certificate of a proxy to show."""
+    listen = [Address("0.0.0.0", 1344), Address("192.0.2.3", 1344)]
+    icap = settings.icap.model_copy(update={"listen": listen})
+    here = ("127.0.0.1", "::1", "192.0.2.3")
+    told = [refused_proxy(address, 1, 60, status=status) for address in here for status in (403, 0)]
+    (line,) = look(settings.model_copy(update={"icap": icap}), page(proxies=told))
+    assert "none has asked in the last hour" in line.sentence
+    lost = refused_proxy("127.0.0.1", 1, 60, asked="x")  # 404, which the check never is
+    line = look(settings, page(proxies=[lost]))[0]
+    assert line.sentence.startswith("127.0.0.1 asked for 'x'")
+    line = look(settings, page(proxies=[refused_proxy("192.0.2.3", 1, 60, status=403)]))[0]
+    assert line.sentence.startswith("192.0.2.3 is refused (403)")
 
 
 def test_our_own_tests_are_no_proxy(settings: Settings) -> None:

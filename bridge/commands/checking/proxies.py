@@ -44,10 +44,8 @@ def look_at_proxies(settings: Settings, page: Page, *, runs: bool | None) -> Ite
     """
     now, log = time.time(), settings.logs.dir / HISTORY
     told = by_status(page.told) if page.lives else None
-    refused = []
     if told is not None:
-        refused = list(describe_refusals(page.told, settings.icap.services, now - _HOUR))
-        yield from refused
+        yield from describe_refusals(page.told, settings.icap, now - _HOUR)
     try:
         if told is None:
             seen = by_log(tail_lines(log, _WINDOW), now - _HOUR)
@@ -65,8 +63,7 @@ def look_at_proxies(settings: Settings, page: Page, *, runs: bool | None) -> Ite
     if not recent and told is None and is_away:
         yield skipped(_AREA, f"none has asked in the last hour{where}: icapd does not run")
         return
-    if recent or not refused:
-        yield from describe(recent, where)
+    yield from describe(recent, where)
 
 
 def _recent(proxies: Iterable[Proxy], now: float) -> list[Proxy]:

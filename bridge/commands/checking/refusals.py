@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bridge.commands.checking.line import Line, warning
 from bridge.commands.words import clock_words
+from bridge.core import IcapSettings
 
 _MOST = 10
-_NOT_FOUND, _STRANGER = 404, 403
+_NOT_FOUND, _STRANGER, _NO_ICAP = 404, 403, 0
+_OURS = ("127.0.0.1", "::1")
 _PATH = "have the proxy ask for one of the services here (icap.services): {}"
 _ADDRESS = "if it is a proxy add it to icap.allow_from, and reload icapd (SIGHUP)"
 _SEE = "the log of icapd has a line of it (`proxy {}: …`); mend that at the proxy, or in icap"
@@ -28,13 +30,21 @@ class _Refused:
     asked: str
 
 
-def describe_refusals(
-    told: Mapping[str, Any], services: Iterable[str], since: float
-) -> Iterator[Line]:
-    """By what /api/live tells, the last first. `services`: the paths that there are; `since`:
-    (epoch) older ones do not count."""
-    found = sorted(_found(told, since), key=lambda each: -each.last)
-    known = ", ".join(services)
+def describe_refusals(told: Mapping[str, Any], icap: IcapSettings, since: float) -> Iterator[Line]:
+    """By what /api/live tells, the last first; `since`: (epoch) older ones do not count.
+
+    What the self-test of a machine meets that is not let in, or has no certificate, is left out.
+    """
+    # who asks a machine's own address comes from there
+    listens = [*icap.listen, *(icap.tls.listen if icap.tls is not None else [])]
+    ours = {*_OURS, *(address.host for address in listens)}
+    refusals = [
+        each
+        for each in _found(told, since)
+        if each.address not in ours or each.status not in (_STRANGER, _NO_ICAP)
+    ]
+    found = sorted(refusals, key=lambda each: -each.last)
+    known = ", ".join(icap.services)
     for each in found[:_MOST]:
         yield _line(each, known)
     if len(found) > _MOST:
