@@ -375,16 +375,25 @@ def test_an_input_that_keeps_the_files_of_others_is_a_fault(
     assert look_at_folders_of(good) == []
     monkeypatch.setattr(sticky, "_STATUS", Path("/nonexistent"))
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    (line,) = look_at_folders_of(good)
+    (drop / "sub").mkdir()
+    (drop / "half.part").write_text("x")  # which is not taken anyway
+    assert look_at_folders_of(good) == []
+    (line,) = look_at_folders_of(good, Status.WARNING)
     assert line.area == "folder share"
     assert line.sentence.startswith(f"input ({drop}) belongs to ")
     assert " and is sticky (mode 1777): nobody else may move files of others, " in line.sentence
     assert "chmod -t" in line.advice
+    (drop / "eicar.com").write_text("x")
+    (line,) = look_at_folders_of(good)
+    assert line.sentence.endswith(", such as eicar.com now")
+    (good.directory / "spool").mkdir()  # the service is another user than this one
+    for status in (Status.FAILED, Status.WARNING):
+        assert look_at_folders_of(good, status) == []
 
 
-def look_at_folders_of(site: Site) -> list[Line]:
+def look_at_folders_of(site: Site, status: Status = Status.FAILED) -> list[Line]:
     lines = folders.look_at_folders(site.settings())
-    return [line for line in lines if line.status is Status.FAILED]
+    return [line for line in lines if line.status is status]
 
 
 def test_a_fault_of_the_configuration_is_one_line_whatever_it_quotes(good: Site) -> None:

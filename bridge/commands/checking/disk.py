@@ -40,8 +40,7 @@ _LOGS = (HISTORY, DETECTS, EVENTS, VERDICT_LOG, WATCH_LOG)
 def look_at_user(settings: Settings) -> Iterator[Line]:
     """Whether rights are looked at for the user who needs them."""
     directory = settings.spool.dir
-    is_there = os.path.exists(directory)  # noqa: PTH110 - Path's raises where it may not look
-    owner = directory.stat().st_uid if is_there else os.geteuid()
+    owner = service_user(directory)
     if owner == os.geteuid():
         yield ok("user", f"runs as {user_name()}, whose rights are looked at")
         return
@@ -52,6 +51,12 @@ def look_at_user(settings: Settings) -> Iterator[Line]:
         f"what {name} may do is not known",
         f"run it as the service's user: sudo -u {name} kata-bridge check",
     )
+
+
+def service_user(spool: Path) -> int:
+    """Whom spool.dir belongs to; who runs this, where it is not there."""
+    is_there = os.path.exists(spool)  # noqa: PTH110 - Path's raises where it may not look
+    return spool.stat().st_uid if is_there else os.geteuid()
 
 
 def look_at_spool(settings: Settings) -> Iterator[Line]:

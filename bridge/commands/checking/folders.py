@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
+from bridge.commands.checking.disk import service_user
 from bridge.commands.checking.line import Line, failed, ok, warning
 from bridge.commands.checking.rights import folder_fault, mend, user_name
 from bridge.commands.checking.room import room
 from bridge.commands.checking.running import TooSlowError, begin, result_within
 from bridge.commands.words import size_words
 from bridge.core import FolderSettings, Settings
+from bridge.folder.listing import ignoring
 from bridge.folder.mounts import AwayError, Mount, SamePlace, mount_around, parse_mounts
+from bridge.folder.places import OWN_PREFIX
 from bridge.folder.sticky import keeps_files_of_others, sticky_words
 
 SECONDS = 10.0
@@ -23,6 +28,7 @@ _CLAIMS = ".katabridge"
 _MOUNTINFO = Path("/proc/self/mountinfo")
 _SHARES = ("cifs", "nfs", "nfs4", "smb3", "fuse", "9p", "ceph", "glusterfs")
 _LEAST_OBJECTS = 10
+_MOST_ENTRIES = 300  # of an input; each is a question to a share
 _RIGHTS = "run this check as the service's user; if that is who did, give him these rights"
 _HANGS = "see whether its server and the network are up; a hard mount waits for ever"
 
@@ -40,9 +46,9 @@ def look_at_folders(settings: Settings) -> Iterator[Line]:
     if not settings.folders:
         yield ok("folders", "none is configured: there is nothing for `kata-bridge watch`")
         return
-    most, end = settings.kata.max_object_size, time.monotonic() + SECONDS
+    end = time.monotonic() + SECONDS
     begun = [
-        (folder, {key: begin(_look_at_place, folder, key, most) for key in _KEYS})
+        (folder, {key: begin(_look_at_place, folder, key, settings) for key in _KEYS})
         for folder in settings.folders
     ]
     for folder, looks in begun:
@@ -88,8 +94,9 @@ def _lines(
             yield failed(area, f"{key} ({path}) cannot be used: {error.strerror}", _HANGS)
 
 
-def _look_at_place(folder: FolderSettings, key: str, largest: int) -> list[Line]:
+def _look_at_place(folder: FolderSettings, key: str, settings: Settings) -> list[Line]:
     path: Path = getattr(folder, key)
+    found: list[Line] = []
     where = f"{key} ({path})"
     try:
         SamePlace(path).check()
@@ -104,19 +111,39 @@ def _look_at_place(folder: FolderSettings, key: str, largest: int) -> list[Line]
         advice = mend(fault, _RIGHTS)
         raise _FaultError(f"{where} {fault}", f"{advice}, or correct folders in the configuration")
     if key == "input":
-        _check_sticky(path)
+        found += _check_sticky(folder, settings.spool.dir)
         _check_claims(path)
     mount = mount_around(os.path.realpath(path), _mounts())
-    return [_judge_room(_area(folder), key, path, mount, largest)]
+    return [*found, _judge_room(_area(folder), key, path, mount, settings.kata.max_object_size)]
 
 
-def _check_sticky(path: Path) -> None:
+def _check_sticky(folder: FolderSettings, spool: Path) -> Iterator[Line]:
     """Files that other users drop do not leave a sticky folder that is not ours."""
+    path = folder.input
     state = path.stat()
-    if not keeps_files_of_others(state):
+    # what the service may do another user does not know
+    if not keeps_files_of_others(state) or service_user(spool) != os.geteuid():
         return
     sentence = f"input ({path}) {sticky_words(state)}, so that those of other users stay there"
-    raise _FaultError(sentence, f"have {user_name()} own it (chown), or chmod -t it")
+    advice = f"have {user_name()} own it (chown), or chmod -t it"
+    name = _of_others(folder)
+    if name is not None:
+        raise _FaultError(f"{sentence}, such as {name} now", advice)
+    yield warning(_area(folder), sentence, f"if others put files there {advice}")
+
+
+def _of_others(folder: FolderSettings) -> str | None:
+    """The name of a file of another user in the input, if one is among the first there."""
+    ignored = ignoring(folder.ignore)
+    with os.scandir(folder.input) as entries:
+        for entry in itertools.islice(entries, _MOST_ENTRIES):
+            if entry.name.lower().startswith(OWN_PREFIX) or ignored(entry.name):
+                continue
+            with contextlib.suppress(FileNotFoundError):  # judged in the meantime
+                is_others = entry.stat(follow_symlinks=False).st_uid != os.geteuid()
+                if is_others and entry.is_file(follow_symlinks=False):
+                    return entry.name
+    return None
 
 
 def _check_claims(path: Path) -> None:
