@@ -53,6 +53,18 @@ def test_what_is_worst_in_a_chain_is_named_and_a_root_in_it_does_not_count(tmp_p
     assert judged(put(tmp_path / "chain.pem", *chain))[0] is Status.OK
 
 
+def test_a_root_with_an_old_signature_beside_a_chain_is_no_failure(tmp_path: Path) -> None:
+    """Who is shown it has that root himself: as with Let's Encrypt's and DST Root CA X3."""
+    chain = dated("icapd", *VALID, "between"), dated("between", *VALID, "new root")
+    old = dated("new root", *EXPIRED, "old root")
+    status, sentence = judged(put(tmp_path / "chain.pem", *chain, old))
+    assert status is Status.WARNING
+    assert sentence.startswith("CN=new root in it has expired on ")
+    again = dated("between", *EXPIRED, "old root")
+    assert judged(put(tmp_path / "chain.pem", *chain, again))[0] is Status.WARNING
+    assert judged(put(tmp_path / "chain.pem", chain[0], again, old))[0] is Status.FAILED
+
+
 def authorities(path: Path) -> Line:
     return certificates.judge_authorities("icap.tls.client_ca", path, "renew", NOW)
 

@@ -67,10 +67,16 @@ def judge_certificate(key: str, path: Path, renew: str, now: datetime) -> Line:
         return _unread(key, path, error, renew)
     # a root that is there too is not used: who is shown it has one of his own
     needed = [first, *(each for each in others if each.issuer != each.subject)]
-    worst = next((each for each in needed if not _is_valid(each, now)), None)
-    if worst is not None:
-        return _invalid(f"{key} ({path})", worst, needed, renew, now)
-    return _soon_or_ok(f"{key} ({path})", needed, renew, now)
+    name, signers = f"{key} ({path})", [each for each in others if each.subject == first.issuer]
+    invalid = [each for each in needed if not _is_valid(each, now)]
+    if not invalid:
+        return _soon_or_ok(name, needed, renew, now)
+    worst = next((each for each in invalid if each is first or each in signers), invalid[0])
+    line = _invalid(name, worst, needed, renew, now)
+    if worst is first or (worst in signers and not any(_is_valid(each, now) for each in signers)):
+        return line
+    sentence = f"{line.sentence}; who has another way to its CA does without it"
+    return warning(_AREA, sentence, f"take it out if it is used no more, or {line.advice}")
 
 
 def judge_authorities(key: str, path: Path, renew: str, now: datetime) -> Line:
