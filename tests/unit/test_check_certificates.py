@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -88,6 +90,25 @@ def test_of_several_cas_one_that_is_valid_may_do(
     line = authorities(put(tmp_path / "ca.pem", *each))
     assert (line.status, words in line.sentence) == (status, True), line
     assert bool(line.advice) is (status is not Status.OK)
+
+
+def test_of_a_systems_bundle_nobody_has_to_mend_single_ones(tmp_path: Path) -> None:
+    old = [dated(f"ca-{number}", *EXPIRED) for number in range(11)]
+    line = authorities(put(tmp_path / "ca.pem", *old, dated("soon", *SOON), dated("ca", *VALID)))
+    assert line.status is Status.OK
+    assert line.sentence.endswith(" has 13 CAs, of which 2 are valid now")
+    line = authorities(put(tmp_path / "ca.pem", *old))
+    assert (line.status, "CN=ca-0 in it has expired on" in line.sentence) == (Status.FAILED, True)
+
+
+def test_what_is_odd_in_a_bundle_is_not_said_to_who_calls_the_check(tmp_path: Path) -> None:
+    der = bytearray(ssl.PEM_cert_to_DER_cert(dated("ca", *VALID).decode()))
+    serial = der.index(b"\xa0\x03\x02\x01\x02") + 5
+    der[serial + 2] |= 0x80  # less than nothing
+    path = put(tmp_path / "ca.pem", ssl.DER_cert_to_PEM_cert(bytes(der)).encode())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert authorities(path).status is Status.OK
 
 
 def test_a_file_of_cas_that_only_tls_can_read_is_no_fault(tmp_path: Path) -> None:

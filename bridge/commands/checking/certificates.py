@@ -5,12 +5,14 @@ Whether our own fit their keys the configuration says.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from cryptography import x509
+from cryptography.utils import CryptographyDeprecationWarning
 
 from bridge.commands.checking.line import Line, failed, ok, skipped, warning
 from bridge.core import Settings
@@ -18,6 +20,7 @@ from bridge.core import Settings
 _AREA = "certificate"
 _SOON = timedelta(days=30)
 _OTHERS = 0o007
+_BUNDLE = 10  # of more CAs a file is a system's, which its packages renew
 _RENEW = (
     "make a new one with `kata-bridge enrol --renew`, and have the KATA administrator accept it"
 )
@@ -88,18 +91,24 @@ def judge_authorities(key: str, path: Path, renew: str, now: datetime) -> Line:
     except ValueError as error:  # who uses it can: the settings have seen to that
         return skipped(_AREA, f"the dates in {key} ({path}) cannot be read: {error}")
     name = f"{key} ({path})"
+    valid = sum(_is_valid(each, now) for each in several)
+    if valid and len(several) > _BUNDLE:
+        return ok(_AREA, f"{name} has {len(several)} CAs, of which {valid} are valid now")
     invalid = next((each for each in several if not _is_valid(each, now)), None)
     if invalid is None:
         return _soon_or_ok(name, several, renew, now)
     line = _invalid(name, invalid, several, renew, now)
-    if not any(_is_valid(each, now) for each in several):
+    if not valid:
         return line
     sentence = f"{line.sentence}; who shows a certificate of it is refused, others are valid"
     return warning(_AREA, sentence, f"take it out if it is used no more, or {line.advice}")
 
 
 def _read(path: Path) -> Sequence[x509.Certificate]:
-    return x509.load_pem_x509_certificates(path.read_bytes())
+    with warnings.catch_warnings():
+        # of odd ones in a system's bundle, which nobody here can mend
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return x509.load_pem_x509_certificates(path.read_bytes())
 
 
 def _is_valid(certificate: x509.Certificate, now: datetime) -> bool:
