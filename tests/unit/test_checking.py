@@ -26,6 +26,7 @@ from bridge.commands.checking import (
     rights,
     secrets,
     store,
+    trial,
 )
 from bridge.commands.checking import proxies as proxy_look
 from bridge.commands.checking.line import Line, Status, failed, ok, result, skipped, warning
@@ -636,6 +637,8 @@ def test_what_failed_before_keeps_bodies_back() -> None:
     assert examination._why_no_bodies([failed("kata", "x", ""), busy]) == "kata is busy"
     assert examination._why_no_bodies([failed("spool", "x", ""), busy]) == "spool failed"
     assert examination._why_no_bodies([works, busy]) is None
+    slow = trial.judge_trial("https://cn", trial.SLOW)
+    assert examination._why_no_bodies([slow]) == "kata is slow"
     assert examination._why_no_bodies([failed("trust", "x", ""), works]) is None
     assert examination._why_no_bodies([failed("certificate", "x", ""), works]) is None
     assert (

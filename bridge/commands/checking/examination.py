@@ -32,7 +32,7 @@ from bridge.commands.checking.rules import look_at_bypass, look_at_rules
 from bridge.commands.checking.running import Running, TooSlowError, within
 from bridge.commands.checking.secrets import look_at_secrets
 from bridge.commands.checking.store import look_at_store
-from bridge.commands.checking.trial import says_busy, says_takes_files
+from bridge.commands.checking.trial import says_takes_files, why_not_now
 from bridge.core import ConfigError, Door, Settings, load_config
 
 CONFIGURATION = "configuration"
@@ -194,9 +194,10 @@ def _why_no_bodies(found: list[Line]) -> str | None:
     """What a verdict needs and is not to be had."""
     bad = {line.area for line in found if line.status is Status.FAILED}
     needed = [area for area in ("certificate", "trust", "kata", "spool") if area in bad]
-    takes, busy = (any(map(says, found)) for says in (says_takes_files, says_busy))
-    if takes or busy:
+    takes = any(map(says_takes_files, found))
+    later = next(filter(None, map(why_not_now, found)), None)
+    if takes or later:
         needed = [area for area in needed if area == "spool"]
     if needed:
         return f"{needed[0]} failed"
-    return "kata is busy" if busy and not takes else None
+    return None if takes else later

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from bridge.commands.checking.line import Line, Status, failed, ok, skipped, warning
 from bridge.commands.checking.running import TooSlowError, begin, result_within, within
-from bridge.commands.checking.trial import judge_trial, try_file
+from bridge.commands.checking.trial import SLOW, judge_trial, try_file
 from bridge.commands.words import size_words, time_words
 from bridge.core import (
     Answer,
@@ -93,7 +93,7 @@ def look_at_node(url: str, kata: KataSettings, *, gives_file: bool = False) -> R
         return Report([fault.line, skipped(_AREA, f"{rest} cannot be known")])
     if trial is not None:
         report.lines.append(judge_trial(url, trial))
-    report.works = report.lines[-1].status is not Status.FAILED
+    report.works = report.lines[-1].status is not Status.FAILED and trial is not SLOW
     report.lines.append(judge_clock(url, result.date, now))
     report.lines.append(judge_limit(url, kata.max_object_size, limit))
     return report
@@ -171,7 +171,7 @@ async def _ask(
         if state.answer is not Answer.OK:
             return state, now, state, None
         limit = asyncio.create_task(_in_time(client.max_object_size(url)))
-        trial = await try_file(client, url, _in_time) if gives_file else None
+        trial = await try_file(client, url) if gives_file else None
         return state, now, await limit, trial
     finally:
         await client.close()

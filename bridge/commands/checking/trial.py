@@ -10,22 +10,24 @@ import asyncio
 import hashlib
 import io
 import secrets
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from bridge.commands.checking.line import Line, failed, ok, warning
 from bridge.core import Answer, CallResult, Item, KataClient, new_scan_id
 
+_SECONDS = 8.0
 _FORGET = 3.0
 _AREA = "kata"
 _NAME = "katabridge-check.txt"
 _TAKES = "takes files"
 _BUSY = "says that it is busy"
+_SLOWLY = "did not take a file"
 _LOOK = (
     "see what stands between this machine and the Central Node (a relay, a firewall) and turns "
     "uploads back, and the Central Node's own log: its disk, its licence"
 )
+SLOW = CallResult(Answer.UNREACHABLE, f"no answer within {_SECONDS:.0f} s")
 
 
 class _Bytes:
@@ -48,15 +50,14 @@ class _Bytes:
         return io.BytesIO(self._bytes)
 
 
-async def try_file(
-    client: KataClient, url: str, in_time: Callable[[Awaitable[CallResult]], Awaitable[CallResult]]
-) -> CallResult:
-    """What a node says to a file that it cannot know; it is told to forget it again.
-
-    `in_time`: how long an answer is waited for.
-    """
+async def try_file(client: KataClient, url: str) -> CallResult:
+    """What a node says to a file that it cannot know, or SLOW; it is told to forget it again."""
     scan_id = new_scan_id()
-    result = await in_time(client.submit(url, scan_id, Item(_NAME, _Bytes())))
+    try:
+        async with asyncio.timeout(_SECONDS):
+            result = await client.submit(url, scan_id, Item(_NAME, _Bytes()))
+    except TimeoutError:
+        result = SLOW
     if result.answer in (Answer.OK, Answer.FAULT, Answer.UNREACHABLE):  # it may have it
         try:
             async with asyncio.timeout(_FORGET):
@@ -68,6 +69,9 @@ async def try_file(
 
 def judge_trial(url: str, result: CallResult) -> Line:
     """Whether files are taken. Pure."""
+    if result is SLOW:
+        sentence = f"{url} {_SLOWLY} within {_SECONDS:.0f} s; the daemons wait longer"
+        return warning(_AREA, sentence, _LOOK)
     if result.answer is Answer.OK:
         return ok(_AREA, f"{url} {_TAKES}: it took one just now, whose verdict is not waited for")
     if result.answer is Answer.BUSY:
@@ -83,6 +87,8 @@ def says_takes_files(line: Line) -> bool:
     return line.area == _AREA and _TAKES in line.sentence
 
 
-def says_busy(line: Line) -> bool:
-    """Whether it says that a node would take files, once it has less to do. Pure."""
-    return line.area == _AREA and _BUSY in line.sentence
+def why_not_now(line: Line) -> str | None:
+    """Why a node is to get no more just now, where it says so. Pure."""
+    if line.area == _AREA and _BUSY in line.sentence:
+        return "kata is busy"
+    return "kata is slow" if line.area == _AREA and _SLOWLY in line.sentence else None
