@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from bridge.commands.checking import daemons, outages, pages, proxies
+from bridge.commands.checking import daemons, outages, pages, proxies, watched
 from bridge.commands.checking.line import Line, Status
 from bridge.commands.checking.pages import By, Page, Pages, ask_page, judge_answer, judge_page
 from bridge.commands.checking.proxies import Proxy, without_own
 from bridge.commands.checking.readiness import judge_readiness, look_at_readiness
 from bridge.commands.checking.room import Room
-from bridge.commands.checking.running import result_within
+from bridge.commands.checking.running import TooSlowError, result_within
 from bridge.core import EVENTS, HISTORY, Address, Outage, Settings
 from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site
@@ -448,6 +448,23 @@ def test_a_folder_that_is_not_watched_yet_is_a_fault(settings: Settings) -> None
         ),
     ]
     assert of_watch(settings, told_folder(settings, input=f"{first.input}/../in")) == [RUNS]
+
+
+def test_a_folder_that_has_two_names_is_one(settings: Settings, tmp_path: Path) -> None:
+    (first,) = settings.folders
+    first.input.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "link").symlink_to(first.input)
+    assert of_watch(settings, told_folder(settings, input=str(tmp_path / "link"))) == [RUNS]
+
+
+def test_a_folder_that_does_not_answer_is_not_called_another(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(*_: object) -> bool:
+        raise TooSlowError
+
+    monkeypatch.setattr(watched, "within", hang)
+    assert of_watch(settings, told_folder(settings, input="/elsewhere")) == [RUNS]
 
 
 @pytest.mark.parametrize("odd", [7, {}, {"name": 7}, []])

@@ -1,6 +1,6 @@
 """What a running `kata-bridge watch` tells of its folders: which they are, and what files meet.
 
-A file that it cannot take lies in input whatever we find of the folder ourselves. Pure.
+A file that it cannot take lies in input whatever we find of the folder ourselves.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from typing import Any
 from bridge.commands.checking.line import Line, failed, warning
 from bridge.commands.checking.outages import told_outages
 from bridge.commands.checking.pages import Page
+from bridge.commands.checking.running import TooSlowError, within
 from bridge.core import FolderSettings, OutageKind, printable
 
 _AREA = "watch"
+_SECONDS = 3.0
 _RELOAD = "reload it (SIGHUP), and see in its log whether it refuses the configuration"
 _SEE = "its log names the files; see rights, mount and room of the folder, and the lines above"
 _OF_FOLDERS = (OutageKind.SHARE_GONE, OutageKind.TARGET_FAILING)
@@ -32,7 +34,7 @@ def told_folders(page: Page) -> Told | None:
 
 
 def compare(folders: Sequence[FolderSettings], told: Told) -> Iterator[Line]:
-    """Where it watches others than the configuration has."""
+    """Where it watches others than the configuration has. Blocks: disk."""
     who = "`kata-bridge watch`"
     for folder in folders:
         watched = told.get(folder.name)
@@ -53,11 +55,18 @@ def _is_same(told: object, ours: Path) -> bool:
     """A path of a program that was started with relative ones leads who knows where."""
     if not isinstance(told, str) or not told.startswith("/"):
         return True
-    return os.path.normpath(told) == printable(os.path.abspath(ours))  # noqa: PTH100 - no links
+    if os.path.normpath(told) == printable(os.path.abspath(ours)):  # noqa: PTH100 - no links
+        return True
+    try:
+        return within(_SECONDS, os.path.samefile, told, ours)
+    except TooSlowError:
+        return True  # nobody knows
+    except (OSError, ValueError):  # one of them is gone
+        return False
 
 
 def judge_files(page: Page, told: Told) -> Iterator[Line]:
-    """What files of each folder meet, by its own word."""
+    """What files of each folder meet, by its own word. Pure."""
     out = {
         outage.subject
         for outage in told_outages(page.told)
