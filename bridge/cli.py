@@ -6,9 +6,11 @@ import argparse
 import signal
 import sys
 
+_EXIT_STOPPED = 130
+
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; the exit code is 0, 1 (cannot start) or 2 (configuration, usage).
+    """Run a command; the exit code is 0, 1 (cannot start), 2 (configuration, usage), 130 (Ctrl-C).
 
     Where stdout did not take what was said it is `unsaid` of the command, else 1.
     """
@@ -16,6 +18,13 @@ def main(arguments: list[str] | None = None) -> int:
     if words[:1] == ["watch"]:
         # until it has a handler; the configuration is read after that anyway
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        return _main(words)
+    except KeyboardInterrupt:  # what a command wants to say of it it has said itself
+        return _EXIT_STOPPED
+
+
+def _main(words: list[str]) -> int:
     from bridge.core import EXIT_UNSAID, open_streams, run_program  # noqa: PLC0415 - half a second
 
     open_streams("kata-bridge")
