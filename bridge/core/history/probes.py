@@ -6,7 +6,6 @@ They may be in others, too. Lines are in lower case, and in ASCII as JSON writes
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable
 from json.encoder import encode_basestring_ascii
 from typing import TypeAlias
@@ -93,10 +92,5 @@ def _unlike(folded: str) -> re.Pattern[bytes] | None:
     `STRASSE` is found in `Straße`, where none of its letters stands as such.
     """
     signs = set(normalize("NFD", folded))
-    groups = defaultdict(list)  # by how they begin: an expression that gives up early
-    for sign, becomes in spellings().unlike:
-        if not signs.isdisjoint(becomes):
-            written = escaped(sign)
-            groups[written[:4]].append(written[4:])
-    ends = (f"{begin[2:]}(?:{'|'.join(sorted(rest))})" for begin, rest in sorted(groups.items()))
-    return re.compile(rf"\\u(?:{'|'.join(ends)})".encode("ascii")) if groups else None
+    unlike = [sign for sign, becomes in spellings().unlike if not signs.isdisjoint(becomes)]
+    return re.compile(_one_of(unlike).encode("ascii")) if unlike else None
