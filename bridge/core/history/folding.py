@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
 from unicodedata import combining, normalize
 
 from bridge.core.printable import Piece, pieces
@@ -49,37 +48,40 @@ def folded(text: str) -> list[Piece]:
     return found
 
 
-class Spelling(NamedTuple):
-    """A sign that a log may have, and the accents in it."""
-
-    sign: str
-    accents: str
-
-
 class Spellings:
     """How a sign that was folded may have been written."""
 
     def __init__(self) -> None:
-        # by their first sign, when it is folded
-        self._spellings: dict[str, list[Spelling]] = defaultdict(list)
+        # by the sign that they become
+        self._same: dict[str, list[str]] = defaultdict(list)
+        # signs with accents, by what they become without these
+        self.accented: dict[str, list[str]] = defaultdict(list)
         # what becomes several signs, or ASCII, each with the signs that it becomes, taken apart
         self.unlike: list[tuple[str, str]] = []
+        # all that begin with an accent, or are one
+        self.accents: list[str] = []
         for sign in map(chr, FOLDED):
             apart = normalize("NFD", sign)
-            if apart == sign == sign.casefold():
-                continue
-            whole = fold(sign)
-            becomes = normalize("NFD", whole)
-            lost = combining(sign) and not combining(becomes[0])
-            if len(whole) > 1 or (whole.isascii() and not sign.isascii()) or lost:
-                self.unlike.append((sign, becomes))
-            elif all(map(combining, becomes[1:])):
-                self._spellings[becomes[0]].append(Spelling(sign, becomes[1:]))
+            if combining(apart[0]):
+                self.accents.append(sign)
+            if not apart == sign == sign.casefold():
+                self._add(sign)
 
-    def of(self, base: str) -> Iterator[Spelling]:
-        """All signs that fold to it, or to it with accents."""
-        yield Spelling(base, "")
-        yield from self._spellings.get(base, ())
+    def _add(self, sign: str) -> None:
+        whole = fold(sign)
+        becomes = normalize("NFD", whole)
+        lost = combining(sign) and not combining(becomes[0])
+        if len(whole) > 1 or (whole.isascii() and not sign.isascii()) or lost:
+            self.unlike.append((sign, becomes))
+            return
+        if sign != whole:
+            self._same[whole].append(sign)
+        if len(becomes) > 1 and all(map(combining, becomes[1:])):
+            self.accented[becomes[0]].append(sign)
+
+    def of(self, sign: str) -> list[str]:
+        """The sign itself, and all that become it."""
+        return [sign, *self._same.get(sign, ())]
 
 
 @lru_cache(maxsize=1)
