@@ -6,7 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 from typing import Any
-from unicodedata import normalize
+from unicodedata import combining, normalize
 from unittest import mock
 
 from hypothesis import assume, example, given, settings
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bridge.core import Decision, Door, HistoryFilter, KnownBytes, OutcomeKind, search_log
 from bridge.core.history import files
+from bridge.core.history.folding import FOLDED, fold
 from bridge.core.history.raw import conditions_of, lines_that_may_fit
 from bridge.core.model import Outcome, Source
 from bridge.core.printable import printable
@@ -27,7 +28,16 @@ ODD = 'ßẞſKkİiıŉǰΐςσΣﬁ"\\\n\t\x7f\x00\u202e\ud83d\ude00😀ёЁqQ�
 ODD += "\u0301\u0306\u0302\u0307\u0308\u0323\u0331\u0340\u0344\u0345eEéêẹệấиИйЙαᾳᾇΐ"
 ODD += "\u1100\u1161\u11a8가각\u09c7\u09be\u09cb\u0ddd\u0915\u093c\u0958"
 ODD += "\u037e;\u1fef`Ω\u2126\u2000\u2002\uf900豈"
-signs = st.sampled_from(ODD) | st.characters(codec=None)
+# all that capitals or accents change, but for Hangul, which would be most of them, and all accents
+HANGUL = range(0xAC00, 0xD7A4)
+CHANGED = [
+    sign
+    for sign in map(chr, sorted({*FOLDED} - {*HANGUL}))
+    if not sign == fold(sign) == normalize("NFD", sign)
+]
+ACCENTS = [sign for sign in map(chr, FOLDED) if combining(normalize("NFD", sign)[0])]
+ODD_SIGNS = [st.sampled_from(each) for each in (ODD, CHANGED, ACCENTS)]
+signs = st.one_of(*ODD_SIGNS, st.characters(codec=None))
 texts = st.text(signs, max_size=12)
 HEX = "0123456789abcdef"
 addresses = st.ip_addresses().map(str) | st.sampled_from(
@@ -72,7 +82,7 @@ lines = st.builds(
 def cased(text: str) -> st.SearchStrategy[str]:
     """The text as somebody types it."""
     typed = [text, text.upper(), text.lower(), text.casefold(), text.title()]
-    return st.sampled_from([*typed, normalize("NFC", text), normalize("NFD", text)])
+    return st.sampled_from([*typed, fold(text), normalize("NFC", text), normalize("NFD", text)])
 
 
 @st.composite
@@ -129,6 +139,12 @@ def searches(draw: st.DrawFn) -> tuple[list[bytes], HistoryFilter]:
 @example(([line("é\u0323")], HistoryFilter(name="ẹ")))
 @example(([line("\u0130\u0323")], HistoryFilter(name="ị")))
 @example(([line("Отчёт май")], HistoryFilter(name=normalize("NFD", "ОТЧЁТ МАЙ"))))
+@example(([line("e\u0301\u0323\u0315x")], HistoryFilter(name="ẹ\u0301")))
+@example(([line("É\u0323x")], HistoryFilter(name="\u0301X")))
+@example(([line("x\u0f73")], HistoryFilter(name="X\u0f71")))
+@example(([line("\u1100\u1161\u11a8\u0301")], HistoryFilter(name="각\u0301")))
+@example(([line("\x1a\u0306")], HistoryFilter(name="\\x1a\u0306")))
+@example(([line("\U0001d15e")], HistoryFilter(name="\U0001d157\U0001d165")))
 @example(([line("\N{KELVIN SIGN}elvin")], HistoryFilter(name="KELVIN")))
 @example(([line(context={"client_ip": "::ffff:a01:203"})], HistoryFilter(client="10.1.2.3")))
 def test_a_line_that_is_wanted_passes(search: tuple[list[bytes], HistoryFilter]) -> None:
