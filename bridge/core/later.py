@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from bridge.core.body import Body, SpoolError
+from bridge.core.cancelling import end_tasks
 from bridge.core.caseform import case_from_text, case_to_text
 from bridge.core.journal import CaseKind, Journal, JournalError, Kept, KeptCase, ScanPhase
 from bridge.core.kept import KeptBodies
@@ -247,9 +248,7 @@ class LaterCases:
 
     async def close(self) -> None:
         """Stop judging; what is not judged stays for the next start."""
-        for task in self._runs:
-            task.cancel()
-        await asyncio.gather(*self._runs, return_exceptions=True)
+        await end_tasks(self._runs)
 
     async def finish_telling(self) -> None:
         """Wait until every late detection that is known is written."""

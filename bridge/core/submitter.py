@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
+from bridge.core.cancelling import end_tasks
 from bridge.core.failures import Failures
 from bridge.core.flight import Flight, oversize, unavailable
 from bridge.core.journal import KeptScan, ScanPhase
@@ -213,9 +214,7 @@ class Submitter:
         tasks = [flight.task for flight in self._unfinished if flight.task is not None]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=_CLOSE_SECONDS)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await end_tasks(late)
         for flight in list(self._flights.values()):  # whose task was cancelled before it began
             self._land(flight, unavailable("katabridge was stopped"))
         if not keep:

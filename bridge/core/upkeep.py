@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from bridge.core.cancelling import end_tasks
 from bridge.core.health import KataHealth
 from bridge.core.kata.wire import Answer, CallResult
 from bridge.core.submitter import Submitter
@@ -35,9 +36,7 @@ class Clockwork:
 
     async def close(self) -> None:
         """Stop."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
 
 
 async def _repeat(seconds: float, work: Work) -> None:

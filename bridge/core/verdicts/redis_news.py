@@ -10,6 +10,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from bridge.core.cancelling import end_tasks
 from bridge.core.verdicts.waiters import Waiters
 
 _REPLY_SECONDS = 1.0
@@ -37,9 +38,8 @@ class RedisNews:
 
     async def close(self) -> None:
         """Stop listening."""
-        while self._task is not None and not self._task.done():
-            self._task.cancel()  # the driver may lose one: it uses asyncio.wait_for of Python 3.11
-            await asyncio.wait({self._task}, timeout=_REPLY_SECONDS)
+        if self._task is not None:
+            await end_tasks([self._task])
 
     async def _run(self) -> None:
         while True:

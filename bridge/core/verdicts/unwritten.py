@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
+from bridge.core.cancelling import end_tasks
 from bridge.core.verdicts.store import StoreError, Verdict
 
 _SIZE = 10_000
@@ -44,9 +45,7 @@ class Unwritten:
     async def close(self) -> None:
         """Write what can be written, each once; StoreError where the store still fails."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end_tasks([self._task])
         await self._write_all()
 
     async def _write_later(self) -> None:
