@@ -19,13 +19,9 @@ from icapd.workers.forking import Signals
 
 
 @pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    """The handlers as before: `run_until_stopped` is made for a process that ends after it."""
-    numbers = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGIO)
-    before = {number: signal.getsignal(number) for number in numbers}
+def forgotten() -> Iterator[None]:
+    """None is remembered for the next test; the handlers are restored after each one anyway."""
     yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
     take_hangup()
 
 

@@ -7,6 +7,7 @@ every upload. Nobody waits for the verdict.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import io
 import secrets
@@ -59,11 +60,9 @@ async def try_file(client: KataClient, url: str) -> CallResult:
     except TimeoutError:
         result = SLOW
     if result.answer in (Answer.OK, Answer.FAULT, Answer.UNREACHABLE):  # it may have it
-        try:
+        with contextlib.suppress(TimeoutError):  # what stays there hurts nobody
             async with asyncio.timeout(_FORGET):
                 await client.delete(url, scan_id)
-        except TimeoutError:
-            pass  # what stays there hurts nobody
     return result
 
 
