@@ -165,10 +165,19 @@ class SamePlace:
         mount = mount_around(real, parse_mounts(_read(_MOUNTINFO)))
         if self._identity is None:
             self._check_mounted(real, mount)
-            self._real = real
         else:
             self._check_moved(real, mount, same_device=identity[0] == self._identity[0])
-        self._mount, self._identity = mount, identity
+        self._check_still(identity)
+        self._real, self._mount, self._identity = real, mount, identity
+
+    def _check_still(self, identity: tuple[int, int]) -> None:
+        """What was opened just before a mount came or went is not what lies there since."""
+        try:
+            state = self.root.stat()
+        except OSError as error:
+            raise AwayError(error.errno, error.strerror, str(self.root)) from None
+        if (state.st_dev, state.st_ino) != identity:
+            raise AwayError(errno.ESTALE, "was mounted or replaced just now", str(self.root))
 
     def _check_mounted(self, real: str, mount: Mount | None) -> None:
         """By fstab, and by what was there before."""

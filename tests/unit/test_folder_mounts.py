@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -104,6 +106,53 @@ def test_a_folder_that_somebody_puts_in_its_place_is_refused(machine: Path) -> N
         place.check()
     (machine / "aside").rename(share)
     place.check()
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["first looked at", "known"])
+@pytest.mark.parametrize("call", [(os, "fstat"), (mounts, "_read")], ids=["path", "mounts"])
+def test_what_was_opened_just_before_its_share_was_mounted_is_not_taken_for_the_share(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, call: tuple[ModuleType, str], known: bool
+) -> None:
+    """Once taken, the share itself would be refused for good. `call`: when it is mounted."""
+    share, aside = machine / "share", machine / "of the server"
+    before = SamePlace(share)
+    before.check()
+    place = before if known else SamePlace(share, before)
+    mounted(machine, None)
+    share.rename(aside)
+    share.mkdir()
+    real = getattr(*call)
+
+    def mount_first(*arguments: object) -> object:
+        if aside.exists():
+            share.rmdir()
+            aside.rename(share)
+            mounted(machine, "cifs")
+        return real(*arguments)
+
+    with monkeypatch.context() as just_then:
+        just_then.setattr(*call, mount_first)
+        with pytest.raises(AwayError):
+            place.check()
+    assert not aside.exists()
+    place.check()
+
+
+def test_what_goes_away_while_it_is_first_looked_at_is_away(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never FileNotFoundError: that is said of files in it."""
+    share = machine / "share"
+    real = mounts._read
+
+    def remove_first(path: Path) -> str:
+        if share.exists():
+            share.rmdir()
+        return real(path)
+
+    monkeypatch.setattr(mounts, "_read", remove_first)
+    with pytest.raises(AwayError, match="No such file"):
+        SamePlace(share).check()
 
 
 def test_several_threads_may_look_first(machine: Path) -> None:
