@@ -98,7 +98,7 @@ def test_a_reload_and_a_stop_while_an_input_hangs(site: Site, started: Keep) -> 
         assert site.config
         watch.process.send_signal(signal.SIGHUP)
         wait_until(partial(reloaded, watch, number), "it is reloaded", 30)
-    assert "as folder new" in watch.said()
+    wait_until(lambda: "as folder new" in watch.said(), "the new one is watched")
     assert watch.stop() == 0
     for name in ("share", "new"):
         assert f"folder {name}: what was under way for" in watch.said()
