@@ -68,7 +68,7 @@ lint: $(VENV)/.test
 docs: $(VENV)/.test
 	$(BIN)/python -m tests.reference --write
 
-# Files begin in their order, the longest first (tests/conftest.py), not those with most tests.
+# Files begin in their order, which has quick ones last: one that began late would be waited for.
 test: lint peers
 	$(BIN)/pytest -m "not long" -n 4 --dist loadfile --no-loadscope-reorder
 

@@ -16,18 +16,16 @@ from tests.support.certificates import put_certificate
 from tests.support.katabridge import Site
 from tests.support.origin import Origin
 from tests.support.processes import Program
+from tests.support.sampling import mark_rest_as_long
 from tests.support.shared_doors import SharedDoors
 
-# `make test` begins with these: one that began last would keep the whole run waiting.
-FIRST = ("tests/e2e/test_soak.py", "tests/interop/test_squid.py")
-_ROOT = Path(__file__).parents[1]
 _skipped: list[str] = []
 
 
+@pytest.hookimpl(tryfirst=True)  # before those are left out that are `long`
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take longest first; all else stays in its order."""
-    ranks = {_ROOT / name: rank for rank, name in enumerate(FIRST)}
-    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+    """Leave to `make test-long` what `sample` does not pick."""
+    mark_rest_as_long(items)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

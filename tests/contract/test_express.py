@@ -401,6 +401,7 @@ def _channel(door: Door_, writer: asyncio.StreamWriter) -> Channel:
     )
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("others", [0, 60, 63, 200])
 def test_reads_of_one_connection_stay_in_order(
     others: int, served: Callable[[Talk], Records]

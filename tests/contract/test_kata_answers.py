@@ -202,6 +202,7 @@ def test_a_kata_that_stays_busy_is_unavailable(fake: tuple[FakeKata, Site]) -> N
     assert "kata.verdict_timeout" in outcome.detail
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     "answer",
     [

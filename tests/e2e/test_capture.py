@@ -9,6 +9,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from bridge.emulator import EICAR, Emulator
 from icapd.client import IcapClient
 from tests.conftest import need
@@ -137,6 +139,7 @@ def test_what_was_said_is_there_for_wireshark(site: Site, started: Keep, tmp_pat
     assert tshark(output, site.icap_port, wrong, "frame.number") == []
 
 
+@pytest.mark.long
 def test_a_killed_command_leaves_nothing_that_grows(
     site: Site, icapd: Program, tmp_path: Path
 ) -> None:

@@ -150,6 +150,7 @@ def test_a_taken_port_is_one_clear_sentence(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.long
 def test_a_program_that_ends_by_itself_ends_the_demonstration(tmp_path: Path) -> None:
     demo = start(tmp_path / "demo", free_port(), free_port())
     wait_until(lambda: "Ctrl-C ends everything." in demo.output(), "the demonstration is up", 60)

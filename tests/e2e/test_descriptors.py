@@ -67,6 +67,7 @@ def test_a_hard_limit_that_is_too_low_is_said(site: Site, started: Keep) -> None
     assert "this process may have 1024" in icapd.output()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_process_without_descriptors_is_seen_where_people_look(
     site: Site, started: Keep, limit: Callable[[int, int], None], workers: int

@@ -170,6 +170,7 @@ def test_ctrl_c_keeps_what_was_made(kata: Emulator, home: Path) -> None:
     assert enrol(home).returncode == 0
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("YES", 0), ("n", 1), ("", 1)])
 def test_a_person_is_asked(kata: Emulator, home: Path, answer: str, code: int) -> None:
     with Terminal(command(home, "--url", kata.url)) as terminal:

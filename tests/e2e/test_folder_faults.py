@@ -115,6 +115,7 @@ def test_files_that_kata_dislikes_do_not_hold_up_the_others(
     wait_until(lambda: len(names(site, "in")) == 12, "only the bad ones are left")
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", ["a\\", "ü\\", "a\\b", 'a"b', "a\rb"])
 def test_names_that_could_break_a_form(
     kata: Emulator, site: Site, started: Keep, name: str
@@ -132,6 +133,7 @@ def test_what_is_delivered_is_never_setuid(site: Site, started: Keep) -> None:
     assert stat.S_IMODE((site.directory / "out" / "tool").stat().st_mode) == 0o755
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("by_link", [False, True], ids=["same name", "same file"])
 def test_a_new_version_with_the_old_size_and_time_is_judged(
     kata: Emulator, site: Site, started: Keep, by_link: bool

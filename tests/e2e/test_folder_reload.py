@@ -145,6 +145,7 @@ def plans(site: Site) -> list[list[dict[str, Any]]]:
     ]
 
 
+@pytest.mark.long
 def test_twenty_reloads_under_load(kata: Emulator, site: Site) -> None:
     site.changes = {
         "folders": plans(site)[0],
@@ -338,6 +339,7 @@ def test_more_is_left_over_than_one_sweep_deals_with(
     assert len(site.records()) == 5
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("depth", [1, 2], ids=["our own folder", "the folder of a case"])
 @pytest.mark.parametrize(
     "number", [errno.EHOSTDOWN, errno.EMFILE, errno.EACCES, errno.ENOKEY], ids=errno.errorcode.get

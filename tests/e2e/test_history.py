@@ -268,6 +268,7 @@ def test_on_a_terminal_it_is_as_wide_as_that(quiet_site: Site) -> None:
     assert "\x1b" not in shown
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("columns", [40, 55, 71, 72, 80, 150])
 def test_on_every_terminal_a_record_is_shown_whole(quiet_site: Site, columns: int) -> None:
     context = WEB | {"url": f"http://h.example/{'§' * 200}", "user": "eve"}

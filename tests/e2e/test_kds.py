@@ -232,6 +232,7 @@ def test_once_deals_with_what_is_there_and_ends(kata: Emulator, kds: KdsSite) ->
     assert kds.lies("in") == ["b"]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("key", ["in_dir", "out_dir", "qrnt_dir"])
 @pytest.mark.parametrize("there", [False, True], ids=["gone", "a file"])
 def test_a_folder_that_is_none_is_one_sentence(kds: KdsSite, key: str, there: bool) -> None:
@@ -252,6 +253,7 @@ def test_a_log_that_cannot_be_written_is_one_sentence(kds: KdsSite) -> None:
     refused(kds, f"{kds.log}: Is a directory; name another log with --log.")
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("place", "option"),
     [

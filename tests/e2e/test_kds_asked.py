@@ -153,6 +153,7 @@ SLIPS = [
 ]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(("key", "value", "secret"), SLIPS)
 def test_a_secret_in_the_place_of_another_value_is_not_in_the_archive(
     site: Site, key: str, value: str, secret: str
@@ -169,6 +170,7 @@ def test_a_secret_in_the_place_of_another_value_is_not_in_the_archive(
     assert [name for name, text in files.items() if secret in text] == []
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("value", [f"{chr(0xD800)}in the way", "a long\0path", " " * 9, "x" * 5000])
 def test_what_a_key_does_not_take_is_no_hindrance(site: Site, value: str) -> None:
     kds = KdsSite(site)

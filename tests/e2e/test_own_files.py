@@ -73,6 +73,7 @@ def put(path: Path, is_folder: bool) -> None:
         path.touch()
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize(("door", "place"), PLACES, ids=[" ".join(each) for each in PLACES])
 def test_what_may_not_be_used_is_named_with_what_to_do(own: Site, door: str, place: str) -> None:
     path = own.directory / place.format(INSTANCES[door])

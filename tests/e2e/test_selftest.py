@@ -38,6 +38,7 @@ def ask_icapd(site: Site, why: str | None = None) -> list[tuple[str, str]]:
     return [(each.status, each.sentence) for each in examine(site.settings(), 15, why)]
 
 
+@pytest.mark.long
 def test_a_running_icapd_is_asked_for_all_that_it_offers(good: Site, started: Keep) -> None:
     good.changes["icap"] |= {
         "services": {

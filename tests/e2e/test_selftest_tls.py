@@ -61,6 +61,7 @@ class Door:
         return line.status, line.sentence
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("plain", "clients"), [(True, False), (True, True), (False, True)])
 def test_a_certificate_that_was_replaced_without_a_reload(
     site: Site, tmp_path: Path, started: Keep, plain: bool, clients: bool
@@ -100,6 +101,7 @@ def test_who_is_not_let_in_at_the_tls_port_blames_nobody(
     assert door.said()[0] == "skipped"
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("kind", ["silent", "plain", "none"])
 def test_a_tls_port_that_shakes_no_hands(
     site: Site, tmp_path: Path, started: Keep, monkeypatch: pytest.MonkeyPatch, kind: str

@@ -14,6 +14,7 @@ from tests.conftest import need
 RATE = 6  # requests a second: others run beside
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_minute_of_soak_fails_in_nothing_and_leaves_nothing(tmp_path: Path) -> None:
     need("squid")

@@ -362,6 +362,7 @@ def test_the_page_goes_with_its_daemon(kata: Emulator, site: Site, page: Page) -
         socket.create_connection(("127.0.0.1", page.port), 1)
 
 
+@pytest.mark.long
 def test_the_charts_outlive_a_restart(
     site: Site, page: Page, running: Program, started: Keep
 ) -> None:

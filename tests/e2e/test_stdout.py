@@ -77,6 +77,7 @@ def ended(site: Site, words: list[str], out: int | None, *, unbuffered: bool) ->
     return done.returncode, "".join(each for each in said if "kata-bridge scan: files:" not in each)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_full_stdout_is_a_sentence_and_no_success(used: Site, name: str) -> None:
     words, _, code = COMMANDS[name]
@@ -85,6 +86,7 @@ def test_a_full_stdout_is_a_sentence_and_no_success(used: Site, name: str) -> No
         assert ended(used, words, out, unbuffered=False) == (code, f"{program}: {FULL}")
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_so_is_a_closed_stdout(used: Site, name: str) -> None:
     words, _, code = COMMANDS[name]
@@ -92,6 +94,7 @@ def test_so_is_a_closed_stdout(used: Site, name: str) -> None:
     assert ended(used, words, None, unbuffered=False) == (code, f"{program}: {CLOSED}")
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_reader_who_is_gone_changes_nothing(used: Site, name: str) -> None:
     words, code, _ = COMMANDS[name]
@@ -99,6 +102,7 @@ def test_a_reader_who_is_gone_changes_nothing(used: Site, name: str) -> None:
         assert ended(used, words, out, unbuffered=True) == (code, "")
 
 
+@pytest.mark.long
 def test_a_slow_reader_gets_all(used: Site) -> None:
     """Though the one who made the pipe said that nobody waits for it."""
     write(used.directory / "log" / "log-history.log", [line() for _ in range(500)])

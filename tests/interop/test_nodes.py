@@ -84,6 +84,7 @@ def test_a_thousand_requests_for_a_hundred_contents_cost_a_hundred_submissions(
     assert not [log for log in logs if "planted-secret" in log]
 
 
+@pytest.mark.long
 def test_who_waits_gets_the_verdict_though_the_owner_was_killed(
     kata: Emulator, nodes: list[Site], started: Keep
 ) -> None:
@@ -222,6 +223,7 @@ def contents(count: int, *, size: int = 0, delay: float = 0.0, new: int = 0) -> 
     ]
 
 
+@pytest.mark.long
 def test_behind_a_squid_that_balances_a_node_and_the_redis_may_go(
     kata: Emulator, nodes: list[Site], started: Keep, redis: RedisServer, balanced: Balanced
 ) -> None:

@@ -285,6 +285,7 @@ def test_what_comes_back_to_input_does_not_hide_a_file_that_lies_there(
     check_ends(places, site.records(), [first, first + more, stays], left=1)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("is_blind", [False, True], ids=["seeing", "blind"])
 def test_nothing_that_is_appended_by_name_is_lost(
     site: Site, started: Keep, share: Share, is_blind: bool

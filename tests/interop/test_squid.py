@@ -24,6 +24,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield running
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("kind", ["plain", "chunked", "slow", "slow-chunked"])
 def test_a_clean_download_arrives_byte_for_byte(gateway: Gateway, kind: str, size: int) -> None:
@@ -33,6 +34,7 @@ def test_a_clean_download_arrives_byte_for_byte(gateway: Gateway, kind: str, siz
     assert got.body == content(size, seed)
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("turn", range(20))
 def test_a_large_body_from_a_fast_origin_is_freed_each_time(gateway: Gateway, turn: int) -> None:
     got = gateway.squid.curl(gateway.origin.url(f"/plain/12000000/{turn}"))
@@ -101,6 +103,7 @@ def test_a_form_upload_with_eicar_in_it_is_blocked(gateway: Gateway, tmp_path: P
     assert gateway.origin.uploads == []
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("size", SIZES)
 def test_a_clean_upload_arrives_byte_for_byte(gateway: Gateway, tmp_path: Path, size: int) -> None:
     file = tmp_path / "upload"

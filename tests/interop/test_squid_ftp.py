@@ -26,6 +26,7 @@ def ftp() -> Iterator[FtpServer]:
         yield running
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("chunked", [False, True], ids=["sized", "of unknown length"])
 @pytest.mark.parametrize("size", [10, 200_000])
 def test_an_ftp_upload_is_judged_and_goes_on(

@@ -11,7 +11,7 @@ from bridge.core import Decision, OutcomeKind, printable
 from bridge.core.cef import MAX_BYTES, MIN_BYTES, format_cef
 from tests.property.cef_parser import parse
 
-unhurried = settings(deadline=None, max_examples=60)
+unhurried = settings(deadline=None, max_examples=40)
 CUT = "…"
 FROM = {
     "case": "externalId",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from icapd.protocol import BodyEnd, Data, Limits, NeedData, ProtocolError, ServerConnection
 from tests.support.seeds import respmod
 
-unhurried = settings(deadline=None, max_examples=300)
+unhurried = settings(deadline=None, max_examples=100)
 LIMITS = Limits()
 NOISE = Random(3).randbytes(70_000)
 STRAY = [b"\r\n", b"x", b"0\r\n\r\n", b"-1\r\n", b"\n", b"", b"5;a=\x00\r\n"]

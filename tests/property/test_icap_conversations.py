@@ -34,7 +34,7 @@ def in_pieces(stream: bytes, sizes: list[int]) -> list[bytes]:
     return pieces
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(
     st.lists(st.sampled_from(REQUESTS), min_size=1, max_size=5),
     mutations,

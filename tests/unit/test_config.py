@@ -310,6 +310,7 @@ def test_a_key_with_a_passphrase_is_refused_without_asking_for_it(folder: Path) 
         load_config(write(folder, GOOD.replace("client.key", "locked.key")))
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("command", [["icapd.cli"], ["bridge.cli", "watch"]])
 @pytest.mark.parametrize("more", [[], ["--check-config"]])
 def test_the_programs_end_with_code_2(folder: Path, command: list[str], more: list[str]) -> None:

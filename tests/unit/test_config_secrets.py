@@ -212,6 +212,7 @@ def test_a_key_that_is_taken_for_a_configuration_or_a_list_stays_untold(folder: 
     assert not any(line in said for line in lines)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     "command",
     [

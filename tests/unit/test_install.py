@@ -166,6 +166,7 @@ def test_a_folder_that_is_not_ours_is_not_touched(make: Make, dest: Path) -> Non
         assert files(dest) == {"opt/katabridge/lib/katabridge/notes"}
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
@@ -292,6 +293,7 @@ def test_the_python_that_is_named_is_the_one_that_is_used(
     assert used.endswith("# of the same version\n")
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("at", "first", "number"),
     [

@@ -571,7 +571,7 @@ MENDED = [
 ]
 
 
-@hypothesis.settings(max_examples=40, deadline=None)
+@hypothesis.settings(max_examples=20, deadline=None)
 @given(
     name=st.sampled_from(["block.html", "wait.html", "base.html", "texts/en.yaml"]),
     changes=st.lists(
