@@ -25,7 +25,8 @@ CALLS = ("submit", "state", "delete", "alerts")
 FAULTS = ("401", "404", "413", "429", "500", "garbage", "reset", "silence")
 RATES = ("one", "some", "all")
 SOMETIMES_LONG = ["one", pytest.param("some", marks=pytest.mark.long), "all"]
-SILENCE = 0.7  # seconds, beyond the deadline that this test gives to calls
+SHORT = 2.0  # seconds that calls get where KATA is silent; else nothing is to be late
+LONG = 20.0
 
 
 _PLAIN = {
@@ -90,9 +91,12 @@ def _call(request: Request) -> str:
 
 
 @pytest.fixture
-def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FaultyKata, Site]]:
-    monkeypatch.setattr("bridge.core.kata.client._STATE_SECONDS", SILENCE)
-    monkeypatch.setattr("bridge.core.kata.client._UPLOAD_BASE_SECONDS", SILENCE)
+def faulty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> Iterator[tuple[FaultyKata, Site]]:
+    seconds = SHORT if fault == "silence" else LONG
+    monkeypatch.setattr("bridge.core.kata.client._STATE_SECONDS", seconds)
+    monkeypatch.setattr("bridge.core.kata.client._UPLOAD_BASE_SECONDS", seconds)
     put_certificate(tmp_path / "k.pem", tmp_path / "k.key", "kata")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "k.pem", tmp_path / "k.key")
