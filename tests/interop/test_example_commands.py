@@ -45,8 +45,9 @@ def test_what_is_typed_does_what_is_written(site: Site, started: Keep) -> None:
         f"try.sh: nothing listens on 127.0.0.1:{site.icap_port}; "
         "first have `make run` up in another terminal.\n"
     )
-    started(site.start_icapd())
+    icapd = started(site.start_icapd())
     check_squid(site)
+    assert "proxy 127.0.0.1: " not in icapd.said()  # of whom `check` would warn
     check_c_icap_client(site)
 
 
