@@ -138,6 +138,7 @@ from bridge.core.stamp import stamp
 from bridge.core.statuslink import StatusProcess, status_of
 from bridge.core.streams import EXIT_UNSAID, exit_code, is_heard, open_streams, run_program
 from bridge.core.submitter import PENDING
+from bridge.core.trial import trial_item
 from bridge.core.units import (
     Address,
     parse_address,
@@ -328,6 +329,7 @@ __all__ = [
     "tail_lines",
     "take_hangup",
     "to_plain",
+    "trial_item",
     "unavailable",
     "url_secrets",
     "webhook_secrets",

@@ -13,13 +13,18 @@ MAX_PAUSE = 15.0
 class Breaker:
     """One node's. Times in seconds of any clock that does not jump.
 
-    Open: no file goes there. It closes when the node answers a knock; until then knocks are due
-    at growing distances.
+    Open: no file goes there. It closes when the node answers a knock, and where files failed, takes
+    one of ours; until then knocks are due at growing distances.
+
+    Files are counted whatever else was answered between, and each content once: KATA may fail at
+    one that it is sent again and again.
     """
 
     def __init__(self) -> None:
         self.opened_at: float | None = None
         self._in_a_row = 0.0
+        self._files_in_a_row = 0.0
+        self._contents: set[str] = set()  # of those
         self._pauses = 0
         self._knock_at = 0.0
         self._busy_until = 0.0
@@ -29,11 +34,26 @@ class Breaker:
         """Whether no file goes there."""
         return self.opened_at is not None
 
-    def failed(self, now: float, *, unreachable: bool) -> None:
-        """A call failed."""
-        self._in_a_row += 1 / (UNREACHABLE_IN_A_ROW if unreachable else FAULTS_IN_A_ROW)
-        if self._in_a_row > 1 - 1e-9:
+    @property
+    def wants_file(self) -> bool:
+        """Whether files failed there so often that it is to take one before it closes."""
+        return self.is_open and self._files_in_a_row > 1 - 1e-9
+
+    def failed(self, now: float, *, unreachable: bool, content: str | None) -> None:
+        """A call failed; `content`: what tells the bytes of its file from others, if it had one."""
+        share = 1 / (UNREACHABLE_IN_A_ROW if unreachable else FAULTS_IN_A_ROW)
+        self._in_a_row += share
+        if content is not None and content not in self._contents and self._files_in_a_row < 1:
+            self._files_in_a_row += share
+            self._contents.add(content)
+        if max(self._in_a_row, self._files_in_a_row) > 1 - 1e-9:
             self.open(now)
+
+    def refused(self, now: float, *, of_file: bool) -> None:
+        """It has not accepted us."""
+        if of_file:
+            self._files_in_a_row = 1.0
+        self.open(now)
 
     def open(self, now: float) -> None:
         """Leave it alone: it failed often enough, or has not accepted us."""
@@ -43,11 +63,22 @@ class Breaker:
         self._pauses = min(self._pauses + 1, 10)
         self._knock_at = now + pause * random.uniform(0.75, 1)  # noqa: S311 - spreads load
 
-    def worked(self) -> None:
-        """A call was answered as it should be."""
-        self.opened_at = None
+    def answered(self) -> None:
+        """A call that is no file's was answered as it should be."""
         self._in_a_row = 0.0
-        self._pauses = 0
+        if not self.wants_file:
+            self.opened_at = None
+            self._pauses = 0
+
+    def took_file(self, *, ours: bool) -> None:
+        """A file was answered as it should be. Where only larger ones than ours fail, distances
+        go on growing."""
+        pauses = self._pauses
+        self._files_in_a_row = 0.0
+        self._contents.clear()
+        self.answered()
+        if ours:
+            self._pauses = pauses
 
     def knock_due(self, now: float) -> bool:
         """Whether it is time to ask an open node whether it works again."""

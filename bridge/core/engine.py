@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -113,7 +114,8 @@ class Core:
         )
         self.metrics = Metrics()
         self._client = KataClient(kata, self.instance, self.metrics.count_request)
-        self.health = KataHealth(str(kata.sensor_id), kata.urls)
+        # a command comes and goes: a trial that its end cut off would stay at KATA
+        self.health = KataHealth(str(kata.sensor_id), kata.urls, tries_files=keeps_scans)
         self._poller = Pollers(self._client, kata.urls, _intervals(settings))
         self._poster = Poster(self._client, self.health, self._journal)
         alerts = AlertBook(self._client, kata.urls, self._journal) if kata.alerts else None
@@ -150,7 +152,9 @@ class Core:
             raise
         self._limits = limits = Limits(self._client, self.health, self._submitter)
         # each by itself: a node that hangs must not delay the emergency switch
-        self._clockwork.every(_TICK, lambda: knock(self._client, self.health))
+        for node in self.settings.kata.urls:
+            ask = partial(knock, self._client, self._poster, self.health, node)
+            self._clockwork.every(_TICK, ask)
         self._clockwork.every(_TICK, lambda: self._off_loop(self._bypass.refresh, self.door))
         self._clockwork.every(_TICK, lambda: self._off_loop(self._outages.look))
         self._clockwork.every(_TICK, self._ledger.catch_up)
@@ -216,7 +220,7 @@ class Core:
         """Ask KATA once, so that the log says at the start whether it accepts us."""
         for node in self.settings.kata.urls:
             result = await self._client.states(node)
-            self.health.note(node, result.answer, result.detail)
+            self.health.note(node, result)
 
     @property
     def kata_works(self) -> bool:

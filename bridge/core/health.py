@@ -8,7 +8,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from bridge.core.breaker import Breaker
-from bridge.core.kata.wire import Answer
+from bridge.core.kata.wire import Answer, CallResult
 
 _log = logging.getLogger("bridge.core.kata")
 
@@ -27,6 +27,7 @@ class KataState(StrEnum):
     UNREACHABLE = "unreachable"
 
 
+_FAILURES = (Answer.NOT_ACCEPTED, Answer.UNREACHABLE, Answer.FAULT)
 _BEST_FIRST = (
     KataState.OK,
     KataState.UNKNOWN,
@@ -39,10 +40,17 @@ class KataHealth:
     """Keeps the state of every Central Node as the calls show it."""
 
     def __init__(
-        self, sensor_id: str, central_nodes: list[str], clock: Callable[[], float] = time.monotonic
+        self,
+        sensor_id: str,
+        central_nodes: list[str],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        tries_files: bool = True,
     ) -> None:
-        """`clock`: seconds that do not jump."""
+        """`clock`: seconds that do not jump. `tries_files`: whether a node where files failed is
+        given one of ours, or its answer to a state call is enough."""
         self._clock = clock
+        self._tries_files = tries_files
         now = clock()
         self._nodes = {node: _NodeHealth(node, sensor_id, now) for node in central_nodes}
 
@@ -99,14 +107,28 @@ class KataHealth:
         """Seconds for which a node asked to be left in peace."""
         return self._nodes[central_node].breaker.busy_for(self._clock())
 
-    def note(
-        self, central_node: str, answer: Answer, detail: str, retry_after: float | None = None
-    ) -> None:
-        """Take an answer into account; 413 and 429 are answers of a KATA that works."""
+    def note(self, central_node: str, result: CallResult) -> bool:
+        """Take the answer to a state call into account: whether it shows enough.
+
+        False: the node answers, and is to show by a file of ours that it takes any.
+        """
         node, now = self._nodes[central_node], self._clock()
-        node.note(answer, detail, now)
-        if answer is Answer.BUSY and retry_after:
-            node.breaker.busy(now, retry_after)
+        node.note(result, now)
+        if result.answer is Answer.BUSY and node.breaker.is_open:
+            node.breaker.open(now)  # it answers, and is to get nothing just now
+        return not (node.breaker.wants_file and result.answer is Answer.OK)
+
+    def note_file(
+        self, central_node: str, result: CallResult, content: str, *, ours: bool = False
+    ) -> None:
+        """The same of a file; 413 and 429 are answers of a KATA that works.
+
+        `content`: what tells its bytes from others. `ours`: nobody waits for it.
+        """
+        node, now = self._nodes[central_node], self._clock()
+        node.note(result, now, content if self._tries_files else None, ours=ours)
+        if result.answer is Answer.BUSY and result.retry_after:
+            node.breaker.busy(now, result.retry_after)
 
 
 class _NodeHealth:
@@ -130,18 +152,26 @@ class _NodeHealth:
         self._asked_at = float("-inf")
         self.breaker.hurry()
 
-    def note(self, answer: Answer, detail: str, now: float) -> None:
-        self._asked_at, self._answers = now, answer is not Answer.UNREACHABLE
+    def note(
+        self, result: CallResult, now: float, content: str | None = None, *, ours: bool = False
+    ) -> None:
+        answer, detail = result.answer, result.detail
+        unreachable = answer is Answer.UNREACHABLE
+        self._asked_at, self._answers = now, not unreachable
         if answer is Answer.NOT_ACCEPTED:
-            self.breaker.open(now)
+            self.breaker.refused(now, of_file=content is not None)
             self._change(KataState.NOT_ACCEPTED, detail, now)
-        elif answer in (Answer.UNREACHABLE, Answer.FAULT):
-            self.breaker.failed(now, unreachable=answer is Answer.UNREACHABLE)
+        elif answer in _FAILURES:
+            self.breaker.failed(now, unreachable=unreachable, content=content)
             if self.breaker.is_open or self.state is KataState.UNKNOWN:
                 self._change(KataState.UNREACHABLE, detail, now)
         else:
-            self.breaker.worked()
-            self._change(KataState.OK, detail, now)
+            if content is None:
+                self.breaker.answered()
+            else:
+                self.breaker.took_file(ours=ours)
+            if not self.breaker.is_open:
+                self._change(KataState.OK, detail, now)
 
     def _change(self, state: KataState, detail: str, now: float) -> None:
         self.reason = detail

@@ -14,6 +14,7 @@ from bridge.core.journal import Journal, KeptScan, ScanPhase
 from bridge.core.kata.poller import Scan
 from bridge.core.kata.wire import Answer, CallResult, new_scan_id
 from bridge.core.model import Item
+from bridge.core.trial import trial_item
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +22,8 @@ ROUNDS = 3  # over all Central Nodes, for faults that may pass
 FIRST_DELAY = 0.5
 MAX_DELAY = 8.0
 _MAY_COME_SECONDS = 600.0
+_TRIAL = "katabridge-trial.txt"
+_TRIAL_BYTES = 1 << 17  # more than what a link or a relay may let by of a call that it stops
 
 
 class ScanCalls(Protocol):
@@ -28,6 +31,9 @@ class ScanCalls(Protocol):
 
     async def submit(self, central_node: str, scan_id: str, item: Item) -> CallResult:
         """POST one item."""
+
+    async def try_file(self, central_node: str, scan_id: str, item: Item) -> CallResult:
+        """POST one item beside the others."""
 
     async def delete(self, central_node: str, scan_id: str) -> CallResult:
         """DELETE one scan."""
@@ -98,14 +104,17 @@ class Poster:
                 busy = result
         return busy or result
 
-    async def _send(self, node: str, item: Item, posting: Posting) -> CallResult:
+    async def _send(
+        self, node: str, item: Item, posting: Posting, *, ours: bool = False
+    ) -> CallResult:
         # Each try has an id of its own: what KATA does with one that it has seen is unknown.
         scan_id = new_scan_id()
         posting.sent.append((node, scan_id))
         kept = KeptScan(scan_id, node, item.sha256, item.size, None, time.time(), ScanPhase.SENT)
         await self._journal.scan_sent(kept)
-        result = await self._client.submit(node, scan_id, item)
-        self._health.note(node, result.answer, result.detail, result.retry_after)
+        submit = self._client.try_file if ours else self._client.submit
+        result = await submit(node, scan_id, item)
+        self._health.note_file(node, result, item.sha256, ours=ours)
         if result.answer is Answer.OK:
             posting.md5 = result.md5
             posting.accepted.add(scan_id)
@@ -116,20 +125,33 @@ class Poster:
             await self._journal.scan_gone(scan_id)
         return result
 
-    async def forget(self, posting: Posting) -> None:
-        """DELETE whatever KATA may hold of this item; `sweep` tries again what fails."""
+    async def forget(self, posting: Posting, *, may_come: bool = True) -> None:
+        """DELETE whatever KATA may hold of this item; `sweep` tries again what fails.
+
+        `may_come`: whether it matters that an upload that was cut off reaches KATA after that.
+        """
         for _, scan_id in posting.sent:
             await self._journal.scan_done(scan_id)
         while posting.sent:
             node, scan_id = posting.sent.pop()
-            # one that was cut off may reach KATA yet
-            may_come = scan_id not in posting.accepted
+            waits = may_come and scan_id not in posting.accepted
             for attempt in range(ROUNDS):
-                if await self._delete(node, scan_id, may_come=may_come):
+                if await self._delete(node, scan_id, may_come=waits):
                     break
                 if node not in self._health.usable():
                     break
                 await asyncio.sleep(backoff(attempt))
+
+    async def try_node(self, node: str) -> None:
+        """Give a node a file of ours, to see whether it takes any, and have it forget that."""
+        posting = Posting()
+        try:
+            await self._send(node, trial_item(_TRIAL, _TRIAL_BYTES), posting, ours=True)
+            await self.forget(posting, may_come=False)
+        except asyncio.CancelledError:
+            for _, scan_id in posting.sent:  # the next start has it forgotten
+                await self._journal.scan_done(scan_id)
+            raise
 
     async def sweep(self) -> None:
         """DELETE what could not be DELETEd before, by this process or an earlier one."""

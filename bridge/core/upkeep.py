@@ -10,6 +10,7 @@ from typing import Protocol
 from bridge.core.cancelling import end_tasks
 from bridge.core.health import KataHealth
 from bridge.core.kata.wire import Answer, CallResult
+from bridge.core.posting import Poster
 from bridge.core.submitter import Submitter
 
 _log = logging.getLogger(__name__)
@@ -62,14 +63,11 @@ class KataCalls(Protocol):
         """KATA's limits."""
 
 
-async def knock(client: KataCalls, health: KataHealth) -> None:
-    """Ask the nodes that failed whether they work again: none is tried with a user's file."""
-
-    async def ask(node: str) -> None:
-        result = await client.states(node)
-        health.note(node, result.answer, result.detail)
-
-    await asyncio.gather(*(ask(node) for node in health.to_knock()))
+async def knock(client: KataCalls, poster: Poster, health: KataHealth, node: str) -> None:
+    """Ask a node, if that is due, whether it works: one that failed is tried with no user's file,
+    and where files failed, with one of ours."""
+    if node in health.to_knock() and not health.note(node, await client.states(node)):
+        await poster.try_node(node)
 
 
 class Limits:

@@ -343,7 +343,7 @@ def test_a_node_that_hangs_does_not_delay_the_emergency_switch(
             raise AssertionError(node)
 
         monkeypatch.setattr(core._client, "states", hangs)
-        core.health.note(site.url, Answer.NOT_ACCEPTED, "")
+        core.health.note(site.url, CallResult(Answer.NOT_ACCEPTED, ""))
         await asyncio.sleep(1.2)  # the knock is under way by then
         set_bypass(site.directory / "spool", {Door.ICAP: time.time() + 60})
         await until(lambda: core._bypass.active(Door.ICAP))

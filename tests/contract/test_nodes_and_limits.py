@@ -15,7 +15,7 @@ from bridge.core import Case, Core, Decision, Door, Mode, OutcomeKind, Source
 from bridge.core.alerts import AlertBook
 from bridge.core.journal import Journal
 from bridge.core.kata.wire import Alert, AlertPage, Answer, CallResult
-from bridge.emulator import EICAR, Emulator, Memory
+from bridge.emulator import EICAR, Emulator, Memory, Script
 from tests.support.judging import judge, make_item, with_core
 from tests.support.katabridge import Site
 from tests.support.waiting import until
@@ -50,7 +50,8 @@ def test_the_first_node_gets_the_files_again_once_it_is_back(
             with back:
                 await until(lambda: core.health.usable() == [kata.url, other.url])
                 await judge(core, b"6")
-                assert len(kata.memory.submitted) == 2
+                assert [scan.size for scan in kata.memory.submitted][::2] == [1, 1]
+                assert len(kata.memory.submitted) == 3, "and one of ours, to see that it is back"
                 assert len(other.memory.submitted) == 4
 
         with_core(site, work)
@@ -89,6 +90,30 @@ def test_a_dead_first_node_is_not_asked_for_every_file(
         with_core(site, work)
     assert refused < 20, "it was asked for every file"
     assert caplog.text.count("KATA takes no files") == 1
+
+
+def test_a_kata_that_answers_and_takes_no_file_is_out_until_it_takes_one_of_ours(
+    kata: Emulator, site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.changes = {"kata": {"verdict_timeout": "10s"}}
+
+    async def work(core: Core) -> None:
+        several = (judge(core, b"%d" % number) for number in range(3))
+        assert {outcome.kind for outcome, _ in await asyncio.gather(*several)} == {K.UNAVAILABLE}
+        submits = kata.memory.calls["submit"]
+        await until(lambda: kata.memory.calls["submit"] > submits)  # nobody asks for any
+        assert not core.kata_works
+        assert caplog.text.count("KATA takes no files") == 1
+        assert "KATA takes files again" not in caplog.text
+        kata.memory.failing = None
+        await until(lambda: core.kata_works)
+        assert caplog.text.count("KATA takes files again") == 1
+        assert (await judge(core, b"4"))[0].kind is K.NOT_DETECTED
+        await until(lambda: not kata.memory.scans)
+
+    kata.memory.failing = Script(fault="drop")
+    with_core(site, work)
+    assert [record["name"] for record in site.records()] == ["a.bin"] * 4
 
 
 def test_access_that_is_lost_in_mid_life_is_said_and_no_file_is_sent_until_it_is_back(

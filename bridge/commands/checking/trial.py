@@ -1,21 +1,15 @@
 """One small file for a Central Node, to see whether it takes any. Blocks: network.
 
-That a node answers the state call says nothing of what stands before it: a relay may turn back
-every upload. Nobody waits for the verdict.
+Nobody waits for the verdict.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import io
-import secrets
-from pathlib import Path
-from typing import BinaryIO
 
 from bridge.commands.checking.line import Line, failed, ok, warning
-from bridge.core import Answer, CallResult, Item, KataClient, new_scan_id
+from bridge.core import Answer, CallResult, KataClient, new_scan_id, trial_item
 
 _SECONDS = 8.0
 _FORGET = 3.0
@@ -31,32 +25,12 @@ _LOOK = (
 SLOW = CallResult(Answer.UNREACHABLE, f"no answer within {_SECONDS:.0f} s")
 
 
-class _Bytes:
-    """Bytes that nobody has seen before, held in memory."""
-
-    def __init__(self) -> None:
-        text = f"katabridge asks whether files are taken: {secrets.token_hex(16)}\n"
-        self._bytes = text.encode()
-        self.sha256 = hashlib.sha256(self._bytes).hexdigest()
-        self.size = len(self._bytes)
-        self.path: Path | None = None
-
-    def retain(self) -> _Bytes:
-        return self
-
-    def release(self) -> None:
-        pass
-
-    def open(self) -> BinaryIO:
-        return io.BytesIO(self._bytes)
-
-
 async def try_file(client: KataClient, url: str) -> CallResult:
     """What a node says to a file that it cannot know, or SLOW; it is told to forget it again."""
     scan_id = new_scan_id()
     try:
         async with asyncio.timeout(_SECONDS):
-            result = await client.submit(url, scan_id, Item(_NAME, _Bytes()))
+            result = await client.submit(url, scan_id, trial_item(_NAME))
     except TimeoutError:
         result = SLOW
     if result.answer in (Answer.OK, Answer.FAULT, Answer.UNREACHABLE):  # it may have it
