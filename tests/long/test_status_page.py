@@ -255,8 +255,8 @@ def test_arrow_keys_read_single_moments_of_all_charts(api: StatusApi, browser: B
 # -- what goes on ----------------------------------------------------------------------------------
 
 STATES = {
-    ("works", "icapd"): "✓ Works KATA answers; running for 3 d 4 h.",
-    ("away", "icapd"): "✕ KATA does not answer since ",
+    ("works", "icapd"): "✓ Works KATA takes files; running for 3 d 4 h.",
+    ("away", "icapd"): "✕ KATA takes no files since ",
     ("away", "watch"): "Files stay in input, unless the policy says otherwise.",
     ("not_accepted", "icapd"): "✕ KATA has not accepted this system since ",
     ("bypass", "icapd"): "(2 h 13 min left) Everything passes UNJUDGED.",
@@ -274,9 +274,9 @@ def test_the_first_line_says_whether_it_works_and_since_when_not(
         wait_for(browser, text)
     api.scene = "away"
     wait_for(browser, "(47 min)")
-    assert str(browser.run("return document.title")).startswith("✕ KATA does not answer – ")
+    assert str(browser.run("return document.title")).startswith("✕ KATA takes no files – ")
     said = str(browser.run("return document.getElementById('ear').textContent"))
-    assert said.startswith("KATA does not answer since ")
+    assert said.startswith("KATA takes no files since ")
     assert "min" not in said  # a reader would be told each minute
     assert "no route to host" in shown(browser)
 
@@ -295,7 +295,7 @@ def test_a_chart_has_gaps_where_nothing_is_known(api: StatusApi, browser: Browse
 def test_outages_lie_below_the_charts_times(api: StatusApi, browser: Browser) -> None:
     api.scene = "away"
     browser.get(f"{api.url}#/?span=day")
-    wait_for(browser, "KATA does not answer https://cn1.example since ")
+    wait_for(browser, "KATA takes no files https://cn1.example since ")
     wait_for(browser, "3 times")
     ends = browser.run(
         "const end = (each) => Math.round(each.getBoundingClientRect().right);"
@@ -343,7 +343,7 @@ def test_a_daemon_that_is_gone_is_said_and_comes_back(api: StatusApi, browser: B
     assert browser.run(filters) == "grayscale(1)"
     assert "Central Nodes" in shown(browser)
     api.away = False
-    wait_for(browser, "KATA answers")
+    wait_for(browser, "KATA takes files")
     assert browser.run(filters) == "none"
 
 

@@ -37,7 +37,7 @@ function aboutKata(live) {
   const works = live.ready.kata;
   if (works) {
     return bad.map((each) => {
-      const what = each.state === "unreachable" ? "does not answer" : "has not accepted this system";
+      const what = each.state === "unreachable" ? "takes no files" : "has not accepted this system";
       const word = `Central Node ${what}`;
       return line("warn", word, each.since, live.now, each.reason ?? "", each.url);
     });
@@ -51,13 +51,13 @@ function aboutKata(live) {
   const begins = (unaccepted.length ? unaccepted : bad).map((each) => each.since).filter(Boolean);
   const reason = (unaccepted[0] ?? bad[0]).reason;
   const todo = unaccepted.length ? outage(kind).todo : sentence(reason);
-  const begin = begins.length ? Math.max(...begins) : null; // while one worked, KATA answered
+  const begin = begins.length ? Math.max(...begins) : null; // while one worked, KATA took files
   return [line("stop", outage(kind).word, begin, live.now, `${todo} ${meanwhile(live)}`.trim())];
 }
 
 const OF_KATA = new Set(["kata_unreachable", "kata_not_accepted"]);
 
-/** Whether other keys tell of it. A node that answers may be out for one of several workers. */
+/** Whether other keys tell of it. A node that takes files may be out for one of several workers. */
 function isTold(live, { kind, subject }) {
   if (kind === "bypass_on") return Boolean(live.bypass_until);
   const node = (live.kata ?? []).find((each) => each.url === subject);
@@ -128,7 +128,7 @@ export function state(live) {
   const found = troubles(live);
   if (found.length === 0) {
     const word = "Works";
-    const rest = `KATA answers; running for ${lasting(live.now - (live.started ?? live.now))}.`;
+    const rest = `KATA takes files; running for ${lasting(live.now - (live.started ?? live.now))}.`;
     return { level: "ok", sign: SIGNS.ok, word, said: word, since: "", rest, subject: "", more: [] };
   }
   const [worst, ...more] = found;

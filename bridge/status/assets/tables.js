@@ -12,8 +12,8 @@ function block(id, title, note, ...content) {
 }
 
 const STATES = {
-  ok: ["✓", "answers"], unknown: ["?", "not asked yet"],
-  "not accepted": ["!", "has not accepted this system"], unreachable: ["✕", "does not answer"],
+  ok: ["✓", "takes files"], unknown: ["?", "not asked yet"],
+  "not accepted": ["!", "has not accepted this system"], unreachable: ["✕", "takes no files"],
 };
 
 function nodes(live) {

@@ -45,7 +45,7 @@ export class Timeline {
       el("figure", { class: "chart", id: "figure-kata" },
         el("figcaption", {}, el("h3", { id: "timeline-title" }, "KATA and outages"), this.words,
           el("ul", { class: "legend" },
-            this.key("up", "answers"), this.key("down", "does not"), this.key("unknown", "not known"))),
+            this.key("up", "takes files"), this.key("down", "takes none"), this.key("unknown", "not known"))),
         this.strip),
       this.list, this.note);
     new ResizeObserver(() => this.draw()).observe(this.strip);
@@ -106,7 +106,7 @@ export class Timeline {
     const known = values.filter((value) => value !== null && value !== undefined);
     const up = known.filter(Boolean).length;
     const share = known.length ? Math.floor((1000 * up) / known.length) / 10 : 0;
-    const text = known.length ? `answered ${share} % of the time` : "nothing known yet";
+    const text = known.length ? `took files ${share} % of the time` : "nothing known yet";
     this.words.textContent = text;
     this.strip.setAttribute("aria-label", `KATA's state: ${text}`);
   }

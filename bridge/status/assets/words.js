@@ -66,7 +66,7 @@ export const DOOR_SAYS = { ICAP: "it came through a proxy", FOLDER: "it came thr
 /** Outages: what is so, and what to look at. */
 export const OUTAGES = {
   kata_unreachable: {
-    word: "KATA does not answer", past: "KATA did not answer",
+    word: "KATA takes no files", past: "KATA took no files",
     todo: "Look at the Central Node, the network between, and its certificate.",
   },
   kata_not_accepted: {
