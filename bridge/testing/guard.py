@@ -18,17 +18,18 @@ _PATIENCE_SECONDS = 10.0  # that a program has for its end
 
 def main() -> None:
     """Serve one test run: until it has ended, or has closed the standard input."""
-    with contextlib.suppress(ProcessLookupError):  # else it is gone already
-        _end(_watch(os.pidfd_open(int(sys.argv[1]))))
+    ends = [sys.stdin.fileno()]
+    with contextlib.suppress(ProcessLookupError):  # it is gone already, and what it wrote is not
+        ends.append(os.pidfd_open(int(sys.argv[1])))
+    _end(_watch(*ends))
 
 
-def _watch(run: int) -> dict[int, int]:
+def _watch(names: int, *run: int) -> dict[int, int]:
     """The programs that run when the test run is gone: process ids by descriptor."""
     running: dict[int, int] = {}
-    names = sys.stdin.fileno()
     with selectors.DefaultSelector() as selector:
-        selector.register(names, selectors.EVENT_READ)
-        selector.register(run, selectors.EVENT_READ)
+        for descriptor in (names, *run):
+            selector.register(descriptor, selectors.EVENT_READ)
         text = b""
         while True:
             ready = {key.fd for key, _ in selector.select()}
@@ -42,7 +43,7 @@ def _watch(run: int) -> dict[int, int]:
             for program, pid in _opened(lines):
                 running[program] = pid
                 selector.register(program, selectors.EVENT_READ)
-            if not read and ready & {names, run}:
+            if not read and ready & {names, *run}:
                 return running
 
 

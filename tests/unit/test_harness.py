@@ -41,6 +41,7 @@ from bridge.testing.site import fits
 from tests.support.workers import is_alive
 
 ROOT = Path(__file__).parents[2]
+GUARD = str(ROOT / "bridge" / "testing" / "guard.py")
 DOCUMENTED = (ROOT / "docs" / "harness.md").read_text()
 RECORD = {"decision": "block", "name": "a", "context": {"url": "http://a/", "user": None}}
 
@@ -259,6 +260,19 @@ def test_programs_end_with_who_started_them_however_that_ends(tmp_path: Path, en
     assert len(pids) >= 2, done.stderr
     left = list(map(int, pids))
     wait_until(lambda: not any(map(is_alive, left)), "what it started has ended")
+
+
+def test_a_guard_that_comes_late_ends_what_it_was_told_of() -> None:
+    """On a busy machine a run may be killed before its guard has begun."""
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    with subprocess.Popen(["sleep", "100"], start_new_session=True) as left:
+        guard = [sys.executable, "-I", "-S", GUARD, str(gone.pid)]
+        subprocess.run(guard, input=b"%d\n" % left.pid, check=True, timeout=60)
+        try:
+            assert left.wait(10) == -signal.SIGTERM
+        finally:
+            left.kill()
 
 
 def test_a_program_that_does_not_start_is_named_with_its_words(tmp_path: Path) -> None:
