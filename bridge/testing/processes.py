@@ -91,10 +91,15 @@ class Program:
 
     def connections(self, port: int) -> int:
         """How many accepted connections it holds on a port where it listens (IPv4)."""
+        return len(self.accepted(port))
+
+    def accepted(self, port: int) -> set[str]:
+        """Those connections, each by the inode of its socket."""
         own = set(self._descriptor_targets())
         rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
         ours = [row for row in rows if f"socket:[{row[9]}]" in own]
-        return sum(int(row[1].partition(":")[2], 16) == port and row[3] != _LISTEN for row in ours)
+        accepted = [row for row in ours if row[3] != _LISTEN]
+        return {row[9] for row in accepted if int(row[1].partition(":")[2], 16) == port}
 
     def open_below(self, folder: Path) -> list[str]:
         """The files below a folder that it holds open, deleted ones too."""
