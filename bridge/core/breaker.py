@@ -39,14 +39,20 @@ class Breaker:
         """Whether files failed there so often that it is to take one before it closes."""
         return self.is_open and self._files_in_a_row > 1 - 1e-9
 
-    def failed(self, now: float, *, unreachable: bool, content: str | None) -> None:
-        """A call failed; `content`: what tells the bytes of its file from others, if it had one."""
+    def failed(
+        self, now: float, *, unreachable: bool, content: str | None, ours: bool = False
+    ) -> None:
+        """A call failed; `content`: what tells the bytes of its file from others, if it had one.
+
+        `ours`: the file is a trial. Another that was under way when it opened puts off no knock.
+        """
+        is_late = self.is_open and content is not None and not ours
         share = 1 / (UNREACHABLE_IN_A_ROW if unreachable else FAULTS_IN_A_ROW)
         self._in_a_row += share
         if content is not None and content not in self._contents and self._files_in_a_row < 1:
             self._files_in_a_row += share
             self._contents.add(content)
-        if max(self._in_a_row, self._files_in_a_row) > 1 - 1e-9:
+        if not is_late and max(self._in_a_row, self._files_in_a_row) > 1 - 1e-9:
             self.open(now)
 
     def refused(self, now: float, *, of_file: bool) -> None:
@@ -66,7 +72,7 @@ class Breaker:
     def answered(self) -> None:
         """A call that is no file's was answered as it should be."""
         self._in_a_row = 0.0
-        if not self.wants_file:
+        if self.is_open and not self.wants_file:
             self.opened_at = None
             self._pauses = 0
 
@@ -77,8 +83,7 @@ class Breaker:
         self._files_in_a_row = 0.0
         self._contents.clear()
         self.answered()
-        if ours:
-            self._pauses = pauses
+        self._pauses = pauses if ours else 0
 
     def knock_due(self, now: float) -> bool:
         """Whether it is time to ask an open node whether it works again."""

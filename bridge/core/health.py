@@ -114,7 +114,7 @@ class KataHealth:
         """
         node, now = self._nodes[central_node], self._clock()
         node.note(result, now)
-        if result.answer is Answer.BUSY and node.breaker.is_open:
+        if result.answer not in (*_FAILURES, Answer.OK) and node.breaker.is_open:
             node.breaker.open(now)  # it answers, and is to get nothing just now
         return not (node.breaker.wants_file and result.answer is Answer.OK)
 
@@ -162,7 +162,7 @@ class _NodeHealth:
             self.breaker.refused(now, of_file=content is not None)
             self._change(KataState.NOT_ACCEPTED, detail, now)
         elif answer in _FAILURES:
-            self.breaker.failed(now, unreachable=unreachable, content=content)
+            self.breaker.failed(now, unreachable=unreachable, content=content, ours=ours)
             if self.breaker.is_open or self.state is KataState.UNKNOWN:
                 self._change(KataState.UNREACHABLE, detail, now)
         else:

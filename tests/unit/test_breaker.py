@@ -7,7 +7,13 @@ from itertools import count
 
 import pytest
 
-from bridge.core.breaker import FAULTS_IN_A_ROW, MAX_PAUSE, UNREACHABLE_IN_A_ROW, Breaker
+from bridge.core.breaker import (
+    FAULTS_IN_A_ROW,
+    FIRST_PAUSE,
+    MAX_PAUSE,
+    UNREACHABLE_IN_A_ROW,
+    Breaker,
+)
 from bridge.core.health import (
     AGAIN_SECONDS,
     DOWN_SECONDS,
@@ -182,8 +188,11 @@ class Swallows(Health):
             self.health.note(node, CallResult(Answer.OK, ""))
         self.fail_files(UNREACHABLE_IN_A_ROW)
 
-    def fail_file(self, content: str, answer: Answer = Answer.UNREACHABLE) -> None:
-        self.health.note_file("https://a", CallResult(answer, "the upload hangs"), content)
+    def fail_file(
+        self, content: str, answer: Answer = Answer.UNREACHABLE, *, ours: bool = False
+    ) -> None:
+        result = CallResult(answer, "the upload hangs")
+        self.health.note_file("https://a", result, content, ours=ours)
 
     def fail_files(self, times: int, answer: Answer = Answer.UNREACHABLE) -> None:
         for number in range(times):
@@ -207,7 +216,7 @@ def test_a_node_that_answers_knocks_alone_is_out_until_it_takes_a_file(
     nodes = Swallows()
     for _ in range(20):
         assert not nodes.knock(), "it is to get a file of ours"
-        nodes.fail_files(1)
+        nodes.fail_file("ours", ours=True)
         assert nodes.health.usable() == ["https://b"]
         assert nodes.first() == (KataState.UNREACHABLE, "the upload hangs")
     assert caplog.text.count("KATA takes no files: https://a") == 1
@@ -249,6 +258,14 @@ def test_a_node_where_no_file_failed_is_believed_at_once() -> None:
     assert nodes.health.nodes()["https://a"][0] is KataState.OK
 
 
+def test_files_that_fail_late_put_off_no_knock() -> None:
+    nodes = Swallows()
+    for number in range(10):
+        nodes.now += FIRST_PAUSE / 10
+        nodes.fail_file(f"under way {number}")
+    assert "https://a" in nodes.health.to_knock()
+
+
 @pytest.mark.parametrize("answer", [Answer.TOO_LARGE, Answer.BUSY])
 def test_a_kata_that_is_busy_or_has_a_limit_works(answer: Answer) -> None:
     nodes = Swallows()
@@ -288,9 +305,10 @@ def test_a_state_call_that_is_refused_forgets_no_failed_file() -> None:
     assert not nodes.knock()
 
 
-def test_a_node_that_is_busy_gets_no_file_of_ours() -> None:
+@pytest.mark.parametrize("answer", [Answer.TOO_LARGE, Answer.BUSY])
+def test_a_node_that_is_busy_gets_no_file_of_ours(answer: Answer) -> None:
     nodes = Swallows()
-    assert nodes.knock(Answer.BUSY)
+    assert nodes.knock(answer)
     assert "https://a" not in nodes.health.to_knock()
     assert not nodes.knock()
 
@@ -300,6 +318,7 @@ def test_a_node_that_takes_ours_and_fails_at_others_is_asked_more_and_more_rarel
     for _ in range(10):
         assert not nodes.knock()
         nodes.take_file()
+        nodes.health.note("https://a", CallResult(Answer.OK, "asked now and then"))
         nodes.fail_files(UNREACHABLE_IN_A_ROW)
     nodes.now += MAX_PAUSE / 2
     assert "https://a" not in nodes.health.to_knock()
